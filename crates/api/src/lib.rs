@@ -1,0 +1,1 @@
+//! SAM, the socket API for programs.

@@ -1,0 +1,1 @@
+//! HTTP proxy and server tunnels.

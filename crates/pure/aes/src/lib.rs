@@ -1,0 +1,1 @@
+//! AES-256 for tunnel layers and transport obfuscation, in batches.

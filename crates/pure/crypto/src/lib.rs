@@ -1,0 +1,1 @@
+//! Typed keys and the cryptography of I2P.

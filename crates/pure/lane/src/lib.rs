@@ -1,0 +1,1 @@
+//! The data plane: transport sessions and the relay table as one machine.

@@ -1,0 +1,1 @@
+//! NTCP2 sessions as pure machines.

@@ -1,0 +1,1 @@
+//! Structures and messages of I2P as bytes.

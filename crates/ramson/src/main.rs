@@ -1,0 +1,3 @@
+//! An I2P router and its applications.
+
+fn main() {}
