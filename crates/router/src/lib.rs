@@ -1,1 +1,43 @@
-//! The shell: threads, sockets, disk, and the async API of destinations and streams.
+//! The shell around the pure machines: threads, sockets and disk below, and above them the async API that every
+//! service and every embedding program uses.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{path::Path, sync::Arc};
+//! use ramson_router::{DataDir, DestinationConfig, Names, Router, RouterConfig, new_destination};
+//!
+//! let data_dir = Arc::new(DataDir::open(Path::new("data"))?);
+//! let router = Router::start(RouterConfig::default(), data_dir)?;
+//! let local = router.open("example", new_destination()?, DestinationConfig::default());
+//! local.ready().await?;
+//! let site = Names::default().resolve("7tbay5p4kzeekxvyvbf6v7eauazemsnnl2aoyqhg5jzpr5eke7tq.b32.i2p")?;
+//! let stream = local.connect(site.hash(), 0, 80).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod destination;
+mod engine_thread;
+mod entropy;
+mod error;
+mod files;
+mod keys;
+mod lane_thread;
+mod mailbox;
+mod names;
+mod reseed;
+mod router;
+mod storage;
+mod stream;
+
+pub use destination::{Accepted, Destination};
+pub use error::{Closed, StartError};
+pub use files::DataDir;
+pub use keys::{load_or_create_destination, new_destination};
+pub use names::{NameError, Names, Target};
+pub use ramson_engine::{
+    CloseReason, DestinationConfig, DestinationStatus, Progress, Status, Traffic, TransitCounts, TunnelCounts,
+};
+pub use router::{MAIN_NET_ID, Router, RouterConfig};
+pub use stream::Stream;

@@ -1,0 +1,217 @@
+//! What goes into the engine and what comes out of it: plain values, the same for the shell and the simulator.
+
+use std::sync::Arc;
+
+use ramson_lane::LaneCommand;
+use ramson_wire::{Destination, DestinationHash, DestinationKeys, RouterHash};
+
+use crate::identity::IdentityId;
+use crate::status::Status;
+use crate::streaming::{CloseReason, StreamId, StreamRings};
+
+/// Pairs a question of the shell with the engine's answer. Chosen by the asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A wish of the services.
+#[derive(Debug)]
+pub enum Command {
+    /// Brings up a local destination: its tunnels, and its LeaseSet when `config.publish`.
+    OpenDestination {
+        /// Chosen by the shell, never reused in one run.
+        id: IdentityId,
+        /// A label for the status, such as the tunnel's name in the configuration.
+        name: String,
+        /// Address and signing key.
+        keys: Box<DestinationKeys>,
+        /// Tunnels and whether it can be reached.
+        config: DestinationConfig,
+    },
+    /// Ends a destination and resets its streams.
+    CloseDestination {
+        /// Which one.
+        id: IdentityId,
+    },
+    /// Opens a stream from a local destination.
+    Connect {
+        /// The local destination.
+        id: IdentityId,
+        /// The shell's name for the stream.
+        stream: StreamId,
+        /// The remote destination.
+        to: DestinationHash,
+        /// Our port.
+        from_port: u16,
+        /// Their port.
+        to_port: u16,
+        /// The bytes both ways.
+        rings: Arc<StreamRings>,
+    },
+    /// A stream's handle wrote, made room, closed or was dropped.
+    StreamDirty {
+        /// The local destination.
+        id: IdentityId,
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Finds the full destination behind a hash, asking the network through the destination's own tunnels.
+    LookupDestination {
+        /// On whose behalf: no other destination sees the result.
+        id: IdentityId,
+        /// Returned with the answer.
+        request: RequestId,
+        /// What is sought.
+        hash: DestinationHash,
+    },
+    /// Asks for [`Event::Status`].
+    Status {
+        /// Returned with the answer.
+        request: RequestId,
+    },
+}
+
+/// What the services learn.
+#[derive(Debug)]
+pub enum Event {
+    /// A destination has tunnels both ways and, if it is to be published, a confirmed LeaseSet.
+    DestinationReady {
+        /// Which one.
+        id: IdentityId,
+    },
+    /// A peer opened a stream to a local destination.
+    Incoming {
+        /// The local destination.
+        id: IdentityId,
+        /// The engine's name for the stream; commands use it.
+        stream: StreamId,
+        /// Who connects, proven by signature.
+        from: Box<Destination>,
+        /// Their port.
+        from_port: u16,
+        /// The port they asked for.
+        to_port: u16,
+        /// The bytes both ways.
+        rings: Arc<StreamRings>,
+    },
+    /// A stream that we opened was answered.
+    StreamConnected {
+        /// The local destination.
+        id: IdentityId,
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// A stream ended; its rings tell the same to the handle.
+    StreamClosed {
+        /// The local destination.
+        id: IdentityId,
+        /// Which stream.
+        stream: StreamId,
+        /// How.
+        reason: CloseReason,
+    },
+    /// Answer to [`Command::LookupDestination`].
+    LookupResult {
+        /// The question.
+        request: RequestId,
+        /// The destination, or nothing when no floodfill knew it.
+        destination: Option<Box<Destination>>,
+    },
+    /// Answer to [`Command::Status`].
+    Status {
+        /// The question.
+        request: RequestId,
+        /// The router's state now.
+        status: Box<Status>,
+    },
+    /// The router took a step towards being usable.
+    Progress(Progress),
+}
+
+/// How far the router has come since its start, in the order in which the steps are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// No router is known: nothing can be done before a reseed.
+    NoRouters,
+    /// Routers are known, none is connected yet.
+    Connecting {
+        /// Known routers.
+        routers: usize,
+    },
+    /// Connected to at least one router, building exploratory tunnels.
+    BuildingTunnels {
+        /// Connected routers.
+        connected: usize,
+    },
+    /// Exploratory tunnels stand; the RouterInfo is not confirmed by a floodfill yet.
+    Publishing,
+    /// Own tunnels both ways, RouterInfo published.
+    Ready,
+}
+
+/// What the engine asks of its driver. Drained until [`Output::Timeout`] after every call.
+#[derive(Debug)]
+pub enum Output {
+    /// For the lane, in this order.
+    Lane(LaneCommand),
+    /// For the services.
+    Event(Event),
+    /// For the disk. Losing the newest of these is harmless.
+    Store(Record),
+    /// Nothing more to do before this moment, or before the next input if there is none.
+    Timeout(Option<ramson_wire::Tick>),
+}
+
+/// A change of stored state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A RouterInfo to keep over a restart.
+    Router {
+        /// Key.
+        hash: RouterHash,
+        /// The signed bytes.
+        bytes: bytes::Bytes,
+    },
+    /// A RouterInfo that need not be kept.
+    RouterGone {
+        /// Key.
+        hash: RouterHash,
+    },
+}
+
+/// What was stored before the start.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Encoded RouterInfos, from the store or a reseed; each is verified before use.
+    pub routers: Vec<bytes::Bytes>,
+}
+
+/// Tunnels of a destination and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationConfig {
+    /// Hops of tunnels towards us, 0 to 7.
+    pub inbound_length: u8,
+    /// Hops of tunnels away from us, 0 to 7.
+    pub outbound_length: u8,
+    /// Tunnels towards us, 1 to 16.
+    pub inbound_quantity: u8,
+    /// Tunnels away from us, 1 to 16.
+    pub outbound_quantity: u8,
+    /// Whether the LeaseSet goes to floodfills, so that strangers can connect.
+    pub publish: bool,
+    /// Whether incoming streams are accepted.
+    pub accept: bool,
+}
+
+impl Default for DestinationConfig {
+    /// A client with 3 tunnels of 3 hops each way.
+    fn default() -> Self {
+        Self {
+            inbound_length: 3,
+            outbound_length: 3,
+            inbound_quantity: 3,
+            outbound_quantity: 3,
+            publish: false,
+            accept: false,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The router's state as shown to its operator. Holds no addresses or hashes but our own.
+
+use std::collections::BTreeMap;
+
+use ramson_wire::{DestinationHash, RouterHash};
+
+/// Answer to a status question. Counts are of now unless they say "since the start".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Own tunnels up both ways and RouterInfo published.
+    pub ready: bool,
+    /// Our router hash.
+    pub hash: RouterHash,
+    /// Network id.
+    pub net_id: u8,
+    /// Time since the start.
+    pub uptime_secs: u64,
+    /// Known RouterInfos.
+    pub routers: usize,
+    /// Those of them that are floodfills.
+    pub floodfills: usize,
+    /// LeaseSets held as a floodfill.
+    pub lease_sets: usize,
+    /// Open NTCP2 sessions.
+    pub ntcp2_sessions: usize,
+    /// Own tunnels.
+    pub tunnels: TunnelCounts,
+    /// Messages relayed since the start, by role.
+    pub transit: TransitCounts,
+    /// Bytes since the start.
+    pub traffic: Traffic,
+    /// Messages dropped since the start, by reason.
+    pub drops: BTreeMap<&'static str, u64>,
+    /// Local destinations.
+    pub destinations: Vec<DestinationStatus>,
+}
+
+/// Tunnels that stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TunnelCounts {
+    /// Of the router itself, towards us.
+    pub exploratory_in: usize,
+    /// Of the router itself, away from us.
+    pub exploratory_out: usize,
+    /// Of all local destinations, towards us.
+    pub client_in: usize,
+    /// Of all local destinations, away from us.
+    pub client_out: usize,
+    /// Of others, through us.
+    pub transit: usize,
+}
+
+/// Messages relayed in each role of a hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransitCounts {
+    /// In the middle.
+    pub participant: u64,
+    /// As inbound gateway.
+    pub gateway: u64,
+    /// As outbound endpoint.
+    pub endpoint: u64,
+}
+
+/// Bytes on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Sent to other routers.
+    pub sent_bytes: u64,
+    /// Received from other routers.
+    pub received_bytes: u64,
+    /// Of the sent ones, those relayed for others.
+    pub transit_bytes: u64,
+}
+
+/// A local destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationStatus {
+    /// The label it was opened with.
+    pub name: String,
+    /// Its address.
+    pub hash: DestinationHash,
+    /// Tunnels towards us that stand.
+    pub inbound: usize,
+    /// Tunnels away from us that stand.
+    pub outbound: usize,
+    /// Its LeaseSet was confirmed by a floodfill.
+    pub published: bool,
+}

@@ -1,0 +1,408 @@
+//! The driver of the lane: one thread around a readiness loop. It reads, feeds, drains and writes;
+//! every decision about the protocol is the lane's.
+//!
+//! One turn: wait; accept; read what is ready, bounded per socket; hand over commands; let the lane transform
+//! the turn's batch; write each socket that has something; send the turn's events to the engine in one batch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use ramson_lane::{ConnId, Lane, LaneCommand, LaneEvent, LaneOutput};
+use ramson_wire::Tick;
+
+use crate::clock::Clock;
+use crate::engine_thread::ToEngine;
+use crate::mailbox::Mailbox;
+
+/// Bytes read from one socket in one turn, so that none starves the others.
+const READ_PER_TURN: usize = 64 * 1024;
+/// Sealed bytes that wait for a socket: what is behind them stays unsealed and can still be reordered.
+const UNSENT_TAIL: usize = 64 * 1024;
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Batches that may wait for the engine before the lane stops reading.
+const ENGINE_BACKLOG: usize = 256;
+/// How soon a paused lane looks whether the engine caught up.
+const PAUSE: Duration = Duration::from_millis(2);
+
+const WAKER: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_CONN: usize = 64;
+
+/// What other threads tell the lane's thread.
+#[derive(Debug)]
+pub(crate) enum ToLane {
+    /// For the lane.
+    Command(LaneCommand),
+    /// End the thread.
+    Stop,
+}
+
+/// The sending end towards the lane.
+#[derive(Clone)]
+pub(crate) struct LaneHandle {
+    mailbox: Arc<Mailbox<ToLane>>,
+    waker: Arc<Waker>,
+}
+
+impl LaneHandle {
+    /// Sends a batch with one wake-up.
+    pub(crate) fn send_all(&self, batch: &mut Vec<ToLane>) {
+        if self.mailbox.send_all(batch)
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::error!(%error, "the lane's thread cannot be woken");
+        }
+    }
+}
+
+/// The readiness loop and all sockets.
+pub(crate) struct LaneThread {
+    lane: Lane,
+    clock: Clock,
+    poll: Poll,
+    mailbox: Arc<Mailbox<ToLane>>,
+    engine: Arc<Mailbox<ToEngine>>,
+    listeners: Vec<TcpListener>,
+    binds: Vec<IpAddr>,
+    sockets: BTreeMap<ConnId, Socket>,
+    /// Sockets with unread bytes: readiness is told once, reading is bounded.
+    readable: BTreeSet<ConnId>,
+    /// Sockets for which the lane has bytes.
+    dirty: BTreeSet<ConnId>,
+    events: Vec<LaneEvent>,
+    deadline: Option<Tick>,
+    buffer: Vec<u8>,
+}
+
+struct Socket {
+    stream: TcpStream,
+    connecting: bool,
+    writable: bool,
+    /// The lane is done with it: close when the tail is out.
+    closing: bool,
+    /// Sealed and not taken by the system yet; `sent` of it is.
+    tail: Vec<u8>,
+    sent: usize,
+}
+
+impl LaneThread {
+    pub(crate) fn new(
+        lane: Lane,
+        clock: Clock,
+        mut listeners: Vec<TcpListener>,
+        binds: Vec<IpAddr>,
+        engine: Arc<Mailbox<ToEngine>>,
+    ) -> io::Result<(Self, LaneHandle)> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            poll.registry()
+                .register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)?;
+        }
+        let mailbox = Arc::new(Mailbox::new());
+        let handle = LaneHandle {
+            mailbox: Arc::clone(&mailbox),
+            waker,
+        };
+        let thread = Self {
+            lane,
+            clock,
+            poll,
+            mailbox,
+            engine,
+            listeners,
+            binds,
+            sockets: BTreeMap::new(),
+            readable: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            events: Vec::new(),
+            deadline: None,
+            buffer: vec![0; READ_PER_TURN],
+        };
+        Ok((thread, handle))
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut ready = Events::with_capacity(1024);
+        let mut letters = Vec::new();
+        self.drain();
+        loop {
+            let engine_is_behind = self.engine.len() > ENGINE_BACKLOG;
+            let wait = self.wait_limit(engine_is_behind);
+            match self.poll.poll(&mut ready, wait) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the lane's readiness loop failed");
+                    return;
+                }
+            }
+            self.note_readiness(&ready);
+            if !engine_is_behind {
+                self.read();
+            }
+            self.mailbox.take(&mut letters);
+            for letter in letters.drain(..) {
+                match letter {
+                    ToLane::Command(command) => self.lane.handle_command(self.clock.now(), command),
+                    ToLane::Stop => return,
+                }
+            }
+            let now = self.clock.now();
+            self.lane.handle_timeout(now);
+            self.lane.end_turn(now);
+            self.drain();
+            self.write();
+            self.drain();
+            if !self.events.is_empty() {
+                let batch = std::mem::take(&mut self.events);
+                self.engine.send(ToEngine::Lane(batch));
+            }
+        }
+    }
+
+    fn wait_limit(&self, engine_is_behind: bool) -> Option<Duration> {
+        if engine_is_behind {
+            return Some(PAUSE);
+        }
+        if !self.readable.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.deadline.map(|deadline| self.clock.until(deadline))
+    }
+
+    fn note_readiness(&mut self, ready: &Events) {
+        for event in ready {
+            let Token(token) = event.token();
+            if event.token() == WAKER {
+                continue;
+            }
+            if token < FIRST_CONN {
+                self.accept(token - FIRST_LISTENER);
+                continue;
+            }
+            let conn = conn_of(token);
+            if event.is_writable() {
+                self.note_writable(conn);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                self.readable.insert(conn);
+            }
+        }
+    }
+
+    fn note_writable(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(&conn) else {
+            return;
+        };
+        socket.writable = true;
+        self.dirty.insert(conn);
+        if !socket.connecting {
+            return;
+        }
+        let now = self.clock.now();
+        match socket.stream.take_error() {
+            Ok(None) if socket.stream.peer_addr().is_ok() => {
+                socket.connecting = false;
+                self.lane.handle_connected(now, conn);
+            }
+            Ok(None) => socket.writable = false,
+            Ok(Some(_)) | Err(_) => {
+                self.forget(conn);
+                self.lane.handle_connect_failed(now, conn);
+            }
+        }
+    }
+
+    fn accept(&mut self, listener: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = self.listeners.get(listener) else {
+                return;
+            };
+            match listener.accept() {
+                Ok((stream, remote)) => {
+                    if let Some(conn) = self.lane.handle_incoming(self.clock.now(), remote) {
+                        self.adopt(conn, stream, false);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Out of descriptors or a connection that died in the backlog: neither ends the listener.
+                Err(error) => tracing::debug!(%error, "accept failed"),
+            }
+        }
+    }
+
+    fn adopt(&mut self, conn: ConnId, mut stream: TcpStream, connecting: bool) {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = self.poll.registry().register(&mut stream, token_of(conn), interest);
+        if let Err(error) = registered.and_then(|()| stream.set_nodelay(true)) {
+            tracing::debug!(%error, "a socket cannot be used");
+            self.lane.handle_eof(self.clock.now(), conn);
+            return;
+        }
+        let socket = Socket {
+            stream,
+            connecting,
+            writable: false,
+            closing: false,
+            tail: Vec::new(),
+            sent: 0,
+        };
+        self.sockets.insert(conn, socket);
+    }
+
+    fn read(&mut self) {
+        for conn in std::mem::take(&mut self.readable) {
+            let Some(socket) = self.sockets.get_mut(&conn) else {
+                continue;
+            };
+            if socket.connecting {
+                self.note_writable(conn);
+                continue;
+            }
+            match socket.stream.read(&mut self.buffer) {
+                Ok(0) => {
+                    self.forget(conn);
+                    self.lane.handle_eof(self.clock.now(), conn);
+                }
+                Ok(count) => {
+                    self.readable.insert(conn);
+                    let bytes = self.buffer.get(..count).unwrap_or_default();
+                    self.lane.handle_bytes(self.clock.now(), conn, bytes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.readable.insert(conn);
+                }
+                Err(_) => {
+                    self.forget(conn);
+                    self.lane.handle_eof(self.clock.now(), conn);
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.lane.poll_output() {
+                LaneOutput::Dial { conn, remote } => self.dial(conn, remote),
+                LaneOutput::Close { conn } => {
+                    if let Some(socket) = self.sockets.get_mut(&conn) {
+                        socket.closing = true;
+                        self.dirty.insert(conn);
+                    }
+                }
+                LaneOutput::Writable { conn } => {
+                    self.dirty.insert(conn);
+                }
+                LaneOutput::Event(event) => self.events.push(event),
+                LaneOutput::Timeout(deadline) => {
+                    self.deadline = deadline;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, conn: ConnId, remote: SocketAddr) {
+        match self.connect(remote) {
+            Ok(stream) => self.adopt(conn, stream, true),
+            Err(error) => {
+                tracing::debug!(%error, "dialing failed");
+                self.lane.handle_connect_failed(self.clock.now(), conn);
+            }
+        }
+    }
+
+    /// Starts a connection, from our own address of that family when one is configured: peers compare the
+    /// source of a connection with the published host.
+    fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        let own = self.binds.iter().find(|own| own.is_ipv4() == remote.is_ipv4() && !own.is_unspecified());
+        if let Some(own) = own {
+            socket.bind(&SocketAddr::new(*own, 0).into())?;
+        }
+        match socket.connect(&remote.into()) {
+            Ok(()) => {}
+            Err(error) if in_progress(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(TcpStream::from_std(socket.into()))
+    }
+
+    fn write(&mut self) {
+        for conn in std::mem::take(&mut self.dirty) {
+            let Some(socket) = self.sockets.get_mut(&conn) else {
+                continue;
+            };
+            if !socket.writable || socket.connecting {
+                continue;
+            }
+            match flush(&self.clock, &mut self.lane, conn, socket) {
+                Ok(()) if socket.closing && socket.tail.is_empty() => self.forget(conn),
+                Ok(()) => {}
+                Err(_) => {
+                    self.forget(conn);
+                    self.lane.handle_eof(self.clock.now(), conn);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        if let Some(mut socket) = self.sockets.remove(&conn) {
+            // Closing the descriptor deregisters it too; an error here changes nothing.
+            let _ = self.poll.registry().deregister(&mut socket.stream);
+        }
+        self.readable.remove(&conn);
+    }
+}
+
+/// Writes until the socket is full or the lane has nothing more for it.
+fn flush(clock: &Clock, lane: &mut Lane, conn: ConnId, socket: &mut Socket) -> io::Result<()> {
+    loop {
+        if socket.sent == socket.tail.len() {
+            socket.tail.clear();
+            socket.sent = 0;
+            if !socket.closing {
+                lane.write_into(clock.now(), conn, &mut socket.tail, UNSENT_TAIL);
+            }
+            if socket.tail.is_empty() {
+                return Ok(());
+            }
+        }
+        let unsent = socket.tail.get(socket.sent..).unwrap_or_default();
+        match socket.stream.write(unsent) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => socket.sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.writable = false;
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::InProgress
+}
+
+/// Connection ids start at 0 and are never reused; tokens leave room for the waker and the listeners.
+fn token_of(conn: ConnId) -> Token {
+    Token(usize::try_from(conn.0).unwrap_or(usize::MAX).saturating_add(FIRST_CONN))
+}
+
+fn conn_of(token: usize) -> ConnId {
+    ConnId(u64::try_from(token - FIRST_CONN).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,312 @@
+//! A whole router: its threads, its files, and the handle by which programs use it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use mio::net::TcpListener;
+use ramson_engine::{
+    Command, DestinationConfig, Engine, EngineConfig, IdentityId, Progress, Snapshot, Status, StreamId,
+};
+use ramson_lane::{Lane, LaneConfig};
+use ramson_transport::ntcp2::LocalIdentity;
+use ramson_wire::{DestinationKeys, RouterHash};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::destination::Destination;
+use crate::engine_thread::{EngineThread, Routes, ToEngine};
+use crate::entropy;
+use crate::error::{Closed, StartError};
+use crate::files::DataDir;
+use crate::keys::RouterKeys;
+use crate::lane_thread::{LaneHandle, LaneThread, ToLane};
+use crate::mailbox::Mailbox;
+use crate::reseed;
+use crate::storage::{self, StorageHandle};
+
+/// The public network.
+pub const MAIN_NET_ID: u8 = 2;
+/// Streams of peers that wait to be accepted, for each destination.
+const ACCEPT_BACKLOG: usize = 64;
+
+/// How a router joins its network.
+#[derive(Clone, Debug)]
+pub struct RouterConfig {
+    /// Which network: 2 is the public one.
+    pub net_id: u8,
+    /// Our published addresses, at most one of each family; none: we can't be dialed.
+    pub hosts: Vec<IpAddr>,
+    /// Addresses to listen on and to dial from; none: all.
+    pub binds: Vec<IpAddr>,
+    /// Transport port; `None`: the one drawn at the first start.
+    pub port: Option<u16>,
+    /// Folders or zip files of RouterInfos.
+    pub reseed: Vec<PathBuf>,
+    /// Serve as a floodfill.
+    pub floodfill: bool,
+    /// Take addresses of reserved ranges, such as loopback, from peers.
+    pub danger_allow_reserved_peers: bool,
+    /// Build tunnels with several routers of one subnet.
+    pub danger_ignore_subnets: bool,
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        Self {
+            net_id: MAIN_NET_ID,
+            hosts: Vec::new(),
+            binds: Vec::new(),
+            port: None,
+            reseed: Vec::new(),
+            floodfill: false,
+            danger_allow_reserved_peers: false,
+            danger_ignore_subnets: false,
+        }
+    }
+}
+
+impl RouterConfig {
+    fn check(&self) -> Result<(), StartError> {
+        let danger = self.danger_allow_reserved_peers || self.danger_ignore_subnets;
+        if danger && self.net_id == MAIN_NET_ID {
+            return Err(StartError::Setting(
+                "danger-allow-reserved-peers and danger-ignore-subnets are refused on the public network (net-id 2); \
+                 give another net-id",
+            ));
+        }
+        for v4 in [true, false] {
+            if self.hosts.iter().filter(|host| host.is_ipv4() == v4).count() > 1 {
+                return Err(StartError::Setting("host: at most one IPv4 and one IPv6 address can be published"));
+            }
+        }
+        if self.hosts.iter().any(IpAddr::is_unspecified) {
+            return Err(StartError::Setting("host: 0.0.0.0 and :: are no addresses that others could dial"));
+        }
+        Ok(())
+    }
+
+    fn listen_addresses(&self, port: u16) -> Vec<SocketAddr> {
+        if self.binds.is_empty() {
+            let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            return vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port), SocketAddr::new(v6, port)];
+        }
+        self.binds.iter().map(|bind| SocketAddr::new(*bind, port)).collect()
+    }
+}
+
+/// A running router. Clones share it; it stops by [`Router::shutdown`].
+#[derive(Clone)]
+pub struct Router {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    hash: RouterHash,
+    router_info: Bytes,
+    engine: Arc<Mailbox<ToEngine>>,
+    lane: LaneHandle,
+    storage: StorageHandle,
+    progress: watch::Receiver<Progress>,
+    next_identity: AtomicU32,
+    next_stream: Arc<AtomicU64>,
+    threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    _data_dir: Arc<DataDir>,
+}
+
+impl Router {
+    /// Starts the threads of a router whose state lives in `data_dir`.
+    pub fn start(config: RouterConfig, data_dir: Arc<DataDir>) -> Result<Self, StartError> {
+        config.check()?;
+        let clock = Clock::start();
+        let mut rng = entropy::generator()?;
+        let keys = RouterKeys::load_or_create(&data_dir.file("router.keys"), &mut *rng)?;
+        let port = config.port.unwrap_or(keys.port);
+        let listeners = listen(&config, port)?;
+        let reseeded = reseed::read(&config.reseed)?;
+        let (mut routers, storage, storage_thread) = storage::start(&data_dir.file("netdb.redb"))?;
+        routers.extend(reseeded);
+
+        let local = Arc::new(LocalIdentity {
+            hash: keys.secrets.identity.hash(),
+            static_key: ramson_crypto::x25519::PrivateKey::from_bytes(&keys.secrets.ntcp2_key.to_bytes()),
+            iv: keys.secrets.ntcp2_iv,
+            net_id: config.net_id,
+        });
+        let engine_config = EngineConfig {
+            net_id: config.net_id,
+            floodfill: config.floodfill,
+            allow_reserved_peers: config.danger_allow_reserved_peers,
+            ignore_subnets: config.danger_ignore_subnets,
+            addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
+        };
+        let lane_config = LaneConfig {
+            net_id: config.net_id,
+            allow_reserved_peers: config.danger_allow_reserved_peers,
+            ..LaneConfig::default()
+        };
+        let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers }, entropy::generator()?);
+        let router_info = engine.router_info().clone();
+        let lane = Lane::new(clock.now(), lane_config, Arc::clone(&local), router_info.clone(), entropy::generator()?);
+
+        let mailbox = Arc::new(Mailbox::new());
+        let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
+            .map_err(|source| StartError::Thread { name: "lane", source })?;
+        let (progress_sender, progress) = watch::channel(Progress::NoRouters);
+        let engine_thread = EngineThread {
+            engine,
+            clock,
+            mailbox: Arc::clone(&mailbox),
+            lane: lane.clone(),
+            storage: storage.clone(),
+            progress: progress_sender,
+            routes: Routes::default(),
+        };
+        let threads = vec![
+            spawn("lane", move || lane_thread.run())?,
+            spawn("engine", move || engine_thread.run())?,
+            storage_thread,
+        ];
+        Ok(Self {
+            shared: Arc::new(Shared {
+                hash: local.hash,
+                router_info: router_info.bytes().clone(),
+                engine: mailbox,
+                lane,
+                storage,
+                progress,
+                next_identity: AtomicU32::new(1),
+                next_stream: Arc::new(AtomicU64::new(1)),
+                threads: std::sync::Mutex::new(threads),
+                _data_dir: data_dir,
+            }),
+        })
+    }
+
+    /// Our hash.
+    #[must_use]
+    pub fn hash(&self) -> RouterHash {
+        self.shared.hash
+    }
+
+    /// Our RouterInfo as signed at the start.
+    #[must_use]
+    pub fn router_info(&self) -> &Bytes {
+        &self.shared.router_info
+    }
+
+    /// Tells each step from start to ready.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.shared.progress.clone()
+    }
+
+    /// The router's state now.
+    pub async fn status(&self) -> Result<Box<Status>, Closed> {
+        let (answer, reply) = oneshot::channel();
+        self.shared.engine.send(ToEngine::Status { answer });
+        reply.await.map_err(|_| Closed)
+    }
+
+    /// Brings up a destination. It closes when the last clone of the handle is dropped.
+    #[must_use]
+    pub fn open(&self, name: &str, keys: DestinationKeys, config: DestinationConfig) -> Destination {
+        let id = IdentityId(self.shared.next_identity.fetch_add(1, Ordering::Relaxed));
+        let (incoming_sender, incoming) = mpsc::channel(ACCEPT_BACKLOG);
+        let (ready_sender, ready) = watch::channel(false);
+        let address = keys.destination().clone();
+        self.shared.engine.send(ToEngine::Open {
+            id,
+            name: name.to_owned(),
+            keys: Box::new(keys),
+            config,
+            incoming: incoming_sender,
+            ready: ready_sender,
+        });
+        Destination::new(EngineHandle::new(&self.shared, id), address, ready, incoming)
+    }
+
+    /// Stops all threads and writes what is unwritten. Blocks for as long as that takes.
+    pub fn shutdown(&self) {
+        self.shared.engine.send(ToEngine::Stop);
+        self.shared.lane.send_all(&mut vec![ToLane::Stop]);
+        self.shared.storage.stop();
+        let threads = std::mem::take(
+            &mut *self.shared.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the router had panicked");
+            }
+        }
+    }
+}
+
+/// The way of one destination's handles to the engine.
+#[derive(Clone)]
+pub(crate) struct EngineHandle {
+    id: IdentityId,
+    mailbox: Arc<Mailbox<ToEngine>>,
+    next_stream: Arc<AtomicU64>,
+}
+
+impl EngineHandle {
+    fn new(shared: &Shared, id: IdentityId) -> Self {
+        Self { id, mailbox: Arc::clone(&shared.engine), next_stream: Arc::clone(&shared.next_stream) }
+    }
+
+    pub(crate) fn id(&self) -> IdentityId {
+        self.id
+    }
+
+    pub(crate) fn command(&self, command: Command) {
+        self.mailbox.send(ToEngine::Command(command));
+    }
+
+    pub(crate) fn send(&self, letter: ToEngine) {
+        self.mailbox.send(letter);
+    }
+
+    /// A name for a new stream. The engine names those of peers from the upper half of the numbers.
+    pub(crate) fn new_stream(&self) -> StreamId {
+        StreamId(self.next_stream.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(format!("ramson-{name}"))
+        .spawn(run)
+        .map_err(|source| StartError::Thread { name, source })
+}
+
+/// Listens on all addresses. Without configured ones a machine without IPv6 is no error.
+fn listen(config: &RouterConfig, port: u16) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in config.listen_addresses(port) {
+        match listen_on(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if config.binds.is_empty() && address.is_ipv6() => {
+                tracing::info!(%error, "no IPv6 here");
+            }
+            Err(source) => return Err(StartError::Listen { address, source }),
+        }
+    }
+    Ok(listeners)
+}
+
+fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
