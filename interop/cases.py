@@ -1,0 +1,199 @@
+"""What ramson must do in a network of i2pd routers. Each case is a function of the testbed; its name is the claim."""
+import hashlib
+import http.client
+import itertools
+import json
+import random
+import threading
+import time
+
+import sam
+from site_server import PAGE
+
+# Reasons for which a message may be dropped: each is a limit stated in the program's documentation.
+STATED_LIMITS = {"expired", "transit-queue-age", "duplicate", "incomplete-message", "no-session", "send-queue-full"}
+
+
+def fetch(proxy, host, path, timeout=120):
+    """One request through an HTTP proxy: status and body."""
+    connection = http.client.HTTPConnection(*proxy, timeout=timeout)
+    try:
+        connection.request("GET", f"http://{host}{path}", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def fetch_when_up(proxy, host, path, timeout=90):
+    """Like fetch, until the site answers: a proxy's own error page is no answer."""
+    end = time.monotonic() + timeout
+    while True:
+        status, body = fetch(proxy, host, path)
+        if status == 200:
+            return body
+        if time.monotonic() > end:
+            raise AssertionError(f"{path} through {proxy} gave {status}: {body[:200]!r}")
+        time.sleep(1)
+
+
+def page_and_file(bed, proxy, host):
+    body = fetch_when_up(proxy, host, "/")
+    assert body == PAGE, body[:100]
+    began = time.monotonic()
+    body = fetch_when_up(proxy, host, "/big")
+    assert hashlib.sha256(body).hexdigest() == bed.site.big_sha256, f"{len(body)} bytes of another file"
+    return f"{len(body) / (time.monotonic() - began) / 1e6:.1f} MB/s"
+
+
+def ready_within_60_s(bed):
+    return f"{bed.ready_secs:.1f} s"
+
+
+def i2pd_site_through_our_proxy_2_hops(bed):
+    return page_and_file(bed, bed.two_hops.proxy, bed.i2pd_site(2))
+
+
+def i2pd_site_through_our_proxy_3_hops(bed):
+    return page_and_file(bed, bed.ramson.proxy, bed.i2pd_site(3))
+
+
+def our_site_through_i2pd_proxy_2_hops(bed):
+    return page_and_file(bed, bed.network.routers[5].proxy, bed.our_site("web2"))
+
+
+def our_site_through_i2pd_proxy_3_hops(bed):
+    return page_and_file(bed, bed.network.routers[6].proxy, bed.our_site("web3"))
+
+
+def our_site_through_our_other_router(bed):
+    return page_and_file(bed, bed.two_hops.proxy, bed.our_site("web2"))
+
+
+def exchange(caller, listener, size=300_000):
+    """A stream from caller to listener; both send, both check."""
+    there, back = random.randbytes(size), random.randbytes(size)
+    accepted = listener.start_accept()
+    failures = []
+
+    def answer():
+        try:
+            peer = accepted.line().split()[0]
+            assert peer == caller.destination, "another peer was named"
+            assert accepted.read_exactly(size) == there, "bytes changed on the way"
+            accepted.socket.sendall(back)
+        except (OSError, AssertionError, sam.SamError) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    stream = caller.connect(listener.destination)
+    stream.socket.sendall(there)
+    assert stream.read_exactly(size) == back, "bytes changed on the way back"
+    thread.join(60)
+    assert not failures and not thread.is_alive(), failures
+    stream.close()
+    accepted.close()
+
+
+def sam_streams_both_ways(bed):
+    """Both routers call, both accept; the caller writes first, then the listener."""
+    for hops in (2, 3):
+        ours = sam.Session(bed.ramson.sam, f"ours{hops}", hops)
+        theirs = sam.Session(bed.network.routers[7].sam, f"theirs{hops}", hops)
+        exchange(ours, theirs)
+        exchange(theirs, ours)
+        ours.close()
+        theirs.close()
+
+
+def sam_listener_speaks_first(bed):
+    """The accepting side sends before it has read anything."""
+    ours, theirs = sam.Session(bed.ramson.sam, "first-ours"), sam.Session(bed.network.routers[6].sam, "first-theirs")
+    for caller, listener in ((ours, theirs), (theirs, ours)):
+        accepted = listener.start_accept()
+        stream = caller.connect(listener.destination)
+        accepted.line()
+        accepted.socket.sendall(b"welcome")
+        assert stream.read_exactly(7) == b"welcome"
+        stream.close()
+        accepted.close()
+    ours.close()
+    theirs.close()
+
+
+def relays_1000_messages_in_each_role(bed):
+    """i2pd routers talk to each other; ramson is a hop of their tunnels."""
+    end = time.monotonic() + 180
+    pairs = itertools.cycle(itertools.permutations(bed.network.routers[4:8], 2))
+    for number in itertools.count():
+        counts = bed.ramson.status()["transit"]
+        if all(counts[role] >= 1000 for role in ("participant", "gateway", "endpoint")):
+            return json.dumps(counts)
+        assert time.monotonic() < end, f"only {counts}"
+        one, other = next(pairs)
+        try:
+            caller, listener = sam.Session(one.sam, f"r{number}a", 2, 3), sam.Session(other.sam, f"r{number}b", 2, 3)
+            exchange(caller, listener, 1_500_000)
+            caller.close()
+            listener.close()
+        except (OSError, sam.SamError) as error:
+            # i2pd's own trouble with i2pd is no finding about ramson, unless the counters stay low.
+            print(f"    (an i2pd to i2pd stream failed: {error})")
+    raise AssertionError("unreachable")
+
+
+def nothing_dropped_but_by_a_stated_limit(bed):
+    drops = {reason: count for router in (bed.ramson, bed.two_hops) for reason, count in router.status()["drops"].items() if count}
+    unknown = set(drops) - STATED_LIMITS
+    assert not unknown, f"dropped for {drops}"
+    return json.dumps(drops)
+
+
+def kill_9_keeps_router_and_site(bed):
+    before = bed.ramson.status()
+    bed.ramson.kill()
+    bed.ramson.start()
+    took = bed.ramson.wait_ready()
+    after = bed.ramson.status()
+    assert before["router"]["hash"] == after["router"]["hash"], "another router hash"
+    sites = [{d["name"]: d["b32"] for d in status["destinations"] if d["name"].startswith("web")} for status in (before, after)]
+    assert sites[0] == sites[1], sites
+    page_and_file(bed, bed.network.routers[5].proxy, bed.our_site("web2"))
+    return f"ready again after {took:.1f} s"
+
+
+def a_stop_is_clean(bed):
+    code = bed.two_hops.stop()
+    assert code == 0, f"exit code {code}"
+
+
+SHORT = [
+    ready_within_60_s, i2pd_site_through_our_proxy_2_hops, i2pd_site_through_our_proxy_3_hops,
+    our_site_through_i2pd_proxy_2_hops, our_site_through_i2pd_proxy_3_hops, our_site_through_our_other_router,
+    sam_streams_both_ways, sam_listener_speaks_first, relays_1000_messages_in_each_role,
+    nothing_dropped_but_by_a_stated_limit, kill_9_keeps_router_and_site, a_stop_is_clean,
+]
+
+
+def fetches_go_on_for_12_minutes(bed, minutes=12, every=20):
+    """Tunnels and LeaseSets turn over; a fetch in each direction every 20 s; at least 99 % must be answered."""
+    tried = answered = 0
+    end = time.monotonic() + minutes * 60
+    while time.monotonic() < end:
+        next_round = time.monotonic() + every
+        for proxy, host in ((bed.ramson.proxy, bed.i2pd_site(3)), (bed.network.routers[5].proxy, bed.our_site("web2"))):
+            tried += 1
+            try:
+                status, body = fetch(proxy, host, "/", timeout=60)
+                answered += status == 200 and body == PAGE
+                if status != 200:
+                    print(f"    {time.strftime('%H:%M:%S')} {proxy[0]}: {status}")
+            except OSError as error:
+                print(f"    {time.strftime('%H:%M:%S')} {proxy[0]}: {error}")
+        time.sleep(max(0, next_round - time.monotonic()))
+    assert answered >= 0.99 * tried, f"{answered} of {tried} answered"
+    return f"{answered} of {tried} answered"
+
+
+LONG = [fetches_go_on_for_12_minutes, nothing_dropped_but_by_a_stated_limit]
