@@ -1,0 +1,197 @@
+//! The HTTP proxy: a browser's requests, each over a stream of its own to the destination that its host names.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ramson_router::{Destination, NameError, Names, Stream, Target};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::body::Framing;
+use crate::head::{HeadError, RequestHead, read_request};
+use crate::headers;
+use crate::pages::Problem;
+use crate::relay::{RelayError, Request, exchange};
+
+/// Browser connections served at once.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a request waits for tunnels before the browser is told.
+const READY_TIME: Duration = Duration::from_secs(60);
+/// How long a refused request is still read, so that the browser sees the page and not a reset.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// An HTTP proxy with a destination of its own.
+pub struct HttpProxy {
+    destination: Destination,
+    names: Arc<Names>,
+}
+
+impl HttpProxy {
+    /// A proxy that connects from `destination`, which nothing else should use.
+    #[must_use]
+    pub fn new(destination: Destination, names: Arc<Names>) -> Self {
+        Self { destination, names }
+    }
+
+    /// Serves browsers until dropped.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let proxy = Arc::new(self);
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut tasks = JoinSet::new();
+        loop {
+            let (mut browser, _) = listener.accept().await?;
+            while tasks.try_join_next().is_some() {}
+            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                // Told without a task: one that waits would be one more connection held. Best effort.
+                let _ = browser.try_write(&Problem::Busy.response());
+                continue;
+            };
+            let proxy = Arc::clone(&proxy);
+            tasks.spawn(async move {
+                if let Err(problem) = proxy.serve_browser(&mut browser).await {
+                    refuse(&mut browser, problem).await;
+                }
+                drop(slot);
+            });
+        }
+    }
+
+    /// Serves one request. An error is to be told to the browser.
+    async fn serve_browser(&self, browser: &mut TcpStream) -> Result<(), Problem> {
+        let (mut head, beyond) = match read_request(browser).await {
+            Ok(read) => read,
+            Err(HeadError::Closed | HeadError::Io(_)) => return Ok(()),
+            Err(HeadError::Slow) => return Err(Problem::Slow),
+            Err(HeadError::TooLarge) => return Err(Problem::TooLarge),
+            Err(HeadError::Malformed) => return Err(Problem::BadRequest),
+        };
+        let url = Url::of(&head)?;
+        let framing = Framing::of(&head.fields).map_err(|_| Problem::BadRequest)?;
+        let upgrade = headers::wants_upgrade(&head.fields);
+        if upgrade && framing != Framing::Length(0) {
+            return Err(Problem::BadRequest);
+        }
+        let target = self.names.resolve(&url.host).map_err(|error| match error {
+            NameError::Malformed => Problem::Clearnet,
+            NameError::Unknown => Problem::UnknownName,
+            NameError::UnsupportedAddress => Problem::UnsupportedAddress,
+        })?;
+        let ready = tokio::time::timeout(READY_TIME, self.destination.ready()).await;
+        if !matches!(ready, Ok(Ok(()))) {
+            return Err(Problem::NotReady);
+        }
+        headers::towards_site(&mut head, &url.authority, &url.path);
+        let request = Request { head: head.to_bytes(), beyond, framing, upgrade };
+        let mut site = self.open(&target, url.port);
+        match exchange(browser, &mut site, request, headers::towards_browser).await {
+            Ok(()) | Err(RelayError::Broken) => Ok(()),
+            Err(RelayError::NoAnswer(error)) => Err(problem_of(&error)),
+        }
+    }
+
+    fn open(&self, target: &Target, port: u16) -> Stream {
+        self.destination.open_stream(target.hash(), 0, port)
+    }
+}
+
+fn problem_of(error: &HeadError) -> Problem {
+    match error {
+        HeadError::Io(error) => match error.kind() {
+            io::ErrorKind::TimedOut => Problem::Timeout,
+            io::ErrorKind::HostUnreachable => Problem::NotFound,
+            io::ErrorKind::QuotaExceeded => Problem::Busy,
+            _ => Problem::Reset,
+        },
+        HeadError::Closed => Problem::Reset,
+        HeadError::Slow => Problem::Timeout,
+        HeadError::TooLarge | HeadError::Malformed => Problem::BadAnswer,
+    }
+}
+
+async fn refuse(browser: &mut TcpStream, problem: Problem) {
+    let told = async {
+        browser.write_all(&problem.response()).await?;
+        browser.shutdown().await?;
+        tokio::io::copy(&mut browser.take(1 << 20), &mut tokio::io::sink()).await
+    };
+    // The browser may be gone; there is nobody else to tell.
+    let _ = tokio::time::timeout(DRAIN_TIME, told).await;
+}
+
+/// The parts of an absolute `http://` target.
+#[derive(Debug, PartialEq, Eq)]
+struct Url {
+    host: String,
+    port: u16,
+    /// As the Host header wants it: with the port if it isn't 80.
+    authority: String,
+    path: String,
+}
+
+impl Url {
+    fn of(head: &RequestHead) -> Result<Self, Problem> {
+        if head.method == "CONNECT" {
+            return Err(Problem::Method);
+        }
+        if head.target.starts_with('/') || head.target == "*" {
+            return Err(Problem::NotAProxyRequest);
+        }
+        let (scheme, rest) = head.target.split_once("://").ok_or(Problem::BadRequest)?;
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(Problem::Method);
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        // Credentials in a URL would be sent on in the Host header.
+        if authority.contains('@') {
+            return Err(Problem::BadRequest);
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.is_empty() => (host, port.parse().map_err(|_| Problem::BadRequest)?),
+            Some((host, _)) => (host, 80),
+            None => (authority, 80),
+        };
+        let host = host.to_ascii_lowercase();
+        let path = path.split('#').next().unwrap_or_default();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let authority = if port == 80 { host.clone() } else { format!("{host}:{port}") };
+        Ok(Self { host, port, authority, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(target: &str) -> Result<Url, Problem> {
+        Url::of(&RequestHead { method: "GET".into(), target: target.into(), fields: Default::default() })
+    }
+
+    #[test]
+    fn targets_become_host_port_and_path() {
+        for (target, host, port, authority, path) in [
+            ("http://A.i2p", "a.i2p", 80, "a.i2p", "/"),
+            ("http://a.i2p:80/x?y#z", "a.i2p", 80, "a.i2p", "/x?y"),
+            ("http://a.i2p:8080?q", "a.i2p", 8080, "a.i2p:8080", "/?q"),
+            ("HTTP://a.i2p:/", "a.i2p", 80, "a.i2p", "/"),
+        ] {
+            let url = url(target).unwrap();
+            assert_eq!((url.host.as_str(), url.port, url.authority.as_str(), url.path.as_str()), (host, port, authority, path));
+        }
+    }
+
+    #[test]
+    fn other_targets_are_refused_with_their_reason() {
+        assert_eq!(url("/index.html").unwrap_err(), Problem::NotAProxyRequest);
+        assert_eq!(url("https://a.i2p/").unwrap_err(), Problem::Method);
+        assert_eq!(url("ftp://a.i2p/").unwrap_err(), Problem::Method);
+        assert_eq!(url("a.i2p").unwrap_err(), Problem::BadRequest);
+        assert_eq!(url("http://user:pass@a.i2p/").unwrap_err(), Problem::BadRequest);
+        assert_eq!(url("http://a.i2p:99999/").unwrap_err(), Problem::BadRequest);
+        let connect = RequestHead { method: "CONNECT".into(), target: "a.i2p:443".into(), fields: Default::default() };
+        assert_eq!(Url::of(&connect).unwrap_err(), Problem::Method);
+    }
+}
