@@ -1,1 +1,3 @@
-//! SAM, the socket API for programs.
+//! The socket APIs by which programs of any language use the router. So far: SAM 3 with streams.
+
+pub mod sam;
