@@ -42,7 +42,7 @@ pub struct RouterConfig {
     pub hosts: Vec<IpAddr>,
     /// Addresses to listen on and to dial from; none: all.
     pub binds: Vec<IpAddr>,
-    /// Transport port; `None`: the one drawn at the first start.
+    /// Transport port; `None`: the one drawn at the first start; 0: any free one, with one address to listen on.
     pub port: Option<u16>,
     /// Folders or zip files of RouterInfos.
     pub reseed: Vec<PathBuf>,
@@ -124,8 +124,7 @@ impl Router {
         let clock = Clock::start();
         let mut rng = entropy::generator()?;
         let keys = RouterKeys::load_or_create(&data_dir.file("router.keys"), &mut *rng)?;
-        let port = config.port.unwrap_or(keys.port);
-        let listeners = listen(&config, port)?;
+        let (listeners, port) = listen(&config, config.port.unwrap_or(keys.port))?;
         let reseeded = reseed::read(&config.reseed)?;
         let (mut routers, storage, storage_thread) = storage::start(&data_dir.file("netdb.redb"))?;
         routers.extend(reseeded);
@@ -283,19 +282,23 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<Join
         .map_err(|source| StartError::Thread { name, source })
 }
 
-/// Listens on all addresses. Without configured ones a machine without IPv6 is no error.
-fn listen(config: &RouterConfig, port: u16) -> Result<Vec<TcpListener>, StartError> {
+/// Listens on all addresses; returns the port too, which the system chose if it was 0. Without configured addresses
+/// a machine without IPv6 is no error.
+fn listen(config: &RouterConfig, mut port: u16) -> Result<(Vec<TcpListener>, u16), StartError> {
     let mut listeners = Vec::new();
     for address in config.listen_addresses(port) {
         match listen_on(address) {
-            Ok(listener) => listeners.push(listener),
+            Ok(listener) => {
+                port = listener.local_addr().map_or(port, |address| address.port());
+                listeners.push(listener);
+            }
             Err(error) if config.binds.is_empty() && address.is_ipv6() => {
                 tracing::info!(%error, "no IPv6 here");
             }
             Err(source) => return Err(StartError::Listen { address, source }),
         }
     }
-    Ok(listeners)
+    Ok((listeners, port))
 }
 
 fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {

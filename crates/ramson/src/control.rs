@@ -1,0 +1,80 @@
+//! The control socket: a Unix socket in the data folder (0600), over which the other commands ask the running
+//! router. One JSON object a line each way; a request is `{"version":1,"command":"status"}`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::Context;
+use ramson_router::{DataDir, Router};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use crate::status::StatusReport;
+
+/// Version of requests and answers.
+pub(crate) const VERSION: u32 = 1;
+/// The socket's name in the data folder.
+pub(crate) const SOCKET: &str = "control.sock";
+/// Longest request.
+const MAX_REQUEST: u64 = 4096;
+
+/// What can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Request {
+    pub(crate) version: u32,
+    pub(crate) command: String,
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    error: &'a str,
+}
+
+/// Makes the socket. A leftover of a killed router is replaced: the folder's lock proves that it is one.
+pub(crate) fn listen(data_dir: &DataDir) -> anyhow::Result<UnixListener> {
+    remove(data_dir);
+    let path = data_dir.file(SOCKET);
+    let listener = UnixListener::bind(&path).with_context(|| format!("cannot make the control socket {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect {}", path.display()))?;
+    Ok(listener)
+}
+
+/// Takes the socket away. That it may be gone already is no error.
+pub(crate) fn remove(data_dir: &DataDir) {
+    let _ = std::fs::remove_file(data_dir.file(SOCKET));
+}
+
+/// Answers until dropped.
+pub(crate) async fn serve(listener: UnixListener, router: Router) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    loop {
+        let (socket, _) = listener.accept().await.context("the control socket failed")?;
+        while tasks.try_join_next().is_some() {}
+        let router = router.clone();
+        tasks.spawn(async move {
+            if let Err(error) = answer(socket, &router).await {
+                tracing::debug!(%error, "a control connection ended early");
+            }
+        });
+    }
+}
+
+async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
+    let (read, mut write) = socket.split();
+    let mut line = String::new();
+    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
+    let mut text = match serde_json::from_str::<Request>(&line) {
+        Ok(Request { version: VERSION, command }) if command == "status" => {
+            serde_json::to_string(&StatusReport::from(*router.status().await?))?
+        }
+        Ok(Request { version: VERSION, .. }) => serde_json::to_string(&Refusal { error: "unknown command" })?,
+        Ok(_) => serde_json::to_string(&Refusal { error: "unknown version of the request" })?,
+        Err(_) => serde_json::to_string(&Refusal { error: "the request is no JSON object with version and command" })?,
+    };
+    text.push('\n');
+    write.write_all(text.as_bytes()).await?;
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! All settings: one definition is both the command line's flags and the keys of the file. Flags win.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use etcetera::BaseStrategy;
+use ramson_proxy::TunnelKind;
+use ramson_router::{DestinationConfig, RouterConfig};
+use serde::Deserialize;
+
+/// What can be set.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Network to join; 2 is the public one [default: 2].
+    #[arg(long, value_name = "N")]
+    pub(crate) net_id: Option<u8>,
+    /// Address that others dial, at most one IPv4 and one IPv6; without one nobody can.
+    #[arg(long, value_name = "IP")]
+    pub(crate) host: Vec<IpAddr>,
+    /// Address to listen on and to dial from [default: all].
+    #[arg(long, value_name = "IP")]
+    pub(crate) bind: Vec<IpAddr>,
+    /// Port for other routers [default: drawn at the first start, 9151 to 30777].
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Transports to use [default: ntcp2].
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) transports: Vec<Transport>,
+    /// Where the first routers come from: a folder or zip file of routerInfo-*.dat, or none.
+    #[arg(long, value_name = "DIR|FILE.zip|none")]
+    pub(crate) reseed: Vec<Reseed>,
+    /// Serve as a floodfill: keep and answer for a part of the network's database [default: off].
+    #[arg(long, value_name = "on|off")]
+    pub(crate) floodfill: Option<Switch>,
+    /// Take reserved addresses, such as loopback, from others. Never on the public network.
+    #[arg(long)]
+    pub(crate) danger_allow_reserved_peers: bool,
+    /// Build tunnels with several routers of one subnet. Never on the public network.
+    #[arg(long)]
+    pub(crate) danger_ignore_subnets: bool,
+    /// Where the HTTP proxy listens [default: 127.0.0.1:4444].
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub(crate) http_proxy: Option<Listen>,
+    /// Hops of the HTTP proxy's tunnels, 0 to 7 [default: 3].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=7))]
+    pub(crate) http_proxy_length: Option<u8>,
+    /// Where SAM listens [default: 127.0.0.1:7656].
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub(crate) sam: Option<Listen>,
+    /// Server tunnels; only in the file, as [[tunnel]].
+    #[arg(skip)]
+    pub(crate) tunnel: Vec<TunnelSettings>,
+}
+
+/// A `[[tunnel]]` of the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct TunnelSettings {
+    /// Label, unique in the file.
+    pub(crate) name: String,
+    /// `server` or `http-server`.
+    #[serde(rename = "type")]
+    pub(crate) kind: Kind,
+    /// The server.
+    pub(crate) target: SocketAddr,
+    /// Key file in the data folder.
+    pub(crate) keys: String,
+    pub(crate) inbound_length: Option<u8>,
+    pub(crate) outbound_length: Option<u8>,
+    pub(crate) inbound_quantity: Option<u8>,
+    pub(crate) outbound_quantity: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    Server,
+    HttpServer,
+}
+
+impl From<Kind> for TunnelKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Server => Self::Server,
+            Kind::HttpServer => Self::HttpServer,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Transport {
+    Ntcp2,
+}
+
+/// `on` or `off`; in the file also `true` or `false`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(from = "SwitchForm")]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "true or false")]
+enum SwitchForm {
+    Bool(bool),
+}
+
+impl From<SwitchForm> for Switch {
+    fn from(SwitchForm::Bool(on): SwitchForm) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
+/// A listening address or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Listen {
+    Off,
+    At(SocketAddr),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address = text.parse().map_err(|_| format!("{text:?} is neither ADDR:PORT, such as 127.0.0.1:4444, nor off"))?;
+        Ok(Self::At(address))
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Listen {
+    fn address(this: Option<Self>, default_port: u16) -> Option<SocketAddr> {
+        match this {
+            None => Some(SocketAddr::from(([127, 0, 0, 1], default_port))),
+            Some(Self::At(address)) => Some(address),
+            Some(Self::Off) => None,
+        }
+    }
+}
+
+/// A source of the first routers, or `none`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(crate) enum Reseed {
+    None,
+    From(PathBuf),
+}
+
+impl From<String> for Reseed {
+    fn from(text: String) -> Self {
+        if text == "none" { Self::None } else { Self::From(text.into()) }
+    }
+}
+
+impl FromStr for Reseed {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.to_owned().into())
+    }
+}
+
+/// The data folder: given, or the platform's.
+pub(crate) fn data_dir(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match given {
+        Some(path) => Ok(path),
+        None => {
+            let strategy = etcetera::choose_base_strategy().context("no home folder; give --data-dir")?;
+            Ok(strategy.data_dir().join("ramson"))
+        }
+    }
+}
+
+impl Settings {
+    /// These flags, and for what they leave open the file's values.
+    pub(crate) fn over_file(self, config: Option<PathBuf>, data_dir: &Path) -> anyhow::Result<Self> {
+        let path = config.clone().unwrap_or_else(|| data_dir.join("ramson.toml"));
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && config.is_none() => Self::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}", path.display())),
+        };
+        let merged = Self {
+            net_id: self.net_id.or(file.net_id),
+            host: first_given(self.host, file.host),
+            bind: first_given(self.bind, file.bind),
+            port: self.port.or(file.port),
+            transports: first_given(self.transports, file.transports),
+            reseed: first_given(self.reseed, file.reseed),
+            floodfill: self.floodfill.or(file.floodfill),
+            danger_allow_reserved_peers: self.danger_allow_reserved_peers || file.danger_allow_reserved_peers,
+            danger_ignore_subnets: self.danger_ignore_subnets || file.danger_ignore_subnets,
+            http_proxy: self.http_proxy.or(file.http_proxy),
+            http_proxy_length: self.http_proxy_length.or(file.http_proxy_length),
+            sam: self.sam.or(file.sam),
+            tunnel: file.tunnel,
+        };
+        merged.check().with_context(|| format!("settings (flags and {})", path.display()))?;
+        Ok(merged)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        Ok(toml::from_str(text)?)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.http_proxy_length.is_some_and(|length| length > 7) {
+            bail!("http-proxy-length must be 0 to 7");
+        }
+        if self.reseed.len() > 1 && self.reseed.contains(&Reseed::None) {
+            bail!("reseed: none excludes other sources");
+        }
+        for (index, tunnel) in self.tunnel.iter().enumerate() {
+            tunnel.check().with_context(|| format!("tunnel {:?}", tunnel.name))?;
+            let earlier = self.tunnel.get(..index).unwrap_or_default();
+            if earlier.iter().any(|other| other.name == tunnel.name || other.keys == tunnel.keys) {
+                bail!("tunnel {:?}: name and keys must differ from those of the other tunnels", tunnel.name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn router(&self) -> RouterConfig {
+        RouterConfig {
+            net_id: self.net_id.unwrap_or(ramson_router::MAIN_NET_ID),
+            hosts: self.host.clone(),
+            binds: self.bind.clone(),
+            port: self.port,
+            reseed: self
+                .reseed
+                .iter()
+                .filter_map(|source| match source {
+                    Reseed::None => None,
+                    Reseed::From(path) => Some(path.clone()),
+                })
+                .collect(),
+            floodfill: self.floodfill == Some(Switch::On),
+            danger_allow_reserved_peers: self.danger_allow_reserved_peers,
+            danger_ignore_subnets: self.danger_ignore_subnets,
+        }
+    }
+
+    pub(crate) fn http_proxy_address(&self) -> Option<SocketAddr> {
+        Listen::address(self.http_proxy, 4444)
+    }
+
+    pub(crate) fn sam_address(&self) -> Option<SocketAddr> {
+        Listen::address(self.sam, 7656)
+    }
+}
+
+impl TunnelSettings {
+    fn check(&self) -> anyhow::Result<()> {
+        let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
+        if !plain_file || ["router.keys", "netdb.redb", "lock", "ramson.toml"].contains(&self.keys.as_str()) {
+            bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
+        }
+        for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {
+            if value.is_some_and(|value| value > 7) {
+                bail!("{key} must be 0 to 7");
+            }
+        }
+        for (key, value) in [("inbound-quantity", self.inbound_quantity), ("outbound-quantity", self.outbound_quantity)] {
+            if value.is_some_and(|value| !(1..=16).contains(&value)) {
+                bail!("{key} must be 1 to 16");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn destination(&self) -> DestinationConfig {
+        let default = DestinationConfig::default();
+        DestinationConfig {
+            inbound_length: self.inbound_length.unwrap_or(default.inbound_length),
+            outbound_length: self.outbound_length.unwrap_or(default.outbound_length),
+            inbound_quantity: self.inbound_quantity.unwrap_or(default.inbound_quantity),
+            outbound_quantity: self.outbound_quantity.unwrap_or(default.outbound_quantity),
+            publish: true,
+            accept: true,
+        }
+    }
+}
+
+fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { file } else { flags }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        let parsed = Settings::parse(text).and_then(|settings| settings.check());
+        format!("{:#}", parsed.unwrap_err())
+    }
+
+    const TUNNEL: &str = "[[tunnel]]\nname = \"web\"\ntype = \"http-server\"\ntarget = \"127.0.0.1:8080\"\nkeys = \"web.keys\"\n";
+
+    #[test]
+    fn a_whole_file_is_understood() {
+        let settings = Settings::parse(&format!(
+            "net-id = 77\nhost = [\"127.0.0.1\"]\nfloodfill = true\nreseed = [\"none\"]\nhttp-proxy = \"off\"\nsam = \"127.0.0.1:1\"\n\
+             transports = [\"ntcp2\"]\n{TUNNEL}inbound-length = 2\n"
+        ))
+        .unwrap();
+        settings.check().unwrap();
+        assert_eq!(settings.net_id, Some(77));
+        assert!(settings.router().floodfill && settings.router().reseed.is_empty());
+        assert_eq!(settings.http_proxy_address(), None);
+        assert_eq!(settings.sam_address(), Some("127.0.0.1:1".parse().unwrap()));
+        assert_eq!(settings.tunnel[0].destination().inbound_length, 2);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_key_and_what_is_allowed() {
+        for (text, wanted) in [
+            ("netid = 77", &["netid", "net-id"][..]),
+            ("net-id = 300", &["net-id", "300"]),
+            ("http-proxy = \"4444\"", &["http-proxy", "127.0.0.1:4444"]),
+            ("floodfill = \"maybe\"", &["floodfill", "true or false"]),
+            ("transports = [\"ssu2\"]", &["transports", "ssu2", "ntcp2"]),
+            (&format!("{TUNNEL}inbound-length = 8"), &["web", "inbound-length", "0 to 7"]),
+            (&format!("{TUNNEL}outbound-quantity = 0"), &["web", "outbound-quantity", "1 to 16"]),
+            (&TUNNEL.replace("web.keys", "../web.keys"), &["web", "keys", "data folder"]),
+            (&TUNNEL.replace("http-server", "gopher"), &["gopher", "http-server"]),
+            (&format!("{TUNNEL}{TUNNEL}"), &["web", "differ"]),
+        ] {
+            let error = error_of(text);
+            for part in wanted {
+                assert!(error.contains(part), "{part:?} is missing in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let folder = std::env::temp_dir().join(format!("ramson-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("ramson.toml"), "net-id = 77\nport = 1000\n").unwrap();
+        let flags = Settings { port: Some(2000), ..Settings::default() };
+        let merged = flags.over_file(None, &folder).unwrap();
+        assert_eq!((merged.net_id, merged.port), (Some(77), Some(2000)));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

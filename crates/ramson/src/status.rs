@@ -1,0 +1,193 @@
+//! `ramson status`: asks the running router, and shows the answer to a person or as JSON.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use ramson_router::Status;
+use ramson_wire::base64;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::control::{Request, SOCKET, VERSION};
+use crate::progress::say;
+
+/// The JSON object of `ramson status --json`. Hashes are in I2P's base64.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StatusReport {
+    ready: bool,
+    router: RouterReport,
+    netdb: NetDbReport,
+    sessions: SessionsReport,
+    tunnels: TunnelsReport,
+    transit: TransitReport,
+    traffic: TrafficReport,
+    drops: BTreeMap<String, u64>,
+    destinations: Vec<DestinationReport>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RouterReport {
+    hash: String,
+    version: String,
+    net_id: u8,
+    uptime_secs: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct NetDbReport {
+    routers: usize,
+    floodfills: usize,
+    lease_sets: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SessionsReport {
+    ntcp2: usize,
+    ssu2: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TunnelsReport {
+    exploratory_in: usize,
+    exploratory_out: usize,
+    client_in: usize,
+    client_out: usize,
+    transit: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TransitReport {
+    participant: u64,
+    gateway: u64,
+    endpoint: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TrafficReport {
+    sent_bytes: u64,
+    received_bytes: u64,
+    transit_bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DestinationReport {
+    name: String,
+    b32: String,
+    inbound: usize,
+    outbound: usize,
+    published: bool,
+}
+
+impl From<Status> for StatusReport {
+    fn from(status: Status) -> Self {
+        Self {
+            ready: status.ready,
+            router: RouterReport {
+                hash: base64::encode(&status.hash.0),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                net_id: status.net_id,
+                uptime_secs: status.uptime_secs,
+            },
+            netdb: NetDbReport { routers: status.routers, floodfills: status.floodfills, lease_sets: status.lease_sets },
+            sessions: SessionsReport { ntcp2: status.ntcp2_sessions, ssu2: 0 },
+            tunnels: TunnelsReport {
+                exploratory_in: status.tunnels.exploratory_in,
+                exploratory_out: status.tunnels.exploratory_out,
+                client_in: status.tunnels.client_in,
+                client_out: status.tunnels.client_out,
+                transit: status.tunnels.transit,
+            },
+            transit: TransitReport {
+                participant: status.transit.participant,
+                gateway: status.transit.gateway,
+                endpoint: status.transit.endpoint,
+            },
+            traffic: TrafficReport {
+                sent_bytes: status.traffic.sent_bytes,
+                received_bytes: status.traffic.received_bytes,
+                transit_bytes: status.traffic.transit_bytes,
+            },
+            drops: status.drops.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            destinations: status
+                .destinations
+                .into_iter()
+                .map(|destination| DestinationReport {
+                    name: destination.name,
+                    b32: destination.hash.to_b32(),
+                    inbound: destination.inbound,
+                    outbound: destination.outbound,
+                    published: destination.published,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Asks and prints. Exit code 1 if no router runs on that data folder.
+pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let path = data_dir.join(SOCKET);
+    let socket = match UnixStream::connect(&path).await {
+        Ok(socket) => socket,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            say(&format!("no router runs on the data folder {}", data_dir.display()));
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot ask {}", path.display())),
+    };
+    let line = ask(socket).await.with_context(|| format!("no answer on {}", path.display()))?;
+    if json {
+        say(line.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report: StatusReport = serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
+    say(&describe(&report));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
+    let request = Request { version: VERSION, command: "status".to_owned() };
+    let mut text = serde_json::to_string(&request)?;
+    text.push('\n');
+    socket.write_all(text.as_bytes()).await?;
+    let mut line = String::new();
+    BufReader::new(socket).read_line(&mut line).await?;
+    Ok(line)
+}
+
+fn describe(report: &StatusReport) -> String {
+    let StatusReport { router, netdb, sessions, tunnels, transit, traffic, .. } = report;
+    let mut lines = vec![
+        format!("{} for {} s, network {}", if report.ready { "ready" } else { "not ready" }, router.uptime_secs, router.net_id),
+        format!("router       {}", router.hash),
+        format!("known        {} routers, {} of them floodfills; {} LeaseSets", netdb.routers, netdb.floodfills, netdb.lease_sets),
+        format!("sessions     {} NTCP2", sessions.ntcp2),
+        format!(
+            "tunnels      {} + {} exploratory, {} + {} client (in + out), {} of others",
+            tunnels.exploratory_in, tunnels.exploratory_out, tunnels.client_in, tunnels.client_out, tunnels.transit
+        ),
+        format!(
+            "relayed      {} messages as participant, {} as gateway, {} as endpoint",
+            transit.participant, transit.gateway, transit.endpoint
+        ),
+        format!(
+            "traffic      {} bytes sent ({} of them for others), {} received",
+            traffic.sent_bytes, traffic.transit_bytes, traffic.received_bytes
+        ),
+    ];
+    lines.extend(report.drops.iter().filter(|drop| *drop.1 > 0).map(|(reason, count)| format!("dropped      {count} for {reason}")));
+    for destination in &report.destinations {
+        lines.push(format!(
+            "destination  {} {} ({} + {} tunnels{})",
+            destination.name,
+            destination.b32,
+            destination.inbound,
+            destination.outbound,
+            if destination.published { ", published" } else { "" }
+        ));
+    }
+    lines.join("\n")
+}
