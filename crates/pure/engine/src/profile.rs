@@ -20,7 +20,7 @@ const HALF_LIFE: Duration = Duration::from_secs(3600);
 /// A blame that all hops of a tunnel share: this many points for a build without an answer, divided by the number of hops.
 const NO_REPLY_POINTS: u32 = 120;
 /// Likewise for a tunnel whose tests failed.
-const TEST_POINTS: u32 = 120;
+const TEST_POINTS: u32 = 240;
 /// Points above which a router counts as failing: five unanswered three-hop builds more than answered ones.
 const FAILING_POINTS: u32 = 200;
 /// What a good deed takes off the points.
@@ -41,7 +41,10 @@ pub(crate) enum Standing {
 struct Profile {
     agreed: u32,
     declined: u32,
-    points: u32,
+    /// For builds without an answer; agreeing mends it.
+    silent: u32,
+    /// For tunnels that lost messages; only messages that pass mend it, or who agrees and then drops would look good.
+    lossy: u32,
     declined_until: Tick,
     unreachable_until: Tick,
     failing_since: Option<Tick>,
@@ -54,12 +57,19 @@ impl Profile {
         while now.saturating_since(self.halved) >= HALF_LIFE {
             self.agreed /= 2;
             self.declined /= 2;
-            self.points /= 2;
-            if self.agreed == 0 && self.declined == 0 && self.points == 0 {
+            self.silent /= 2;
+            self.lossy /= 2;
+            if self.agreed == 0 && self.declined == 0 && self.silent == 0 && self.lossy == 0 {
                 self.halved = now;
                 return;
             }
             self.halved = self.halved + HALF_LIFE;
+        }
+    }
+
+    fn mended(&mut self) {
+        if self.silent < FAILING_POINTS && self.lossy == 0 {
+            self.failing_since = None;
         }
     }
 
@@ -68,7 +78,7 @@ impl Profile {
             || self.agreed.saturating_mul(4) < self.declined;
         if now < self.unreachable_until
             || now < self.declined_until
-            || self.points >= FAILING_POINTS
+            || self.silent.saturating_add(self.lossy) >= FAILING_POINTS
             || often_declined
         {
             Standing::Bad
@@ -93,13 +103,9 @@ impl Profiles {
     }
 
     /// How many routers are remembered.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// Whether none is remembered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty()
     }
 
     /// What is thought of a router now.
@@ -120,8 +126,8 @@ impl Profiles {
         profile.agreed = profile.agreed.saturating_add(1);
         profile.declined_until = Tick(0);
         profile.unreachable_until = Tick(0);
-        profile.points = profile.points.saturating_sub(GOOD_POINTS);
-        profile.failing_since = None;
+        profile.silent = profile.silent.saturating_sub(GOOD_POINTS);
+        profile.mended();
     }
 
     /// The router answered a build of ours with a code other than 0.
@@ -137,7 +143,7 @@ impl Profiles {
         now: Tick,
         hops: impl ExactSizeIterator<Item = &'a RouterHash>,
     ) {
-        self.blame(now, hops, NO_REPLY_POINTS);
+        self.blame(now, hops, NO_REPLY_POINTS, |profile| &mut profile.silent);
     }
 
     /// A tunnel over these hops failed its tests.
@@ -146,7 +152,7 @@ impl Profiles {
         now: Tick,
         hops: impl ExactSizeIterator<Item = &'a RouterHash>,
     ) {
-        self.blame(now, hops, TEST_POINTS);
+        self.blame(now, hops, TEST_POINTS, |profile| &mut profile.lossy);
     }
 
     /// A tunnel over these hops passed a test.
@@ -157,8 +163,8 @@ impl Profiles {
     ) {
         for hop in hops {
             let profile = self.entry(now, hop);
-            profile.points = profile.points.saturating_sub(GOOD_POINTS);
-            profile.failing_since = None;
+            profile.lossy = profile.lossy.saturating_sub(GOOD_POINTS);
+            profile.mended();
         }
     }
 
@@ -181,11 +187,13 @@ impl Profiles {
         now: Tick,
         hops: impl ExactSizeIterator<Item = &'a RouterHash>,
         points: u32,
+        kind: fn(&mut Profile) -> &mut u32,
     ) {
         let share = points / u32::try_from(hops.len().max(1)).unwrap_or(1);
         for hop in hops {
             let profile = self.entry(now, hop);
-            profile.points = profile.points.saturating_add(share);
+            let count = kind(profile);
+            *count = count.saturating_add(share);
             profile.failing_since.get_or_insert(now);
         }
     }

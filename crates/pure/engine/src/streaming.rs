@@ -6,7 +6,7 @@
 //! to itself when a destination talks to its own or another local one.
 //!
 //! - `packet`: the format. `rings`: what handle and machine share. `stream`, `outgoing`: one stream. `sender`: acks and loss.
-//!   `receiver`: order. `rtt`, `congestion`: when and how much to send; the choice of algorithm is argued there.
+//!   `receiver`: order. `flow`: choking. `timeouts`: silence. `rtt`, `congestion`: when and how much to send; the choice of algorithm is argued there.
 //!   `limits`: what is remembered beside streams.
 //!
 //! Who sent a packet is proven in one of two ways: by the packet's signature, or by the ratchet session it came through
@@ -18,6 +18,7 @@
 
 mod config;
 mod congestion;
+mod flow;
 mod incoming;
 mod limits;
 mod outgoing;
@@ -32,6 +33,7 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -143,6 +145,9 @@ pub struct Streaming {
     next_incoming: u64,
     /// Foreign streams whose opener hasn't acked our answer.
     half_open: usize,
+    /// Bytes that streams hold besides their rings, and unread ones in the rings.
+    held: usize,
+    unread: Arc<AtomicUsize>,
     /// Answers to strangers: RESET and pong.
     answers: Bucket,
     /// Signatures of strangers to be verified.
@@ -163,6 +168,8 @@ impl Streaming {
             next_incoming: config.first_incoming.0,
             config,
             half_open: 0,
+            held: 0,
+            unread: Arc::default(),
             rng,
             streams: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -328,8 +335,13 @@ impl Streaming {
             signer: &self.signer,
             config: &self.config,
             out: &mut self.out,
+            tight: self.held + self.unread.load(Ordering::Relaxed)
+                >= self.config.max_received_bytes,
         };
         call(stream, &mut ctx);
+        let held = stream.receiver.held_bytes();
+        self.held = (self.held + held).saturating_sub(stream.counted_bytes);
+        stream.counted_bytes = held;
         let half_open = stream.half_open() && stream.ended.is_none();
         if half_open != stream.counted_half_open {
             stream.counted_half_open = half_open;
@@ -367,6 +379,7 @@ impl Streaming {
     fn insert(&mut self, mut stream: Stream) {
         let local = stream.ends.local;
         stream.blocked = self.blocked.contains(&stream.peer);
+        stream.rings.count_with(&self.unread);
         self.by_name.insert(stream.ends.id, local);
         self.by_peer.insert((stream.peer, local));
         if stream.incoming {
@@ -401,8 +414,9 @@ impl Streaming {
                 incoming: stream.incoming,
                 ports: (stream.ends.local_port, stream.ends.peer_port),
                 ack_through: stream.receiver.acks(0, &mut stream.nacks),
-                reset: stream.reset_sent,
+                reset: !matches!(reason, CloseReason::Finished | CloseReason::Reset),
                 answers: 0,
+                answered: Tick(0),
             };
             let forgotten = self.graves.add(now, local, grave);
             self.forget(forgotten);

@@ -1,13 +1,15 @@
 //! Tunnels: own ones (pools, builds, tests, data) and the answers to build requests of others.
 //!
-//! One machine, [`Tunnels`]. `handle_*` feeds it, then [`Tunnels::poll_output`] is drained until it gives `None`, then
-//! [`Tunnels::deadline`] says when [`Tunnels::handle_timeout`] is wanted. [`Tunnels::work`] opens waiting build requests as far as its
-//! budget allows. Relaying itself is done by the lane, which is told by `Install` before the answer to a build is sent.
+//! One machine, [`Tunnels`]. `handle_*` feeds it, then [`Tunnels::poll_output`] is drained until it gives
+//! `None`, then [`Tunnels::deadline`] says when [`Tunnels::handle_timeout`] is wanted. [`Tunnels::work`] opens
+//! waiting build requests as far as its budget allows. Relaying itself is done by the lane, which is told by
+//! `Install` before the answer to a build is sent.
 //!
-//! A tunnel's way: *wanted* (pool short of tunnels, pacing allows) → *pending* (request sent, secrets kept under the id of the reply)
-//! → *in use* (all hops agreed) → *to be replaced* (60 to 180 s before its end, still used) → gone at ten minutes. A pending one without
-//! a reply after [`BUILD_TIMEOUT`] no longer counts but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row is given up, unless
-//! it is the last one: that stays in use while others are built.
+//! A tunnel's way: *wanted* (pool short of tunnels, pacing allows) → *pending* (request sent, secrets kept
+//! under the id of the reply) → *in use* (all hops agreed) → *to be replaced* (60 to 180 s before its end,
+//! still used) → gone at ten minutes. A pending one without a reply after [`BUILD_TIMEOUT`] no longer counts,
+//! but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row
+//! is given up, unless it is the last one: that stays in use while others are built.
 
 pub(crate) mod build;
 mod data;
@@ -20,6 +22,7 @@ mod probe;
 mod recent;
 mod record;
 mod reply;
+mod request;
 pub(crate) mod select;
 #[cfg(test)]
 mod tests;
@@ -34,7 +37,6 @@ use ramson_lane::LaneCommand;
 use ramson_wire::{Date, I2npMessage, MessageId, MessageKind, Now, RouterHash, Tick, TunnelId};
 
 pub(crate) use build::Direction;
-pub(crate) use data::SendError;
 pub(crate) use pool::PoolConfig;
 pub(crate) use select::HopSource;
 pub(crate) use transit::{TransitPolicy, TransitStats};
@@ -92,8 +94,6 @@ pub(crate) enum TunnelOutput {
     Received {
         /// Whose tunnel it was.
         owner: Owner,
-        /// Our endpoint id of the tunnel.
-        tunnel: TunnelId,
         /// The message, no build reply or test of ours.
         message: I2npMessage,
     },
@@ -243,15 +243,6 @@ impl Tunnels {
             .collect()
     }
 
-    /// Where an answer for the owner is to be sent: gateway and id there.
-    pub(crate) fn reply_path(&mut self, owner: Owner) -> Option<(RouterHash, TunnelId)> {
-        let pool = self.pools.get(&owner)?;
-        let tunnel = pool
-            .inbound
-            .get(&pool.pick_inbound(self.now.tick, &mut *self.rng)?)?;
-        Some((tunnel.gateway, tunnel.gateway_tunnel))
-    }
-
     /// Transit tunnels that we agreed to and that haven't ended.
     pub(crate) fn transit_tunnels(&self) -> usize {
         self.transit.len()
@@ -262,12 +253,8 @@ impl Tunnels {
         self.transit.queued()
     }
 
-    /// Routers that may be hops.
-    pub(crate) fn eligible(&self) -> usize {
-        self.candidates.len()
-    }
-
     /// Totals of own tunnels.
+    #[allow(dead_code, reason = "for reports")]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
     }
@@ -278,8 +265,23 @@ impl Tunnels {
     }
 
     /// What is thought of other routers.
+    #[cfg(test)]
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// Everything that was dropped, by reason, since the start.
+    #[allow(dead_code, reason = "for reports")]
+    pub(crate) fn drops(&self) -> [(&'static str, u64); 6] {
+        let transit = &self.transit.stats;
+        [
+            ("build-request-queue", transit.dropped_queue),
+            ("build-request-rate", transit.dropped_rate),
+            ("build-request-unreadable", transit.dropped_unreadable),
+            ("build-request-time", transit.dropped_time),
+            ("build-request-replay", transit.dropped_replay),
+            ("own-tunnel-message", self.stats.dropped),
+        ]
     }
 
     /// When [`Tunnels::handle_timeout`] is wanted.
@@ -328,6 +330,7 @@ impl Tunnels {
     }
 
     /// How much we do for others from now on.
+    #[allow(dead_code, reason = "the default is all that is configurable yet")]
     pub(crate) fn set_transit(&mut self, policy: TransitPolicy) {
         self.transit.policy = policy;
     }
@@ -383,7 +386,7 @@ impl Tunnels {
             Form::Long
         };
         if form == Form::Short && self.is_inbound_reply(from, message.id) {
-            self.handle_reply(now, Direction::Inbound, message.id, &message.body);
+            self.handle_inbound_reply(now, message.id, &message.body);
             return;
         }
         let few = !self.candidates.is_large();

@@ -32,6 +32,8 @@ pub struct LaneConfig {
     pub max_pending_inbound_per_ip: usize,
     /// Connections taken from one IPv4 address or IPv6 /64 in a minute.
     pub max_inbound_per_ip_per_minute: u32,
+    /// Inbound sessions standing from one IPv4 address or IPv6 /64.
+    pub max_inbound_sessions_per_ip: usize,
     /// Transit tunnels.
     pub max_relays: usize,
     /// Transit bytes relayed a second, counted once, or `None` for no limit. Two seconds' worth may come in a burst.
@@ -50,6 +52,7 @@ impl Default for LaneConfig {
             max_pending_inbound: 256,
             max_pending_inbound_per_ip: 4,
             max_inbound_per_ip_per_minute: 30,
+            max_inbound_sessions_per_ip: 32,
             max_relays: 10_000,
             transit_bytes_per_sec: Some(800_000),
         }
@@ -64,6 +67,7 @@ impl LaneConfig {
             allow_reserved_peers: true,
             max_pending_inbound_per_ip: 64,
             max_inbound_per_ip_per_minute: 6_000,
+            max_inbound_sessions_per_ip: 2_000,
             ..Self::default()
         }
     }
@@ -94,7 +98,7 @@ pub enum LaneCommand {
     },
     /// Begin to relay for a transit tunnel. An id in use is kept as it is and the new one ignored:
     /// the engine checks for duplicates before it accepts a build.
-    Install(Box<Relay>),
+    Install(Relay),
     /// Stop to relay.
     Remove {
         /// The id on which we receive.
@@ -142,7 +146,9 @@ pub struct Relay {
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("Relay")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 
@@ -346,6 +352,8 @@ pub enum DropReason {
     PendingInbound,
     /// Refused connection: handshakes going on from that address.
     PendingInboundPerIp,
+    /// Refused connection: sessions standing from that address.
+    SessionsPerIp,
     /// Refused connection: that address comes too often.
     InboundRate,
     /// Refused connection: we don't listen.
@@ -384,6 +392,7 @@ impl DropReason {
             Self::SessionLimit => "session-limit",
             Self::PendingInbound => "pending-inbound",
             Self::PendingInboundPerIp => "pending-inbound-per-ip",
+            Self::SessionsPerIp => "sessions-per-ip",
             Self::InboundRate => "inbound-rate",
             Self::NotListening => "not-listening",
         }

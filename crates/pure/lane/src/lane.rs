@@ -14,7 +14,9 @@
 //!   hash stays. The other router changes over first and waits, so that nothing under way is lost.
 //! - Two i2pd that dial each other at once close both connections. Here at least one always lives.
 
+mod backoff;
 mod connections;
+mod duplicates;
 mod inbound;
 mod peers;
 mod traffic;
@@ -39,9 +41,10 @@ use crate::{
     relay::RelayTable,
     timers::{Timer, Timers},
 };
+use backoff::Backoffs;
 use connections::Conn;
 use inbound::Inbound;
-use peers::{Backoffs, Peer};
+use peers::Peer;
 
 /// All transport sessions of a router and its relay table.
 ///
@@ -129,7 +132,7 @@ impl Lane {
             LaneCommand::Send { to, message, class } => self.send(now, to, message, class, None),
             LaneCommand::Connect { info } => self.connect(now, info),
             LaneCommand::NoPeer { peer } => self.no_peer(peer),
-            LaneCommand::Install(relay) => self.install(now, *relay),
+            LaneCommand::Install(relay) => self.install(now, relay),
             LaneCommand::Remove { tunnel } => {
                 self.timers.set(Timer::Relay(tunnel), None);
                 self.table.remove(tunnel, &mut self.stats);
@@ -145,7 +148,9 @@ impl Lane {
                 self.timers.set(Timer::Own(tunnel), None);
                 self.table.remove_own(tunnel);
             }
-            LaneCommand::SetRouterInfo { info, announce } => self.set_router_info(now, info, announce),
+            LaneCommand::SetRouterInfo { info, announce } => {
+                self.set_router_info(now, info, announce)
+            }
             LaneCommand::Disconnect { peer } => self.disconnect(now, peer),
         }
     }
@@ -189,7 +194,11 @@ impl Lane {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(timer) = self.timers.pop_due(now.tick) {
+        // As many as there are now: one set anew for this moment waits for the next call.
+        for _ in 0..self.timers.len() {
+            let Some(timer) = self.timers.pop_due(now.tick) else {
+                break;
+            };
             match timer {
                 Timer::Conn(conn) => self.conn_due(now, conn),
                 Timer::Peer(peer) => self.peer_due(now, peer),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ramson_aes::{LayerJob, LayerKeys, encrypt_batch};
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_wire::{
-    Codec, I2npMessage, MessageId, MessageKind, Now, RouterHash, Tick, TunnelDelivery, TunnelId,
+    Codec, I2npMessage, MessageId, MessageKind, Now, RouterHash, TunnelDelivery, TunnelId,
     i2np::TunnelGateway,
 };
 
@@ -20,15 +20,14 @@ use crate::{
     DropReason, LaneConfig, LaneStats, Relay, RelayRole,
     filter::DuplicateFilter,
     i2np,
-    limits::{
-        ENDPOINT_WINDOW, EXPIRED_BY, MAX_ENDPOINT_TARGETS, MAX_OWN_TUNNELS, MAX_REASSEMBLY_BYTES, MAX_TURN_MESSAGES,
-        MAX_TURN_PASSES,
-    },
-    tunnel_data::{Endpoint, Gateway, MESSAGE_LEN},
+    limits::{EXPIRED_BY, MAX_OWN_TUNNELS, MAX_TURN_MESSAGES, MAX_TURN_PASSES},
+    tunnel_data::{Gateway, MESSAGE_LEN},
 };
 
+mod endpoint;
 mod share;
 
+use endpoint::EndpointState;
 use share::Share;
 
 /// Body of TunnelData: tunnel id 4, message 1024.
@@ -49,7 +48,11 @@ pub(crate) enum Taken {
 /// What comes out of a turn.
 pub(crate) enum Forward {
     /// Send to another router; `endpoint` names our relay if a stranger's instructions chose the router.
-    Send { to: RouterHash, message: I2npMessage, endpoint: Option<TunnelId> },
+    Send {
+        to: RouterHash,
+        message: I2npMessage,
+        endpoint: Option<TunnelId>,
+    },
     /// For the engine: addressed to us.
     Up(I2npMessage),
 }
@@ -59,14 +62,6 @@ struct Entry {
     keys: LayerKeys,
     previous: Option<RouterHash>,
     endpoint: Option<Box<EndpointState>>,
-}
-
-/// An endpoint's reassembly, and how many unconnected routers it had us dial in the present window.
-#[derive(Default)]
-struct EndpointState {
-    endpoint: Endpoint,
-    window: Tick,
-    targets: u32,
 }
 
 /// A tunnel message of the turn: in `body` behind four bytes for the next hop's tunnel id.
@@ -102,7 +97,12 @@ pub(crate) struct RelayTable {
 }
 
 impl RelayTable {
-    pub(crate) fn new(now: Now, config: &LaneConfig, local: RouterHash, rng: &mut SeededRng) -> Self {
+    pub(crate) fn new(
+        now: Now,
+        config: &LaneConfig,
+        local: RouterHash,
+        rng: &mut SeededRng,
+    ) -> Self {
         Self {
             local,
             max_relays: config.max_relays,
@@ -125,27 +125,52 @@ impl RelayTable {
     }
 
     pub(crate) fn install(&mut self, relay: Relay) -> Result<(), DropReason> {
-        let Relay { tunnel, role, keys, previous, .. } = relay;
-        if self.relays.len() >= self.max_relays || self.relays.contains_key(&tunnel) || self.own.contains(&tunnel) {
+        let Relay {
+            tunnel,
+            role,
+            keys,
+            previous,
+            ..
+        } = relay;
+        if self.relays.len() >= self.max_relays
+            || self.relays.contains_key(&tunnel)
+            || self.own.contains(&tunnel)
+        {
             return Err(DropReason::RelayLimit);
         }
         let endpoint = matches!(role, RelayRole::Endpoint).then(Box::default);
-        self.relays.insert(tunnel, Entry { role, keys, previous, endpoint });
+        self.relays.insert(
+            tunnel,
+            Entry {
+                role,
+                keys,
+                previous,
+                endpoint,
+            },
+        );
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, tunnel: TunnelId, stats: &mut LaneStats) {
         self.collect_drops(tunnel, stats);
-        let Some(entry) = self.relays.remove(&tunnel) else { return };
+        let Some(entry) = self.relays.remove(&tunnel) else {
+            return;
+        };
         if let Some(state) = entry.endpoint {
-            self.assembling_bytes = self.assembling_bytes.saturating_sub(state.endpoint.buffered_bytes());
+            self.assembling_bytes = self
+                .assembling_bytes
+                .saturating_sub(state.endpoint.buffered_bytes());
         }
         self.assembling.remove(&tunnel);
     }
 
-    /// False if the table of own ids is full.
+    /// False if the table of own ids is full, or a relay has the id.
     pub(crate) fn install_own(&mut self, tunnel: TunnelId) -> bool {
-        self.own.len() < MAX_OWN_TUNNELS && self.own.insert(tunnel)
+        if self.own.contains(&tunnel) {
+            return true;
+        }
+        let free = self.own.len() < MAX_OWN_TUNNELS && !self.relays.contains_key(&tunnel);
+        free && self.own.insert(tunnel)
     }
 
     pub(crate) fn remove_own(&mut self, tunnel: TunnelId) {
@@ -153,8 +178,15 @@ impl RelayTable {
     }
 
     /// Takes a TunnelData; `from` is the session it came on.
-    pub(crate) fn tunnel_data(&mut self, now: Now, from: RouterHash, message: I2npMessage) -> Taken {
-        let Some(tunnel) = i2np::tunnel_id(&message.body) else { return Taken::Dropped(DropReason::Malformed) };
+    pub(crate) fn tunnel_data(
+        &mut self,
+        now: Now,
+        from: RouterHash,
+        message: I2npMessage,
+    ) -> Taken {
+        let Some(tunnel) = i2np::tunnel_id(&message.body) else {
+            return Taken::Dropped(DropReason::Malformed);
+        };
         let Some(entry) = self.relays.get(&tunnel) else {
             return if self.own.contains(&tunnel) {
                 Taken::Own(message)
@@ -168,8 +200,12 @@ impl RelayTable {
         if entry.previous.is_some_and(|previous| previous != from) {
             return Taken::Dropped(DropReason::WrongPrevious);
         }
-        let Some(body) = message.body.first_chunk::<BODY_LEN>() else { return Taken::Dropped(DropReason::Malformed) };
-        let Some(encrypted) = body.last_chunk::<MESSAGE_LEN>() else { return Taken::Dropped(DropReason::Malformed) };
+        let Some(body) = message.body.first_chunk::<BODY_LEN>() else {
+            return Taken::Dropped(DropReason::Malformed);
+        };
+        let Some(encrypted) = body.last_chunk::<MESSAGE_LEN>() else {
+            return Taken::Dropped(DropReason::Malformed);
+        };
         if message.expiration + EXPIRED_BY < now.date {
             return Taken::Dropped(DropReason::Expired);
         }
@@ -183,24 +219,40 @@ impl RelayTable {
         if !self.share.take(now.tick, BODY_LEN) {
             return Taken::Dropped(DropReason::TransitShare);
         }
-        self.batch.push(Job { tunnel, body: body.to_vec(), expiration: message.expiration });
+        self.batch.push(Job {
+            tunnel,
+            body: body.to_vec(),
+            expiration: message.expiration,
+        });
         Taken::Relayed
     }
 
     /// Takes a TunnelGateway, from a session or from ourselves.
-    pub(crate) fn tunnel_gateway(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) -> Taken {
-        let Some(tunnel) = i2np::tunnel_id(&message.body) else { return Taken::Dropped(DropReason::Malformed) };
+    pub(crate) fn tunnel_gateway(
+        &mut self,
+        now: Now,
+        from: Option<RouterHash>,
+        message: I2npMessage,
+    ) -> Taken {
+        let Some(tunnel) = i2np::tunnel_id(&message.body) else {
+            return Taken::Dropped(DropReason::Malformed);
+        };
         if self.own.contains(&tunnel) {
             return Taken::Own(message);
         }
-        let Some(entry) = self.relays.get(&tunnel).filter(|entry| matches!(entry.role, RelayRole::Gateway { .. }))
+        let Some(entry) = self
+            .relays
+            .get(&tunnel)
+            .filter(|entry| matches!(entry.role, RelayRole::Gateway { .. }))
         else {
             return Taken::Dropped(DropReason::UnknownTunnel);
         };
         if entry.previous.is_some() && entry.previous != from {
             return Taken::Dropped(DropReason::WrongPrevious);
         }
-        let Ok(body) = TunnelGateway::from_shared(&message.body) else { return Taken::Dropped(DropReason::Malformed) };
+        let Ok(body) = TunnelGateway::from_shared(&message.body) else {
+            return Taken::Dropped(DropReason::Malformed);
+        };
         let Some((id, expiration)) = i2np::long_header(&body.message) else {
             return Taken::Dropped(DropReason::Malformed);
         };
@@ -214,7 +266,10 @@ impl RelayTable {
             return Taken::Dropped(DropReason::TransitShare);
         }
         self.entering_count = self.entering_count.saturating_add(1);
-        self.entering.entry(tunnel).or_default().push(Entering { id, message: body.message });
+        self.entering.entry(tunnel).or_default().push(Entering {
+            id,
+            message: body.message,
+        });
         Taken::Relayed
     }
 
@@ -243,51 +298,22 @@ impl RelayTable {
         forwards
     }
 
-    /// Whether this endpoint may have us dial one more unconnected router.
-    pub(crate) fn allow_target(&mut self, now: Tick, tunnel: TunnelId) -> bool {
-        let Some(state) = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut()) else {
-            return true;
-        };
-        if now.saturating_since(state.window) >= ENDPOINT_WINDOW {
-            state.window = now;
-            state.targets = 0;
-        }
-        state.targets = state.targets.saturating_add(1);
-        state.targets <= MAX_ENDPOINT_TARGETS
-    }
-
-    /// Drops incomplete messages that waited too long; false if none are left.
-    pub(crate) fn sweep(&mut self, now: Tick, stats: &mut LaneStats) -> bool {
-        for tunnel in self.assembling.clone() {
-            let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
-            let Some(state) = state else { continue };
-            let before = state.endpoint.buffered_bytes();
-            state.endpoint.expire(now);
-            let after = state.endpoint.buffered_bytes();
-            let idle = state.endpoint.deadline().is_none();
-            self.assembling_bytes = self.assembling_bytes.saturating_sub(before).saturating_add(after);
-            self.collect_drops(tunnel, stats);
-            if idle {
-                self.assembling.remove(&tunnel);
-            }
-        }
-        self.is_assembling()
-    }
-
-    pub(crate) fn is_assembling(&self) -> bool {
-        !self.assembling.is_empty()
-    }
-
     /// Turns what entered our gateways into jobs of the batch.
     fn pack(&mut self, now: Now, stats: &mut LaneStats) {
         self.entering_count = 0;
         for (tunnel, messages) in std::mem::take(&mut self.entering) {
             if !self.relays.contains_key(&tunnel) {
-                stats.drop(DropReason::UnknownTunnel, u64::try_from(messages.len()).unwrap_or(u64::MAX));
+                stats.drop(
+                    DropReason::UnknownTunnel,
+                    u64::try_from(messages.len()).unwrap_or(u64::MAX),
+                );
                 continue;
             }
             for Entering { id, message } in messages {
-                match self.packer.push_encoded(TunnelDelivery::Local, id, &message) {
+                match self
+                    .packer
+                    .push_encoded(TunnelDelivery::Local, id, &message)
+                {
                     Ok(()) => stats.gateway = stats.gateway.saturating_add(1),
                     Err(_) => stats.drop(DropReason::TooLarge, 1),
                 }
@@ -296,7 +322,11 @@ impl RelayTable {
                 let mut body = Vec::with_capacity(BODY_LEN);
                 body.extend_from_slice(&[0; 4]);
                 body.extend_from_slice(&clear[..]);
-                self.batch.push(Job { tunnel, body, expiration: now.date + TUNNEL_DATA_LIFE });
+                self.batch.push(Job {
+                    tunnel,
+                    body,
+                    expiration: now.date + TUNNEL_DATA_LIFE,
+                });
             }
         }
     }
@@ -306,13 +336,22 @@ impl RelayTable {
             .iter_mut()
             .filter_map(|job| {
                 let keys = &self.relays.get(&job.tunnel)?.keys;
-                Some(LayerJob { keys, message: job.body.last_chunk_mut::<MESSAGE_LEN>()? })
+                Some(LayerJob {
+                    keys,
+                    message: job.body.last_chunk_mut::<MESSAGE_LEN>()?,
+                })
             })
             .collect();
         encrypt_batch(&mut jobs);
     }
 
-    fn deliver(&mut self, now: Now, mut job: Job, stats: &mut LaneStats, forwards: &mut Vec<Forward>) {
+    fn deliver(
+        &mut self,
+        now: Now,
+        mut job: Job,
+        stats: &mut LaneStats,
+        forwards: &mut Vec<Forward>,
+    ) {
         let Some(entry) = self.relays.get(&job.tunnel) else {
             return stats.drop(DropReason::UnknownTunnel, 1);
         };
@@ -337,92 +376,16 @@ impl RelayTable {
             expiration: job.expiration,
             body: Bytes::from(job.body),
         };
-        forwards.push(Forward::Send { to: next, message, endpoint: None });
-    }
-
-    /// An endpoint's message, clear after our layer.
-    fn deliver_clear(&mut self, now: Now, job: &Job, stats: &mut LaneStats, forwards: &mut Vec<Forward>) {
-        let state = self.relays.get_mut(&job.tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
-        let (Some(state), Some(clear)) = (state, job.body.last_chunk::<MESSAGE_LEN>()) else { return };
-        let before = state.endpoint.buffered_bytes();
-        let result = state.endpoint.handle(now, clear);
-        let after = state.endpoint.buffered_bytes();
-        let waiting = state.endpoint.deadline().is_some();
-        self.assembling_bytes = self.assembling_bytes.saturating_sub(before).saturating_add(after);
-        if waiting {
-            self.assembling.insert(job.tunnel);
-            self.hold_memory(job.tunnel);
-        } else {
-            self.assembling.remove(&job.tunnel);
-        }
-        self.collect_drops(job.tunnel, stats);
-        match result {
-            Err(error) => stats.drop(error.into(), 1),
-            Ok(messages) => {
-                for (delivery, message) in messages {
-                    self.deliver_whole(now, job.tunnel, delivery, message, stats, forwards);
-                }
-            }
-        }
-    }
-
-    /// Over the limit on all reassembly, the tunnel that went over it pays with its oldest messages.
-    fn hold_memory(&mut self, tunnel: TunnelId) {
-        let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
-        let Some(state) = state else { return };
-        while self.assembling_bytes > MAX_REASSEMBLY_BYTES {
-            let before = state.endpoint.buffered_bytes();
-            if !state.endpoint.drop_oldest() {
-                break;
-            }
-            let freed = before.saturating_sub(state.endpoint.buffered_bytes());
-            self.assembling_bytes = self.assembling_bytes.saturating_sub(freed);
-        }
-    }
-
-    fn deliver_whole(
-        &mut self,
-        now: Now,
-        tunnel: TunnelId,
-        delivery: TunnelDelivery,
-        message: I2npMessage,
-        stats: &mut LaneStats,
-        forwards: &mut Vec<Forward>,
-    ) {
-        if message.expiration + EXPIRED_BY < now.date {
-            return stats.drop(DropReason::Expired, 1);
-        }
-        let (to, message) = match delivery {
-            TunnelDelivery::Local => return stats.drop(DropReason::LocalDelivery, 1),
-            TunnelDelivery::Router(to) => (to, message),
-            TunnelDelivery::Tunnel { gateway, tunnel } => (gateway, i2np::tunnel_gateway(&mut self.rng, tunnel, &message)),
-        };
-        let len = message.body.len();
-        if to != self.local {
-            forwards.push(Forward::Send { to, message, endpoint: Some(tunnel) });
-        } else if message.kind == MessageKind::TUNNEL_DATA {
-            return stats.drop(DropReason::ForbiddenKind, 1);
-        } else if message.kind == MessageKind::TUNNEL_GATEWAY {
-            match self.tunnel_gateway(now, None, message) {
-                Taken::Relayed => {}
-                Taken::Own(message) => forwards.push(Forward::Up(message)),
-                Taken::Dropped(reason) => return stats.drop(reason, 1),
-            }
-        } else {
-            forwards.push(Forward::Up(message));
-        }
-        stats.endpoint = stats.endpoint.saturating_add(1);
-        count_bytes(stats, len);
-    }
-
-    fn collect_drops(&mut self, tunnel: TunnelId, stats: &mut LaneStats) {
-        let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
-        for (reason, n) in state.map(|state| state.endpoint.take_drops()).unwrap_or_default() {
-            stats.drop(reason, n);
-        }
+        forwards.push(Forward::Send {
+            to: next,
+            message,
+            endpoint: None,
+        });
     }
 }
 
 fn count_bytes(stats: &mut LaneStats, len: usize) {
-    stats.transit_bytes = stats.transit_bytes.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+    stats.transit_bytes = stats
+        .transit_bytes
+        .saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
 }

@@ -57,6 +57,11 @@ impl Timers {
         }
     }
 
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.when.len()
+    }
+
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<Tick> {
         self.order.first().map(|(at, _)| *at)

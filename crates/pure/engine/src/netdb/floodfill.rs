@@ -142,7 +142,6 @@ impl NetDb {
     pub(super) fn serve_lease_set(
         &mut self,
         now: Now,
-        from: Option<RouterHash>,
         key: NetDbKey,
         set: ramson_wire::Unverified<LeaseSet2>,
         flood: bool,
@@ -159,46 +158,40 @@ impl NetDb {
             let tomorrow = tomorrow_within(now.date, config::NEXT_DAY_LEASE_SET)
                 .filter(|tomorrow| end_of(set) > *tomorrow);
             let body = DatabaseStore::lease_set2(set, None);
-            self.flood(now, from, &body, tomorrow);
+            self.flood(now, &body, tomorrow);
         }
         result
     }
 
     /// Floods a RouterInfo that is new to us.
-    pub(crate) fn flood_router(&mut self, now: Now, from: Option<RouterHash>, info: &RouterInfo) {
+    pub(crate) fn flood_router(&mut self, now: Now, info: &RouterInfo) {
         if now.date.saturating_since(info.published()) <= config::MAX_SERVED_AGE {
             let tomorrow = tomorrow_within(now.date, config::NEXT_DAY_ROUTER_INFO);
             let body = DatabaseStore::router_info(info, None);
-            self.flood(now, from, &body, tomorrow);
+            self.flood(now, &body, tomorrow);
         }
     }
 
-    /// Sends a new entry, without token, to the closest floodfills of today and, near midnight, of tomorrow; never back to where it
-    /// came from.
-    fn flood(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        body: &DatabaseStore,
-        tomorrow: Option<Date>,
-    ) {
+    /// Sends a new entry, without token, to the closest floodfills of today and, near midnight, of tomorrow. Not to the router that it is
+    /// about. The peer that sent it isn't left out: with a token it isn't a flooding floodfill, but a publisher or the end of its tunnel.
+    fn flood(&mut self, now: Now, body: &DatabaseStore, tomorrow: Option<Date>) {
         let key = body.key;
         let floods = &mut self.floodfill.floods;
         if !floods.take(now.tick, Some(key), Work::Flood) {
             return;
         }
-        let skip = |hash: &RouterHash| Some(*hash) == from || NetDbKey::from(*hash) == key;
+        let skip = |hash: &RouterHash| NetDbKey::from(*hash) == key;
         let routers = &self.shared.routers;
         let today = routing_key(key, now.date);
         let mut targets = routers.closest_floodfills(&today, config::FLOOD_TO, skip);
         if let Some(tomorrow) = tomorrow {
             let next = routing_key(key, tomorrow);
             let next = routers.closest_floodfills(&next, config::FLOOD_NEXT_DAY_TO, skip);
-            targets.extend(
-                next.into_iter()
-                    .filter(|hash| !targets.contains(hash))
-                    .collect::<Vec<_>>(),
-            );
+            for hash in next {
+                if !targets.contains(&hash) {
+                    targets.push(hash);
+                }
+            }
         }
         let bytes = Bytes::from(body.to_bytes());
         for to in targets {

@@ -170,7 +170,8 @@ impl LeaseSets {
 
 fn check_times(now: Date, set: &LeaseSet2) -> Result<(), Reject> {
     let latest = now + config::MAX_LEASE_SPAN;
-    if end_of(set) <= now {
+    let key_ended = |key: &ramson_wire::OfflineKey| key.expires().to_date() <= now;
+    if end_of(set) <= now || set.offline().is_some_and(key_ended) {
         return Err(Reject::TooOld);
     }
     let too_long = set.leases().iter().any(|lease| lease.end > latest);

@@ -288,6 +288,13 @@ impl Lookup {
         }
     }
 
+    /// Something came under our key that can't be kept, so the awaited answer is worth nothing: go on at once.
+    pub(super) fn handle_bad_answer(&mut self, now: Now) {
+        if self.pending.take().is_some() {
+            self.due = Some(now.tick);
+        }
+    }
+
     /// A message sent straight to `to` didn't leave: go on at once.
     pub(super) fn handle_send_failed(&mut self, now: Now, to: &RouterHash) {
         if self

@@ -150,6 +150,14 @@ impl OwnerState {
         self.finish(shared, (Kind::LeaseSet, key), &result);
     }
 
+    /// What came as an answer can't be kept.
+    pub(super) fn bad_answer(&mut self, shared: &mut Shared, now: Now, kind: Kind, key: &NetDbKey) {
+        if let Some(lookup) = self.lookups.get_mut(&(kind, *key)) {
+            lookup.handle_bad_answer(now);
+            self.step_lookups(shared, now);
+        }
+    }
+
     /// An own LeaseSet came back from a floodfill.
     pub(super) fn found_own(&mut self, shared: &mut Shared, now: Now, set: &LeaseSet2) {
         if let Some(publication) = &mut self.publication {

@@ -1,11 +1,12 @@
 //! One publication: our RouterInfo, or the LeaseSet of an identity. Stored at the closest floodfill, confirmed, and for LeaseSets
 //! looked up at another one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreReply};
 use ramson_wire::{
-    LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, ids::routing_key,
+    Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick,
+    ids::routing_key,
 };
 
 use super::config;
@@ -31,6 +32,13 @@ impl Entry {
         }
     }
 
+    fn published(&self) -> Date {
+        match self {
+            Entry::Router(info) => info.published(),
+            Entry::LeaseSet(set) => set.published(),
+        }
+    }
+
     fn has_ended(&self, now: Now) -> bool {
         matches!(self, Entry::LeaseSet(set) if end_of(set) <= now.date)
     }
@@ -42,7 +50,6 @@ impl Entry {
 enum Phase {
     Due(Tick),
     Sent {
-        token: u32,
         until: Tick,
         direct: Option<RouterHash>,
     },
@@ -54,6 +61,17 @@ enum Phase {
     Done,
 }
 
+/// A store that may still be confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    token: u32,
+    to: RouterHash,
+    version: Date,
+}
+
+/// Stores remembered; the oldest goes first.
+const MAX_TOKENS: usize = 4;
+
 /// A standing wish to have an entry in the netDb.
 #[derive(Debug)]
 pub(super) struct Publication {
@@ -62,7 +80,10 @@ pub(super) struct Publication {
     state: PublicationState,
     /// Floodfills tried in this round.
     asked: BTreeSet<RouterHash>,
-    sent_to: Option<RouterHash>,
+    /// Tokens of the last stores, so that a late confirmation counts too.
+    sent: VecDeque<Sent>,
+    /// The floodfill that confirmed.
+    stored_at: Option<RouterHash>,
     last_sent: Option<Tick>,
     verify_failures: u8,
     day: u64,
@@ -77,7 +98,8 @@ impl Publication {
             phase: Phase::Due(now.tick),
             state: PublicationState::Sending,
             asked: BTreeSet::new(),
-            sent_to: None,
+            sent: VecDeque::new(),
+            stored_at: None,
             last_sent: None,
             verify_failures: 0,
             day: now.date.day(),
@@ -89,19 +111,27 @@ impl Publication {
         self.state
     }
 
-    /// A new version. LeaseSets keep a distance between versions, unless the last one has ended.
+    /// A new version. What is under way carries it at the next try. LeaseSets keep a distance between versions, unless the last one
+    /// has ended.
     pub(super) fn replace(&mut self, now: Now, entry: Entry) {
-        let earliest = match (&entry, self.last_sent) {
-            (Entry::LeaseSet(_), Some(last)) if !self.entry.has_ended(now) => {
-                last + config::MIN_LEASE_SET_INTERVAL
-            }
-            _ => now.tick,
-        };
-        if self.entry.has_ended(now) {
+        let ended = self.entry.has_ended(now);
+        if ended {
             self.state = PublicationState::Sending;
         }
         self.entry = entry;
-        self.restart(earliest.max(now.tick));
+        let under_way = matches!(self.phase, Phase::Due(_) | Phase::Sent { .. });
+        if !under_way {
+            let at = if ended { now.tick } else { self.earliest(now) };
+            self.restart(at);
+        }
+    }
+
+    /// When the next version may follow the last one.
+    fn earliest(&self, now: Now) -> Tick {
+        match (&self.entry, self.last_sent) {
+            (Entry::LeaseSet(_), Some(last)) => now.tick.max(last + config::MIN_LEASE_SET_INTERVAL),
+            _ => now.tick,
+        }
     }
 
     fn restart(&mut self, at: Tick) {
@@ -223,10 +253,13 @@ impl Publication {
             config::TUNNEL_CONFIRM_TIMEOUT
         };
         self.asked.insert(to);
-        self.sent_to = Some(to);
+        if self.sent.len() >= MAX_TOKENS {
+            self.sent.pop_front();
+        }
+        let version = self.entry.published();
+        self.sent.push_back(Sent { token, to, version });
         self.last_sent = Some(now.tick);
         self.phase = Phase::Sent {
-            token,
             until: now.tick + wait,
             direct: direct.then_some(to),
         };
@@ -252,15 +285,22 @@ impl Publication {
         owner: Owner,
         id: MessageId,
     ) -> bool {
-        if !matches!(self.phase, Phase::Sent { token, .. } if token == id.0) {
+        let Some(sent) = self.sent.iter().find(|sent| sent.token == id.0).copied() else {
             return false;
-        }
-        self.phase = match self.entry {
-            Entry::Router(_) => Phase::Done,
-            Entry::LeaseSet(_) => {
-                Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS))
-            }
         };
+        self.sent.clear();
+        self.stored_at = Some(sent.to);
+        if sent.version < self.entry.published() {
+            let at = self.earliest(now);
+            self.restart(at);
+        } else {
+            self.phase = match self.entry {
+                Entry::Router(_) => Phase::Done,
+                Entry::LeaseSet(_) => {
+                    Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS))
+                }
+            };
+        }
         self.reach(shared, owner, PublicationState::Stored);
         true
     }
@@ -275,7 +315,7 @@ impl Publication {
     /// Asks a floodfill that isn't the one we stored at.
     fn verify(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
         let key = routing_key(self.entry.key(), now.date);
-        let stored_at = self.sent_to;
+        let stored_at = self.stored_at;
         let skip = |hash: &RouterHash| Some(*hash) == stored_at;
         let found = shared.routers.preferred_floodfills(now.tick, &key, 1, skip);
         let Some(at) = found.first().copied() else {

@@ -17,7 +17,8 @@ pub(crate) struct Limits {
     pub(crate) replay: usize,
     /// Look-ahead of a session's first tag set; grows by half the message number to `window`.
     pub(crate) first_window: u16,
-    /// Look-ahead of later sets, and how far behind the newest message late ones are still taken.
+    /// Look-ahead of later sets, and how far behind the newest message late ones are still taken. A session has at most three
+    /// receive sets, so at most six times this many tags, and the tags of its replies.
     pub(crate) window: u16,
     /// Messages sent with one tag set before a DH ratchet step is begun. Java's 4096; i2pd's 8192.
     pub(crate) ratchet_after: u16,

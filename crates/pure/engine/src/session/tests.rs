@@ -151,3 +151,30 @@ fn acks(sessions: &mut Sessions) -> Vec<AckId> {
     };
     events(sessions).into_iter().filter_map(acked).collect()
 }
+
+/// What must hold between any two calls.
+fn consistent(sessions: &Sessions) {
+    let all = || sessions.sessions.values();
+    assert_eq!(
+        sessions.pending,
+        all().filter(|session| session.is_pending()).count()
+    );
+    assert_eq!(sessions.timers.len(), sessions.session_count());
+    assert_eq!(
+        sessions.peers.values().map(Vec::len).sum::<usize>(),
+        sessions.session_count()
+    );
+    for session in all() {
+        assert!(
+            session
+                .wake
+                .is_some_and(|at| sessions.timers.contains(&(at, session.id)))
+        );
+        assert!(session.wake <= Some(session.deadline()));
+        assert!(
+            !(session.established && session.responder.is_some()),
+            "handshake secrets are dropped"
+        );
+        assert!(!session.established || session.link.is_some());
+    }
+}

@@ -52,6 +52,9 @@ pub struct StreamingConfig {
     pub max_streams_per_peer: usize,
     /// Foreign streams whose opener hasn't acknowledged our answer. Beyond: dropped in silence.
     pub max_half_open: usize,
+    /// Received bytes that wait for readers or for missing packets, over all streams. Beyond: only what comes in order
+    /// and finds its reader nearly caught up is taken.
+    pub max_received_bytes: usize,
     /// Name of the first foreign stream; they count up. See `StreamId::first_incoming`.
     pub first_incoming: super::StreamId,
 }
@@ -66,6 +69,7 @@ impl Default for StreamingConfig {
             max_streams: 2048,
             max_streams_per_peer: 256,
             max_half_open: 256,
+            max_received_bytes: 64 << 20,
             first_incoming: super::StreamId::first_incoming(0),
         }
     }

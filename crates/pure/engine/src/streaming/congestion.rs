@@ -32,8 +32,12 @@ pub(super) const MAX_WINDOW: u32 = 512;
 pub(super) const CHOKED_MAX_WINDOW: u32 = 128;
 /// One packet in the fixed point of `window`.
 const ONE: u32 = 256;
-/// Share of lost packets, in 1/1024, up to which loss without a queue is noise: about 10 %.
-const LOSS_TOLERATED: u32 = 102;
+/// The fixed point of `loss_rate`.
+const ALL_LOST: u32 = 1 << 20;
+/// Share of lost packets up to which loss without a queue is noise.
+const LOSS_TOLERATED: u32 = ALL_LOST / 10;
+/// Packets over which the share is averaged.
+const LOSS_MEMORY: u32 = 128;
 /// Longest burst after idling, in packets.
 const BURST: u32 = 10;
 /// What a pacer may catch up when its timer fires late.
@@ -50,7 +54,7 @@ pub(super) struct Congestion {
     curve_start: Option<Tick>,
     /// AIMD line beside the curve.
     line: u32,
-    /// Lost share of the packets of late, in 1/1024 (scaled by 64 for the average).
+    /// Lost share of the packets of late.
     loss_rate: u32,
     /// Transmissions up to this number belong to a round in which the window was cut already.
     cut_until: u64,
@@ -95,7 +99,7 @@ impl Congestion {
     /// One packet was acked. `number` is its transmission, `newest` the newest transmission so far, `limited` whether the
     /// window was what held back more.
     pub(super) fn on_ack(&mut self, now: Tick, number: u64, newest: u64, limited: bool, rtt: &Rtt) {
-        self.loss_rate -= self.loss_rate.div_ceil(64).min(self.loss_rate);
+        self.loss_rate -= self.loss_rate / LOSS_MEMORY;
         if number >= self.round_end {
             self.end_round(newest, rtt);
         }
@@ -184,7 +188,7 @@ impl Congestion {
 
     /// A transmission was found lost.
     pub(super) fn on_loss(&mut self, number: u64, newest: u64, rtt: &Rtt) {
-        self.loss_rate += (1024 - self.loss_rate.min(1024)) / 64;
+        self.loss_rate += (ALL_LOST - self.loss_rate.min(ALL_LOST)) / LOSS_MEMORY;
         if number < self.cut_until {
             return;
         }
@@ -195,7 +199,7 @@ impl Congestion {
 
     /// What was taken for a loss was reordering.
     pub(super) fn on_spurious(&mut self) {
-        self.loss_rate -= self.loss_rate.min(1024 / 64);
+        self.loss_rate -= self.loss_rate.min(ALL_LOST / LOSS_MEMORY);
         if let Some((window, threshold)) = self.undo.take() {
             self.window = self.window.max(window);
             self.threshold = threshold;

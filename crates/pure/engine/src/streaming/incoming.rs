@@ -123,13 +123,20 @@ impl Streaming {
     /// whom has proven himself.
     fn answer_stray(&mut self, now: Tick, packet: &Packet, incoming: &Incoming) {
         if self.graves.contains(packet.send_id) {
-            let grave =
-                self.graves
-                    .answer(packet.send_id, incoming.proven_sender, packet.receive_id);
-            let Some(grave) = grave.filter(|_| packet.sequence > 0) else {
+            // Asking for a sign of life, the peer believes in a stream that is over.
+            let asks = packet.sequence == 0 && packet.delay == Some(0);
+            let reset = self.graves.reset(packet.send_id);
+            if !(reset || asks || packet.sequence > 0) {
+                return;
+            }
+            let from = incoming.proven_sender;
+            let Some(grave) = self
+                .graves
+                .answer(now, packet.send_id, from, packet.receive_id)
+            else {
                 return;
             };
-            if grave.reset {
+            if reset || asks {
                 self.send_reset(grave.peer, grave.remote, packet.send_id, grave.ports);
             } else {
                 let head = Head {

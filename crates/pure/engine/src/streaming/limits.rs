@@ -94,8 +94,9 @@ impl Early {
 const GRAVE_TIME: Duration = Duration::from_secs(600);
 /// How many are.
 const MAX_GRAVES: usize = 4096;
-/// Answers given in the name of an ended stream.
+/// Answers given in the name of an ended stream, and the least time between them.
 const MAX_ANSWERS: u8 = 16;
+const ANSWER_GAP: Duration = Duration::from_millis(200);
 
 /// A stream that is over: enough to answer what the peer sends again, and to know its first packet.
 #[derive(Debug, Clone)]
@@ -105,9 +106,10 @@ pub(super) struct Grave {
     pub(super) incoming: bool,
     pub(super) ports: (u16, u16),
     pub(super) ack_through: u32,
-    /// We reset it, so that is the answer.
+    /// It didn't end well, so RESET is the answer.
     pub(super) reset: bool,
     pub(super) answers: u8,
+    pub(super) answered: Tick,
 }
 
 /// The streams that are over, the oldest forgotten first.
@@ -120,6 +122,11 @@ pub(super) struct Graves {
 impl Graves {
     pub(super) fn contains(&self, local: u32) -> bool {
         self.by_id.contains_key(&local)
+    }
+
+    /// Whether RESET is the answer for this one.
+    pub(super) fn reset(&self, local: u32) -> bool {
+        self.by_id.get(&local).is_some_and(|grave| grave.reset)
     }
 
     /// Returns the one that had to go, if any.
@@ -141,18 +148,19 @@ impl Graves {
     /// The stream to answer for, as long as it has answers left.
     pub(super) fn answer(
         &mut self,
+        now: Tick,
         local: u32,
         peer: Option<DestinationHash>,
         remote: u32,
     ) -> Option<Grave> {
         let grave = self.by_id.get_mut(&local)?;
-        if grave.remote != remote
-            || peer.is_some_and(|peer| peer != grave.peer)
-            || grave.answers >= MAX_ANSWERS
-        {
+        let foreign = grave.remote != remote || peer.is_some_and(|peer| peer != grave.peer);
+        let too_soon = now.saturating_since(grave.answered) < ANSWER_GAP;
+        if foreign || too_soon || grave.answers >= MAX_ANSWERS {
             return None;
         }
         grave.answers += 1;
+        grave.answered = now;
         Some(grave.clone())
     }
 

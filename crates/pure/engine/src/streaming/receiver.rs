@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
-use super::rings::{CHOKE_FILL, StreamRings};
+use super::rings::{CHOKE_FILL, StreamRings, UNCHOKE_FILL};
 
 /// Packets this far beyond the next expected one are dropped. i2pd sends up to 512, Java 128.
 pub(super) const MAX_SPAN: u32 = 1024;
-/// Bytes held besides the receive ring: early packets and such that the ring has no room for. A window of 512 fits.
-const MAX_HELD_BYTES: usize = 1024 * 1024;
+/// Bytes held besides the receive ring: early packets and such that the ring has no room for. A window of 512 fits twice.
+const MAX_HELD_BYTES: usize = 2 * 1024 * 1024;
 /// Room taken by a packet besides its payload.
 const PACKET_COST: usize = 128;
 
@@ -57,18 +57,29 @@ impl Receiver {
         self.closed
     }
 
-    /// Takes packet `sequence`.
+    /// Bytes held besides the ring.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Takes packet `sequence`. `tight`: memory is short, so nothing is kept that the reader's ring can't hold at once.
     pub(super) fn take(
         &mut self,
         sequence: u32,
         payload: Bytes,
         close: bool,
         rings: &StreamRings,
+        tight: bool,
     ) -> Arrival {
         if self.closed || sequence < self.next || self.early.contains_key(&sequence) {
             return Arrival::Duplicate;
         }
         let cost = payload.len() + PACKET_COST;
+        let at_once =
+            sequence == self.next && self.waiting.is_empty() && rings.unread() <= UNCHOKE_FILL;
+        if tight && !at_once {
+            return Arrival::NoRoom;
+        }
         if sequence - self.next >= MAX_SPAN || self.held_bytes + cost > MAX_HELD_BYTES {
             return Arrival::NoRoom;
         }
@@ -177,27 +188,39 @@ mod tests {
         let mut receiver = Receiver::default();
         let byte = |n: u8| Bytes::from(vec![n]);
         let mut nacks = Vec::new();
-        assert_eq!(receiver.take(0, byte(0), false, &rings), Arrival::InOrder);
-        assert_eq!(receiver.take(3, byte(3), true, &rings), Arrival::OutOfOrder);
+        assert_eq!(
+            receiver.take(0, byte(0), false, &rings, false),
+            Arrival::InOrder
+        );
+        assert_eq!(
+            receiver.take(3, byte(3), true, &rings, false),
+            Arrival::OutOfOrder
+        );
         assert_eq!(receiver.acks(255, &mut nacks), 3);
         assert_eq!(nacks, [1, 2]);
         assert_eq!(receiver.acks(1, &mut nacks), 1);
         assert_eq!(nacks, [1]);
         assert_eq!(receiver.acks(0, &mut nacks), 0);
-        assert_eq!(receiver.take(3, byte(9), false, &rings), Arrival::Duplicate);
         assert_eq!(
-            receiver.take(2, byte(2), false, &rings),
+            receiver.take(3, byte(9), false, &rings, false),
+            Arrival::Duplicate
+        );
+        assert_eq!(
+            receiver.take(2, byte(2), false, &rings, false),
             Arrival::OutOfOrder
         );
         assert!(!receiver.closed());
         assert_eq!(
-            receiver.take(1, byte(1), false, &rings),
+            receiver.take(1, byte(1), false, &rings, false),
             Arrival::OutOfOrder
         );
         assert_eq!(receiver.acks(255, &mut nacks), 3);
         assert!(nacks.is_empty() && receiver.closed());
         assert_eq!(read(&rings), [0, 1, 2, 3]);
-        assert_eq!(receiver.take(5000, byte(1), false, &rings), Arrival::NoRoom);
+        assert_eq!(
+            receiver.take(9, byte(1), false, &rings, false),
+            Arrival::Duplicate
+        );
     }
 
     #[test]
@@ -205,8 +228,8 @@ mod tests {
         let rings = StreamRings::new();
         let mut receiver = Receiver::default();
         let mut taken = 0usize;
-        for sequence in 0..1000 {
-            match receiver.take(sequence, Bytes::from(vec![1; 1812]), false, &rings) {
+        for sequence in 0..2000 {
+            match receiver.take(sequence, Bytes::from(vec![1; 1812]), false, &rings, false) {
                 Arrival::InOrder => taken += 1812,
                 other => {
                     assert_eq!(other, Arrival::NoRoom);
@@ -215,7 +238,7 @@ mod tests {
             }
         }
         assert!(receiver.full(&rings) && receiver.waiting());
-        assert!(taken > 900_000 && taken < 1_400_000);
+        assert!(taken > 900_000 && taken < 2_500_000);
         let mut got = 0;
         loop {
             let bytes = read(&rings).len();

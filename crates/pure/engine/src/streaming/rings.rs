@@ -5,9 +5,13 @@
 //! A handle's call may leave *news* for the engine; after each call it asks [`StreamRings::take_notify`] and, on
 //! `true`, sends the engine one `StreamDirty`. Further news before the engine looks are part of the same notice.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod ring;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use ring::Ring;
 
 /// Bytes a writer may be ahead of the network.
 pub const SEND_RING_BYTES: usize = 64 * 1024;
@@ -87,6 +91,8 @@ struct Inner {
     choked: bool,
     dirty: bool,
     notified: bool,
+    /// Unread bytes of all streams of the identity.
+    unread_of_all: Arc<AtomicUsize>,
 }
 
 /// What the handle did since the engine last looked.
@@ -128,6 +134,7 @@ impl StreamRings {
                 choked: false,
                 dirty: false,
                 notified: false,
+                unread_of_all: Arc::default(),
             }),
         }
     }
@@ -249,6 +256,8 @@ impl StreamRings {
             inner.reset = true;
             inner.dirty = true;
             inner.send.clear();
+            let unread = inner.receive.len();
+            inner.unread_of_all.fetch_sub(unread, Ordering::Relaxed);
             inner.receive.clear();
         }
     }
@@ -264,6 +273,11 @@ impl StreamRings {
     }
 
     // The engine's side.
+
+    /// Has the unread bytes counted with those of the identity's other streams. To be called before the first delivery.
+    pub(super) fn count_with(&self, unread_of_all: &Arc<AtomicUsize>) {
+        self.lock().unread_of_all = Arc::clone(unread_of_all);
+    }
 
     /// Takes the news and clears the notice.
     pub(super) fn pull(&self) -> Pulled {
@@ -306,6 +320,7 @@ impl StreamRings {
                 return false;
             }
             inner.receive.push(data);
+            inner.unread_of_all.fetch_add(data.len(), Ordering::Relaxed);
             inner.reader.take()
         };
         wake(waker);
@@ -332,8 +347,8 @@ impl StreamRings {
     /// Gives memory back after a while without traffic.
     pub(super) fn trim(&self) {
         let mut inner = self.lock();
-        inner.send.bytes.shrink_to_fit();
-        inner.receive.bytes.shrink_to_fit();
+        inner.send.trim();
+        inner.receive.trim();
     }
 
     pub(super) fn set_open(&self) {
@@ -374,9 +389,19 @@ impl StreamRings {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.unread_of_all
+            .fetch_sub(self.receive.len(), Ordering::Relaxed);
+    }
+}
+
 impl Inner {
     fn read(&mut self, out: &mut [u8]) -> Poll<Result<usize, CloseReason>> {
         let taken = self.receive.pop_into_slice(out);
+        if taken > 0 {
+            self.unread_of_all.fetch_sub(taken, Ordering::Relaxed);
+        }
         if taken > 0 || out.is_empty() {
             if self.choked && self.receive.len() <= UNCHOKE_FILL {
                 self.choked = false;
@@ -431,68 +456,6 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
-    }
-}
-
-/// A bounded queue of bytes that grows as needed.
-#[derive(Debug)]
-struct Ring {
-    bytes: VecDeque<u8>,
-    limit: usize,
-}
-
-impl Ring {
-    fn new(limit: usize) -> Self {
-        Self {
-            bytes: VecDeque::new(),
-            limit,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn room(&self) -> usize {
-        self.limit.saturating_sub(self.bytes.len())
-    }
-
-    fn push(&mut self, data: &[u8]) {
-        self.bytes.extend(data);
-    }
-
-    fn clear(&mut self) {
-        self.bytes = VecDeque::new();
-    }
-
-    fn pop_into_vec(&mut self, limit: usize, out: &mut Vec<u8>) -> usize {
-        let count = limit.min(self.bytes.len());
-        let (front, back) = self.bytes.as_slices();
-        let first = front.get(..count.min(front.len())).unwrap_or_default();
-        out.extend_from_slice(first);
-        out.extend_from_slice(back.get(..count - first.len()).unwrap_or_default());
-        self.discard(count);
-        count
-    }
-
-    fn pop_into_slice(&mut self, out: &mut [u8]) -> usize {
-        let count = out.len().min(self.bytes.len());
-        let (front, back) = self.bytes.as_slices();
-        let first = count.min(front.len());
-        for (to, from) in [
-            (0..first, front.get(..first)),
-            (first..count, back.get(..count - first)),
-        ] {
-            if let (Some(to), Some(from)) = (out.get_mut(to), from) {
-                to.copy_from_slice(from);
-            }
-        }
-        self.discard(count);
-        count
-    }
-
-    fn discard(&mut self, count: usize) {
-        self.bytes.drain(..count);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a stream has sent and not seen acknowledged: acks, loss, retransmission.
 //!
 //! Each transmission of a packet gets the next number. A packet that the peer NACKed is lost when three transmissions
-//! made later are known to have arrived (more, once reordering was seen), or when one made later has and an eighth of a
-//! round trip went by. Repeated loss of the same packet is found the same way. Only what lies behind everything
+//! made later are known to have arrived, or when one made later has and an eighth of a round trip went by on top of one;
+//! both grow once reordering was seen. Repeated loss of the same packet is found the same way. Only what lies behind everything
 //! acknowledged needs the timeout, and that sends just the last packet, whose ack then tells what else is missing.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -14,10 +14,12 @@ use ramson_wire::Tick;
 use super::congestion::Congestion;
 use super::rtt::Rtt;
 
-/// Later arrivals that make a NACKed packet lost.
+/// Later arrivals that make a NACKed packet lost; doubled each time that proves wrong.
 const REORDERING: u64 = 3;
-/// Reordering never delays the finding of a loss further.
 const MAX_REORDERING: u64 = 24;
+/// Eighths of a round trip that a packet may come late; one more each time that proves wrong.
+const SLACK: u32 = 1;
+const MAX_SLACK: u32 = 2;
 
 /// What is needed to send a packet again.
 #[derive(Debug, Clone)]
@@ -60,6 +62,7 @@ pub(super) struct Sender {
     /// One past the newest transmission known to have arrived.
     arrived: u64,
     reordering: u64,
+    slack: u32,
 }
 
 impl Sender {
@@ -74,6 +77,7 @@ impl Sender {
             transmissions: 1,
             arrived: 0,
             reordering: REORDERING,
+            slack: SLACK,
         }
     }
 
@@ -290,7 +294,8 @@ impl Sender {
             // An answer faster than the path can be: the first transmission did arrive.
             if rtt.base().is_some_and(|base| age < base * 3 / 4) {
                 congestion.on_spurious();
-                self.reordering = (self.reordering + 2).min(MAX_REORDERING);
+                self.reordering = (self.reordering * 2).min(MAX_REORDERING);
+                self.slack = (self.slack + 1).min(MAX_SLACK);
                 number = 0;
             }
         } else if sample.is_none_or(|(latest, _)| sent.number > latest) {
@@ -310,7 +315,8 @@ impl Sender {
         rtt: &Rtt,
         congestion: &mut Congestion,
     ) -> Option<Tick> {
-        let wait = rtt.estimate().max(rtt.latest()) * 9 / 8 + Duration::from_millis(1);
+        let wait =
+            rtt.estimate().max(rtt.latest()) * (8 + self.slack) / 8 + Duration::from_millis(1);
         let mut again: Option<Tick> = None;
         let mut found = Vec::new();
         for &sequence in &self.holes {

@@ -28,10 +28,11 @@ const FIRST_PACKET_DELAY: Duration = Duration::from_millis(120);
 const LINGER: Duration = Duration::from_secs(300);
 /// A stream without handle whose data is delivered waits this long for the peer's CLOSE.
 const LINGER_CLOSED: Duration = Duration::from_secs(60);
+/// The peer is asked to stop when the reader has been behind this long. A filled gap may release more than a ring at once
+/// to a reader that is only a moment late, and stopping costs the sender its window.
+const CHOKE_DELAY: Duration = Duration::from_millis(25);
 /// From here on a sequence is too near the end of the number space.
 pub(super) const LAST_SEQUENCE: u32 = 0x7fff_0000;
-/// i2pd asks to pause with these two values until it has acked what is under way.
-const PAUSES: [u16; 2] = [60_000, 65_535];
 /// The peer's limit on payloads if it names none.
 const DEFAULT_MAX_PAYLOAD: u16 = 1730;
 const LEAST_MAX_PAYLOAD: u16 = 512;
@@ -42,6 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) signer: &'a DestinationSigner,
     pub(super) config: &'a StreamingConfig,
     pub(super) out: &'a mut VecDeque<StreamingOutput>,
+    /// The identity holds as much unread data as it may.
+    pub(super) tight: bool,
 }
 
 /// Who is at which end.
@@ -90,6 +93,8 @@ pub(super) struct Stream {
     pub(super) close_sequence: Option<u32>,
     pub(super) blocked: bool,
     pub(super) choked: Choked,
+    /// The reader is behind and we watch it.
+    pub(super) behind: bool,
     /// We have told the peer to stop.
     pub(super) choking: bool,
     /// How often to tell it still that it may go on.
@@ -114,8 +119,8 @@ pub(super) struct Stream {
     pub(super) ended: Option<CloseReason>,
     /// The machine counts it among the half open.
     pub(super) counted_half_open: bool,
-    /// We ended it by RESET.
-    pub(super) reset_sent: bool,
+    /// Held bytes that the machine has counted.
+    pub(super) counted_bytes: usize,
     pub(super) nacks: Vec<u32>,
 }
 
@@ -147,6 +152,7 @@ impl Stream {
             close_sequence: None,
             blocked: false,
             choked: Choked::No,
+            behind: false,
             choking: false,
             unchoke_left: 0,
             limited: false,
@@ -164,7 +170,7 @@ impl Stream {
             armed: None,
             ended: None,
             counted_half_open: false,
-            reset_sent: false,
+            counted_bytes: 0,
             nacks: Vec::new(),
         }
     }
@@ -190,6 +196,7 @@ impl Stream {
             packet.payload.clone(),
             packet.has(packet::CLOSE),
             &self.rings,
+            ctx.tight,
         );
         self.send_first(ctx);
         self.pump(ctx);
@@ -335,38 +342,6 @@ impl Stream {
         }
     }
 
-    fn on_delay(&mut self, ctx: &Context<'_>, delay: u16) {
-        if PAUSES.contains(&delay) {
-            if self.choked == Choked::No && !self.sender.all_acked() {
-                self.choked = Choked::Until(self.sender.next());
-            }
-        } else if delay > PAUSES[0] {
-            if self.choked != Choked::Yes {
-                self.choked = Choked::Yes;
-                self.congestion.on_choke(self.sender.newest());
-                self.timers.set(Timer::Loss, None);
-                self.retransmit_due = ctx.now + self.rtt.rto();
-            }
-            // The peer lives.
-            self.timeouts = 0;
-        } else if self.choked != Choked::No {
-            self.on_unchoked(ctx);
-        }
-    }
-
-    fn on_unchoked(&mut self, ctx: &Context<'_>) {
-        self.choked = Choked::No;
-        self.timeouts = 0;
-        self.rtt.progress();
-        self.retransmit_due = ctx.now + self.rtt.rto();
-        let round = self.rtt.estimate() * 9 / 8;
-        let then = ctx
-            .now
-            .0
-            .saturating_sub(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX));
-        self.sender.lose_older(Tick(then));
-    }
-
     fn on_data(&mut self, ctx: &mut Context<'_>, packet: &Packet) {
         let payload: Bytes = packet.payload.clone();
         let news = !payload.is_empty();
@@ -375,6 +350,7 @@ impl Stream {
             payload,
             packet.has(packet::CLOSE),
             &self.rings,
+            ctx.tight,
         );
         match arrival {
             Arrival::InOrder => {
@@ -392,9 +368,9 @@ impl Stream {
                 return;
             }
         }
-        if !self.choking && self.receiver.full(&self.rings) && self.rings.watch_reader(true) {
-            self.choking = true;
-            self.ack_soon(ctx);
+        if !self.behind && self.receiver.full(&self.rings) && self.rings.watch_reader(true) {
+            self.behind = true;
+            self.timers.set(Timer::Choke, Some(ctx.now + CHOKE_DELAY));
         }
     }
 
@@ -424,39 +400,6 @@ impl Stream {
             self.send_first(ctx);
         }
         self.settle(ctx);
-    }
-
-    /// Moves waiting data to the reader and lets the peer go on when the reader has caught up.
-    pub(super) fn feed_reader(&mut self, ctx: &mut Context<'_>) {
-        if !self.choking {
-            return;
-        }
-        loop {
-            self.receiver.flush(&self.rings);
-            if self.rings.watch_reader(true) {
-                return;
-            }
-            if !self.receiver.waiting() {
-                break;
-            }
-        }
-        self.choking = false;
-        self.unchoke_left = super::outgoing::UNCHOKE_TIMES;
-        self.send_ack(ctx);
-        self.timers
-            .set(Timer::Unchoke, Some(ctx.now + self.unchoke_wait()));
-    }
-
-    /// How long until the next reminder that the peer may go on: it doubles.
-    pub(super) fn unchoke_wait(&self) -> Duration {
-        let told = super::outgoing::UNCHOKE_TIMES
-            .saturating_sub(self.unchoke_left)
-            .min(8);
-        self.rtt
-            .estimate()
-            .clamp(Duration::from_millis(50), Duration::from_secs(3))
-            * (1 << told)
-            / 2
     }
 
     pub(super) fn set_blocked(&mut self, ctx: &mut Context<'_>, blocked: bool) {
@@ -497,7 +440,6 @@ impl Stream {
     pub(super) fn abort(&mut self, ctx: &mut Context<'_>, reason: CloseReason) {
         if self.ended.is_none() {
             if self.remote != 0 {
-                self.reset_sent = true;
                 let head = Head {
                     send_id: self.remote,
                     receive_id: self.ends.local,

@@ -40,6 +40,10 @@ impl Stream {
             Timer::Loss => self.detect_loss(ctx),
             Timer::Ack => self.send_ack(ctx),
             Timer::Pace => {}
+            Timer::Choke => {
+                self.choking = self.behind;
+                self.send_ack(ctx);
+            }
             Timer::Unchoke => {
                 if self.unchoke_left > 0 {
                     self.send_ack(ctx);

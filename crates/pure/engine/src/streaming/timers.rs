@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Ack,
     /// The pacer lets the next packet go, or a small packet has waited long enough.
     Pace,
+    /// The reader has been behind for a while: ask the peer to stop.
+    Choke,
     /// Tell the peer again that it may go on.
     Unchoke,
     /// Nothing was heard for long.
@@ -27,13 +29,14 @@ pub(super) enum Timer {
 
 impl Timer {
     /// In the order in which those due at the same time fire.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::FirstPacket,
         Self::Connect,
         Self::Retransmit,
         Self::Loss,
         Self::Ack,
         Self::Pace,
+        Self::Choke,
         Self::Unchoke,
         Self::Idle,
         Self::Linger,
@@ -50,13 +53,14 @@ impl Timer {
             Self::Unchoke => 6,
             Self::Idle => 7,
             Self::Linger => 8,
+            Self::Choke => 9,
         }
     }
 }
 
 /// At most one deadline for each [`Timer`].
 #[derive(Debug, Default)]
-pub(super) struct Timers([Option<Tick>; 9]);
+pub(super) struct Timers([Option<Tick>; 10]);
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Option<Tick>) {

@@ -3,10 +3,10 @@
 use ramson_crypto::rng;
 use ramson_lane::{Class, LaneCommand};
 use ramson_wire::i2np::{TunnelData, TunnelGateway};
-use ramson_wire::{Codec, I2npMessage, MessageKind, Now, RouterHash, TunnelDelivery, TunnelId};
+use ramson_wire::{Codec, I2npMessage, MessageKind, Now, RouterHash, TunnelDelivery};
 use std::time::Duration;
 
-use super::build::{self, Direction};
+use super::build;
 use super::garlic::KeyUse;
 use super::pool::OutboundKey;
 use super::recent::Seen;
@@ -200,7 +200,7 @@ impl Tunnels {
         };
         for (delivery, message) in messages {
             if delivery == TunnelDelivery::Local {
-                self.receive(now, owner, id, message);
+                self.receive(now, owner, message);
             } else {
                 self.stats.dropped += 1; // nobody may use us as an endpoint into the network
             }
@@ -222,14 +222,14 @@ impl Tunnels {
         let inner = I2npMessage::decode_long(&message);
         match (owner, tunnel, inner) {
             (Some(owner), Some(tunnel), Ok(inner)) if tunnel.life.routers.is_empty() => {
-                self.receive(now, owner, id, inner)
+                self.receive(now, owner, inner)
             }
             _ => self.stats.dropped += 1,
         }
     }
 
     /// A whole message out of an inbound tunnel.
-    fn receive(&mut self, now: Now, owner: Owner, tunnel: TunnelId, message: I2npMessage) {
+    fn receive(&mut self, now: Now, owner: Owner, message: I2npMessage) {
         let Some(pool) = self.pools.get_mut(&owner) else {
             return;
         };
@@ -243,18 +243,16 @@ impl Tunnels {
         }
         match message.kind {
             MessageKind::OUTBOUND_TUNNEL_BUILD_REPLY => {
-                self.handle_reply(now, Direction::Outbound, message.id, &message.body)
+                self.handle_outbound_reply(now, owner, message.id, &message.body)
             }
             MessageKind::GARLIC => match self.one_time.open(owner, &message.body) {
-                None => self.outputs.push_back(TunnelOutput::Received {
-                    owner,
-                    tunnel,
-                    message,
-                }),
+                None => self
+                    .outputs
+                    .push_back(TunnelOutput::Received { owner, message }),
                 Some((KeyUse::Reply, Some(inner)))
                     if inner.kind == MessageKind::OUTBOUND_TUNNEL_BUILD_REPLY =>
                 {
-                    self.handle_reply(now, Direction::Outbound, inner.id, &inner.body);
+                    self.handle_outbound_reply(now, owner, inner.id, &inner.body);
                 }
                 Some((KeyUse::Probe, Some(inner)))
                     if inner.kind == MessageKind::DELIVERY_STATUS =>
@@ -266,11 +264,8 @@ impl Tunnels {
             MessageKind::DATABASE_STORE
             | MessageKind::DATABASE_SEARCH_REPLY
             | MessageKind::DELIVERY_STATUS => {
-                self.outputs.push_back(TunnelOutput::Received {
-                    owner,
-                    tunnel,
-                    message,
-                });
+                self.outputs
+                    .push_back(TunnelOutput::Received { owner, message });
             }
             // Nothing else has business in an inbound tunnel: relaying through us, or lookups that would show whose it is.
             _ => self.stats.dropped += 1,

@@ -146,3 +146,66 @@ impl OneTimeKeys {
         self.keys.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ramson_crypto::rng::SeededRng;
+    use ramson_wire::{Date, MessageId};
+
+    use super::*;
+    use crate::identity::IdentityId;
+
+    #[test]
+    fn a_key_opens_one_message_of_its_owner() {
+        let now = Now {
+            tick: Tick(1),
+            date: Date(1_800_000_000_000),
+        };
+        let mut rng = SeededRng::new([1; 32]);
+        let (tag, key) = (SessionTag([5; 8]), [6; 32]);
+        let inner = I2npMessage::new(
+            MessageKind::DATA,
+            MessageId(3),
+            Date(1_800_000_000_000),
+            vec![1, 2],
+        );
+        let sealed = seal_one_time(now, (tag, &key), inner.clone(), &mut rng).unwrap();
+        let mut keys = OneTimeKeys::default();
+        keys.insert((tag, key), Owner::Router, KeyUse::Probe, Tick(10));
+        assert!(
+            keys.open(Owner::Identity(IdentityId(1)), &sealed.body)
+                .is_none()
+        );
+        assert_eq!(
+            keys.open(Owner::Router, &sealed.body),
+            Some((KeyUse::Probe, Some(inner)))
+        );
+        assert_eq!(keys.open(Owner::Router, &sealed.body), None);
+
+        let mut spoiled = sealed.body.to_vec();
+        spoiled[30] ^= 1;
+        keys.insert((tag, key), Owner::Router, KeyUse::Probe, Tick(10));
+        assert_eq!(
+            keys.open(Owner::Router, &spoiled),
+            Some((KeyUse::Probe, None))
+        );
+    }
+
+    #[test]
+    fn keys_are_bounded_and_end() {
+        let mut keys = OneTimeKeys::default();
+        for n in 0..3000u64 {
+            keys.insert(
+                (SessionTag(n.to_be_bytes()), [0; 32]),
+                Owner::Router,
+                KeyUse::Reply,
+                Tick(100 + n),
+            );
+        }
+        assert_eq!(keys.len(), MAX_KEYS);
+        keys.expire(Tick(3000));
+        assert_eq!(keys.len(), 99);
+        keys.forget(Owner::Router);
+        assert_eq!(keys.len(), 0);
+    }
+}

@@ -54,6 +54,7 @@ impl PoolConfig {
     }
 
     /// Defaults of an identity's tunnels: three of three hops each way.
+    #[cfg(test)]
     pub(crate) fn client() -> PoolConfig {
         PoolConfig {
             inbound_length: 3,

@@ -228,7 +228,7 @@ impl Tunnels {
     }
 
     /// Removes failed tunnels where there are better ones.
-    fn drop_failed(&mut self, now: Now, owner: Owner) {
+    pub(super) fn drop_failed(&mut self, now: Now, owner: Owner) {
         let Some(pool) = self.pools.get_mut(&owner) else {
             return;
         };

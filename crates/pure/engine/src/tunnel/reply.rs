@@ -6,6 +6,7 @@ use super::build::Direction;
 use super::manage::{Helper, Pending};
 use super::pool::Life;
 use super::{TunnelOutput, Tunnels};
+use crate::identity::Owner;
 
 impl Tunnels {
     /// Whether a ShortTunnelBuild is the end of an inbound build of ours: our reply id, from the hop before us.
@@ -17,23 +18,45 @@ impl Tunnels {
         })
     }
 
-    /// Takes a reply. Those that belong to no pending build are dropped.
-    pub(super) fn handle_reply(
+    /// Takes a reply to an inbound build: the message itself came from the last hop.
+    pub(super) fn handle_inbound_reply(&mut self, now: Now, id: MessageId, body: &[u8]) {
+        self.handle_reply(now, id, body, |pending| {
+            pending.direction == Direction::Inbound
+        });
+    }
+
+    /// Takes a reply to an outbound build that came through an inbound tunnel of `via`.
+    pub(super) fn handle_outbound_reply(
         &mut self,
         now: Now,
-        direction: Direction,
+        via: Owner,
         id: MessageId,
         body: &[u8],
     ) {
-        let Some(pending) = self.pending.remove(&id) else {
-            self.stats.dropped += 1;
-            return;
-        };
-        if pending.direction != direction {
-            self.pending.insert(id, pending);
+        self.handle_reply(now, id, body, |pending| {
+            let expected = match pending.helper {
+                Helper::Inbound(owner, _) => owner,
+                _ => Owner::Router,
+            };
+            pending.direction == Direction::Outbound && expected == via
+        });
+    }
+
+    /// Replies that belong to no pending build, or come another way than asked for, are dropped.
+    fn handle_reply(
+        &mut self,
+        now: Now,
+        id: MessageId,
+        body: &[u8],
+        expected: impl Fn(&Pending) -> bool,
+    ) {
+        if !self.pending.get(&id).is_some_and(expected) {
             self.stats.dropped += 1;
             return;
         }
+        let Some(pending) = self.pending.remove(&id) else {
+            return;
+        };
         let answers = match pending.secrets.open_reply(body) {
             Ok(answers) => answers,
             Err(reason) => {
@@ -94,13 +117,11 @@ impl Tunnels {
     }
 
     /// New tunnels are what other builds waited for.
-    fn hurry(&mut self, now: Now, built: crate::identity::Owner) {
+    fn hurry(&mut self, now: Now, built: Owner) {
         for (owner, pool) in &mut self.pools {
             for direction in [Direction::Inbound, Direction::Outbound] {
                 let side = pool.side(direction);
-                if side.failures == 0
-                    && (*owner == built || built == crate::identity::Owner::Router)
-                {
+                if side.failures == 0 && (*owner == built || built == Owner::Router) {
                     side.retry_at = side.retry_at.min(now.tick);
                 }
             }

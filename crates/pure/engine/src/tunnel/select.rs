@@ -5,7 +5,9 @@
 //! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
 //! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ramson_crypto::{CryptoRng, rng, siphash};
@@ -28,14 +30,16 @@ pub(crate) const MIN_VERSION: (u8, u8, u8) = (0, 9, 59);
 pub(crate) const NEAREST: usize = 6;
 /// From so many eligible routers on the network counts as large: full limits apply.
 pub(crate) const LARGE_NETWORK: usize = 50;
-/// Most candidates remembered; of more, those read first stay.
+/// Most RouterInfos read; of more, those shown first count.
 pub(crate) const MAX_CANDIDATES: usize = 20_000;
 
+/// The network where reserved addresses can't be reached.
+const PUBLIC_NET: u8 = 2;
 const REFRESH_EVERY: Duration = Duration::from_secs(15);
 const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
 const NEAREST_DAYS: (u64, u64) = (14, 28);
 const DAY: Duration = Duration::from_secs(86_400);
-/// A RouterInfo older than this isn't used while there are many others.
+/// A RouterInfo older than this isn't used: its router has stopped to renew it.
 const OLD_INFO: Duration = Duration::from_secs(27 * 3600);
 /// `E` in a RouterInfo younger than this is a refusal, later it is only a wish.
 const FRESH_CONGESTION: Duration = Duration::from_secs(15 * 60);
@@ -51,9 +55,10 @@ enum Subnet {
 /// An eligible router.
 pub(crate) struct Candidate {
     pub(crate) hop: Hop,
+    published: Date,
+    congestion: Option<Congestion>,
     subnets: Vec<Subnet>,
     family: Option<String>,
-    congested: bool,
 }
 
 /// What of a RouterInfo counts for eligibility.
@@ -67,25 +72,14 @@ pub(crate) struct Rules {
 }
 
 impl Candidate {
-    /// `None` if the router can't be a hop.
-    pub(crate) fn read(info: &RouterInfo, date: Date, rules: &Rules) -> Option<Candidate> {
+    /// `None` if the router can't be a hop at any time.
+    fn read(info: &RouterInfo, rules: &Rules) -> Option<Candidate> {
         let hash = info.hash();
-        let age = date.saturating_since(info.published());
         if hash == rules.us
+            || info.is_hidden()
             || info.net_id() != Some(rules.net_id)
             || info.version().is_none_or(|version| version < MIN_VERSION)
         {
-            return None;
-        }
-        if age > OLD_INFO {
-            return None;
-        }
-        let refuses = match info.caps().congestion {
-            Some(Congestion::Reject) => true,
-            Some(Congestion::High) => age < FRESH_CONGESTION,
-            _ => false,
-        };
-        if refuses || info.is_hidden() {
             return None;
         }
         let mut dialable = false;
@@ -96,11 +90,12 @@ impl Candidate {
             .filter_map(|address| address.host)
         {
             // Neighbours must share a family; IPv4 for all is what the others ask of gateways and endpoints anyway.
-            dialable |= if rules.ipv4 {
+            let family = if rules.ipv4 {
                 host.is_ipv4()
             } else {
                 rules.ipv6 && host.is_ipv6()
             };
+            dialable |= family && (rules.net_id != PUBLIC_NET || is_open(host.ip()));
             let subnet = subnet(host.ip());
             if !subnets.contains(&subnet) {
                 subnets.push(subnet);
@@ -114,10 +109,22 @@ impl Candidate {
         let hop = Hop { router: hash, key };
         Some(Candidate {
             hop,
+            published: info.published(),
+            congestion: info.caps().congestion,
             subnets,
             family,
-            congested: info.caps().congestion.is_some(),
         })
+    }
+
+    /// Whether the router can be a hop now.
+    fn serves(&self, date: Date) -> bool {
+        let age = date.saturating_since(self.published);
+        let refuses = match self.congestion {
+            Some(Congestion::Reject) => true,
+            Some(Congestion::High) => age < FRESH_CONGESTION,
+            _ => false,
+        };
+        !refuses && age <= OLD_INFO
     }
 
     fn clashes(&self, other: &Candidate, ignore_subnets: bool) -> bool {
@@ -128,6 +135,25 @@ impl Candidate {
                     .subnets
                     .iter()
                     .any(|subnet| other.subnets.contains(subnet)))
+    }
+}
+
+/// Not an address of a closed network. The lane refuses some more; what it can't reach is learnt from failures.
+fn is_open(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || ip.is_broadcast())
+        }
+        IpAddr::V6(ip) => ip
+            .segments()
+            .first()
+            .is_some_and(|first| first & 0xe000 == 0x2000),
     }
 }
 
@@ -147,7 +173,10 @@ fn subnet(ip: IpAddr) -> Subnet {
 /// All eligible routers, read again from the store now and then.
 #[derive(Default)]
 pub(crate) struct Candidates {
-    list: Vec<Candidate>,
+    /// What was read from each RouterInfo, kept while it is the same: reading thousands takes long.
+    known: BTreeMap<RouterHash, (Date, Option<Arc<Candidate>>)>,
+    /// Those that serve now, by hash.
+    list: Vec<Arc<Candidate>>,
     read: Option<(Tick, usize)>,
 }
 
@@ -163,15 +192,25 @@ impl Candidates {
             return;
         }
         self.read = Some((now, count));
-        self.list.clear();
+        let mut before = std::mem::take(&mut self.known);
         source.for_each(&mut |info| {
-            if self.list.len() < MAX_CANDIDATES
-                && let Some(candidate) = Candidate::read(info, date, rules)
-            {
-                self.list.push(candidate);
+            if self.known.len() >= MAX_CANDIDATES {
+                return;
             }
+            let (hash, published) = (info.hash(), info.published());
+            let known = before.remove(&hash).filter(|(of, _)| *of == published);
+            let known =
+                known.unwrap_or_else(|| (published, Candidate::read(info, rules).map(Arc::new)));
+            self.known.insert(hash, known);
         });
-        self.list.sort_by_key(|candidate| candidate.hop.router);
+        let candidates = self
+            .known
+            .values()
+            .filter_map(|(_, candidate)| candidate.as_ref());
+        self.list = candidates
+            .filter(|candidate| candidate.serves(date))
+            .map(Arc::clone)
+            .collect();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -187,12 +226,13 @@ impl Candidates {
             .list
             .binary_search_by_key(router, |candidate| candidate.hop.router)
             .ok()?;
-        self.list.get(at)
+        self.list.get(at).map(Arc::as_ref)
     }
 
     fn random(&self, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
         let bound = u32::try_from(self.list.len()).ok()?;
-        self.list.get(usize::try_from(rng::below(rng, bound)).ok()?)
+        let at = usize::try_from(rng::below(rng, bound)).ok()?;
+        self.list.get(at).map(Arc::as_ref)
     }
 
     /// Chooses the hops of a tunnel, the gateway first. `None` if there aren't enough fitting routers now.
@@ -287,7 +327,7 @@ impl Candidates {
             .unwrap_or(first);
         let standing = |candidate: &Candidate| {
             (
-                candidate.congested,
+                candidate.congestion.is_some(),
                 wish.profiles.standing(wish.now, &candidate.hop.router),
             )
         };
@@ -312,7 +352,11 @@ impl Candidates {
         }
         let start = usize::try_from(rng::below(rng, u32::try_from(self.list.len()).ok()?)).ok()?;
         let (before, after) = self.list.split_at_checked(start)?;
-        after.iter().chain(before).find(|candidate| pass(candidate))
+        after
+            .iter()
+            .chain(before)
+            .map(Arc::as_ref)
+            .find(|candidate| pass(candidate))
     }
 }
 
@@ -360,7 +404,7 @@ impl Wish<'_> {
     /// Never with a clash or over the share of tunnels; a bad standing and congestion count only when `strict`.
     fn fits(&self, candidate: &Candidate, chosen: &[&Candidate], strict: bool) -> bool {
         let sound = !strict
-            || (!(self.proven && candidate.congested)
+            || (!(self.proven && candidate.congestion.is_some())
                 && self.profiles.standing(self.now, &candidate.hop.router) != Standing::Bad);
         sound
             && !chosen

@@ -29,6 +29,11 @@ const MAX_SENDERS: usize = 2048;
 /// One sender's rate: a burst, then one request each.
 const SENDER_BURST: u32 = 40;
 const SENDER_EVERY: Duration = Duration::from_secs(2);
+/// All that comes out of tunnels and garlic: requests to gateways, whose sender isn't known.
+const UNKNOWN_BURST: u32 = 200;
+const UNKNOWN_EVERY: Duration = Duration::from_millis(50);
+/// Requests waiting of these.
+pub(crate) const MAX_QUEUE_UNKNOWN: usize = 64;
 /// Likewise while few routers are known: each of them then has many tunnels through us.
 const FEW_BURST: u32 = 200;
 const FEW_EVERY: Duration = Duration::from_millis(100);
@@ -156,7 +161,12 @@ impl Transit {
             return;
         }
         let held = self.queue.get(&from).map_or(0, VecDeque::len);
-        if self.queued >= MAX_QUEUE || held >= MAX_QUEUE_PER_SENDER {
+        let share = if from.is_some() {
+            MAX_QUEUE_PER_SENDER
+        } else {
+            MAX_QUEUE_UNKNOWN
+        };
+        if self.queued >= MAX_QUEUE || held >= share {
             self.stats.dropped_queue += 1;
             return;
         }
@@ -175,10 +185,10 @@ impl Transit {
                 return false;
             }
         }
-        let (every, burst) = if few {
-            (FEW_EVERY, FEW_BURST)
-        } else {
-            (SENDER_EVERY, SENDER_BURST)
+        let (every, burst) = match from {
+            _ if few => (FEW_EVERY, FEW_BURST),
+            Some(_) => (SENDER_EVERY, SENDER_BURST),
+            None => (UNKNOWN_EVERY, UNKNOWN_BURST),
         };
         self.rates
             .entry(from)

@@ -1,7 +1,5 @@
 //! Connections and their sessions, from the first byte to the last.
 
-use std::time::Duration;
-
 use ramson_transport::ntcp2::{CloseReason, Context, Drops, Event, Session, TerminationReason};
 use ramson_wire::{Now, RouterHash, RouterInfo, Tick};
 
@@ -9,7 +7,7 @@ use super::Lane;
 use crate::{
     ConnId, DropReason, Fault, LaneEvent, LaneOutput, LaneStats,
     address::{Candidate, Source},
-    limits::{CLOSE_TIME, DRAIN_TIME, HANDSHAKE_TIMEOUT, SIMULTANEOUS},
+    limits::{CLOSE_TIME, HANDSHAKE_TIMEOUT},
     timers::Timer,
 };
 
@@ -21,6 +19,8 @@ pub(super) struct Conn {
     pub(super) peer: Option<RouterHash>,
     /// Where it holds a place among inbound handshakes.
     pub(super) source: Option<Source>,
+    /// Where it counts as an inbound session.
+    standing: Option<Source>,
     /// When its session was established.
     pub(super) established: Option<Tick>,
     /// What the lane, not the session, does next with it.
@@ -61,6 +61,7 @@ impl Conn {
             inbound,
             peer,
             source: None,
+            standing: None,
             established: None,
             plan: None,
             closing: false,
@@ -71,7 +72,11 @@ impl Conn {
 
     /// The session, as long as it isn't over.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
-        if self.closing { None } else { self.any_session() }
+        if self.closing {
+            None
+        } else {
+            self.any_session()
+        }
     }
 
     fn any_session(&mut self) -> Option<&mut Session> {
@@ -91,32 +96,55 @@ impl Lane {
     /// A dialed connection stands: begin the handshake with our newest RouterInfo.
     pub(super) fn dial_connected(&mut self, now: Now, conn: ConnId) {
         let rng = self.child_rng();
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
-        let Stage::Dialing(candidate) = &entry.stage else { return };
-        let session = Session::initiate(now, &self.local, self.router_info.bytes(), &candidate.peer, rng);
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
+        let Stage::Dialing(candidate) = &entry.stage else {
+            return;
+        };
+        let session = Session::initiate(
+            now,
+            &self.local,
+            self.router_info.bytes(),
+            &candidate.peer,
+            rng,
+        );
         entry.stage = Stage::Session(Box::new(session));
         entry.plan = Some((now.tick + HANDSHAKE_TIMEOUT, Plan::GiveUp));
         self.pump(now, conn);
     }
 
     pub(super) fn dial_refused(&mut self, now: Now, conn: ConnId) {
-        if self.conns.get(&conn).is_some_and(|entry| matches!(entry.stage, Stage::Dialing(_))) {
+        if self
+            .conns
+            .get(&conn)
+            .is_some_and(|entry| matches!(entry.stage, Stage::Dialing(_)))
+        {
             self.detach(now, conn, Fault::Network);
             self.forget(conn);
         }
     }
 
     pub(super) fn received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
-        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else { return };
-        self.stats.received_bytes =
-            self.stats.received_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        let mut context = Context { replay: &mut self.replay, router_info: self.router_info.bytes() };
+        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else {
+            return;
+        };
+        self.stats.received_bytes = self
+            .stats
+            .received_bytes
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let mut context = Context {
+            replay: &mut self.replay,
+            router_info: self.router_info.bytes(),
+        };
         session.handle_bytes(now, bytes, &mut context);
         self.pump(now, conn);
     }
 
     pub(super) fn ended(&mut self, now: Now, conn: ConnId) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         match &mut entry.stage {
             Stage::Dialing(_) => self.dial_refused(now, conn),
             Stage::Session(session) => {
@@ -129,13 +157,20 @@ impl Lane {
     }
 
     pub(super) fn write(&mut self, now: Now, conn: ConnId, out: &mut Vec<u8>, limit: usize) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
-        let Some(session) = entry.any_session() else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
+        let Some(session) = entry.any_session() else {
+            return;
+        };
         let before = out.len();
         session.write_into(now, out, limit);
         let more = session.wants_write();
         let written = out.len().saturating_sub(before);
-        self.stats.sent_bytes = self.stats.sent_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        self.stats.sent_bytes = self
+            .stats
+            .sent_bytes
+            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         if written == 0 || !more {
             entry.announced = false;
         }
@@ -151,7 +186,9 @@ impl Lane {
 
     /// Does what a session or a plan has due.
     pub(super) fn conn_due(&mut self, now: Now, conn: ConnId) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         if let Some((_, plan)) = entry.plan.take_if(|(at, _)| *at <= now.tick) {
             match plan {
                 Plan::GiveUp => {
@@ -170,7 +207,9 @@ impl Lane {
 
     /// Ends a session from our side.
     pub(super) fn close(&mut self, now: Now, conn: ConnId, reason: TerminationReason) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         match &mut entry.stage {
             Stage::Dialing(_) => {
                 self.detach(now, conn, Fault::Local);
@@ -185,7 +224,12 @@ impl Lane {
 
     /// Takes a session's events and looks what it wants next.
     pub(super) fn pump(&mut self, now: Now, conn: ConnId) {
-        while let Some(event) = self.conns.get_mut(&conn).and_then(Conn::any_session).and_then(Session::poll_event) {
+        while let Some(event) = self
+            .conns
+            .get_mut(&conn)
+            .and_then(Conn::any_session)
+            .and_then(Session::poll_event)
+        {
             match event {
                 Event::Message(message) => self.message(now, conn, message),
                 Event::RouterInfo { info, flood } => {
@@ -194,7 +238,11 @@ impl Lane {
                         self.event(LaneEvent::RouterInfo { info, from, flood });
                     }
                 }
-                Event::Established { peer, router_info, clock_skew_secs } => {
+                Event::Established {
+                    peer,
+                    router_info,
+                    clock_skew_secs,
+                } => {
                     self.established(now, conn, peer, router_info, clock_skew_secs);
                 }
                 Event::Closed(reason) => self.closed(now, conn, reason),
@@ -206,7 +254,9 @@ impl Lane {
 
     /// Brings timer, writability and drop counts of a connection up to date.
     pub(super) fn refresh(&mut self, conn: ConnId) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         let plan = entry.plan.map(|(at, _)| at);
         let counted = entry.counted;
         let Some(session) = entry.any_session() else {
@@ -234,15 +284,22 @@ impl Lane {
         router_info: Option<RouterInfo>,
         clock_skew_secs: i64,
     ) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         let inbound = entry.inbound;
         entry.peer = Some(peer);
         entry.established = Some(now.tick);
         entry.plan = None;
         if let Some(source) = entry.source.take() {
+            entry.standing = Some(source);
             self.inbound.release(source);
+            self.inbound.stands(source);
         }
-        let known = self.peers.get(&peer).is_some_and(|peer| peer.active.is_some());
+        let known = self
+            .peers
+            .get(&peer)
+            .is_some_and(|peer| peer.active.is_some());
         if peer == self.local.hash || (inbound && !known && self.inbound_full()) {
             if peer != self.local.hash {
                 self.stats.drop(DropReason::SessionLimit, 1);
@@ -251,7 +308,11 @@ impl Lane {
         }
         self.backoffs.clear(peer);
         if let Some(info) = router_info {
-            self.event(LaneEvent::RouterInfo { info, from: peer, flood: false });
+            self.event(LaneEvent::RouterInfo {
+                info,
+                from: peer,
+                flood: false,
+            });
         }
         if inbound {
             self.give_up_dial(peer, conn);
@@ -265,68 +326,28 @@ impl Lane {
                 entry.active = Some(conn);
                 self.timers.set(Timer::Peer(peer), None);
                 self.connected = self.connected.saturating_add(1);
-                self.event(LaneEvent::Connected { peer, inbound, clock_skew_secs });
+                self.event(LaneEvent::Connected {
+                    peer,
+                    inbound,
+                    clock_skew_secs,
+                });
                 self.flush_pending(now, peer);
             }
             Some(active) => self.second_session(now, peer, active, conn, inbound),
         }
     }
 
-    /// A router has two sessions: see the module's text for who stays.
-    fn second_session(&mut self, now: Now, peer: RouterHash, active: ConnId, conn: ConnId, inbound: bool) {
-        if !inbound {
-            // Ours ended its handshake although a session stands: the peer sees an inbound one, which replaces the other.
-            return self.replace_active(now, peer, conn);
-        }
-        let simultaneous = self.conns.get(&active).is_some_and(|old| {
-            !old.inbound && old.established.is_some_and(|at| now.tick.saturating_since(at) < SIMULTANEOUS)
-        });
-        if simultaneous {
-            let plan = if self.local.hash < peer { (DRAIN_TIME, Plan::End) } else { (DRAIN_TIME / 2, Plan::Promote) };
-            self.set_second(now, peer, conn, plan);
-        } else {
-            self.replace_active(now, peer, conn);
-        }
-    }
-
-    /// Makes `conn` the active session and the present one the second, to be ended.
-    fn replace_active(&mut self, now: Now, peer: RouterHash, conn: ConnId) {
-        let Some(entry) = self.peers.get_mut(&peer) else { return };
-        if entry.second == Some(conn) {
-            entry.second = None;
-        }
-        let Some(old) = entry.active.replace(conn) else { return };
-        self.set_second(now, peer, old, (DRAIN_TIME, Plan::End));
-    }
-
-    fn set_second(&mut self, now: Now, peer: RouterHash, conn: ConnId, (after, plan): (Duration, Plan)) {
-        let Some(entry) = self.peers.get_mut(&peer) else { return };
-        let older = entry.second.replace(conn);
-        if let Some(entry) = self.conns.get_mut(&conn) {
-            entry.plan = Some((now.tick + after, plan));
-        }
-        self.refresh(conn);
-        if let Some(older) = older {
-            self.close(now, older, TerminationReason::Normal);
-        }
-    }
-
-    fn promote(&mut self, now: Now, conn: ConnId) {
-        let peer = self.conns.get(&conn).and_then(|entry| entry.peer);
-        if let Some(peer) = peer
-            && self.peers.get(&peer).is_some_and(|entry| entry.second == Some(conn))
-        {
-            self.replace_active(now, peer, conn);
-        }
-    }
-
     /// A session is over: its place is free at once, its connection lives on for its last bytes.
     fn closed(&mut self, now: Now, conn: ConnId, reason: CloseReason) {
         self.detach(now, conn, fault(reason));
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         entry.closing = true;
         entry.plan = Some((now.tick + CLOSE_TIME, Plan::Forget));
-        let more = entry.any_session().is_some_and(|session| session.wants_write());
+        let more = entry
+            .any_session()
+            .is_some_and(|session| session.wants_write());
         if !more {
             self.forget(conn);
         }
@@ -334,13 +355,17 @@ impl Lane {
 
     /// Takes a connection out of its router's places and of the inbound limits.
     pub(super) fn detach(&mut self, now: Now, conn: ConnId, fault: Fault) {
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(entry) = self.conns.get_mut(&conn) else {
+            return;
+        };
         let (peer, established, dialed) = (entry.peer, entry.established.is_some(), !entry.inbound);
         if let Some(source) = entry.source.take() {
             self.inbound.release(source);
         }
         let Some(hash) = peer else { return };
-        let Some(peer) = self.peers.get_mut(&hash) else { return };
+        let Some(peer) = self.peers.get_mut(&hash) else {
+            return;
+        };
         if dialed && !established && peer.dial.conn() == Some(conn) {
             return self.dial_failed(now, hash, fault);
         }
@@ -357,20 +382,31 @@ impl Lane {
             }
             return self.refresh(promoted);
         }
-        self.peers.remove(&hash);
+        let congested = self.peers.remove(&hash).is_some_and(|peer| peer.congested);
         self.connected = self.connected.saturating_sub(1);
+        if congested {
+            self.event(LaneEvent::Congestion {
+                peer: hash,
+                congested: false,
+            });
+        }
         self.event(LaneEvent::Disconnected { peer: hash });
     }
 
     /// The connection is no more.
     pub(super) fn forget(&mut self, conn: ConnId) {
-        let Some(mut entry) = self.conns.remove(&conn) else { return };
+        let Some(mut entry) = self.conns.remove(&conn) else {
+            return;
+        };
         let counted = entry.counted;
         if let Some(session) = entry.any_session() {
             count_drops(&mut self.stats, counted, session.drops());
         }
         if let Some(source) = entry.source {
             self.inbound.release(source);
+        }
+        if let Some(source) = entry.standing {
+            self.inbound.gone(source);
         }
         self.writable.remove(&conn);
         self.timers.set(Timer::Conn(conn), None);
@@ -390,11 +426,23 @@ fn fault(reason: CloseReason) -> Fault {
 /// Counts what a session dropped since it was last looked at.
 fn count_drops(stats: &mut LaneStats, old: Drops, new: Drops) {
     let mut count = |reason, old: u64, new: u64| stats.drop(reason, new.saturating_sub(old));
-    count(DropReason::OwnQueue, old.control_refused, new.control_refused);
+    count(
+        DropReason::OwnQueue,
+        old.control_refused,
+        new.control_refused,
+    );
     count(DropReason::OwnQueue, old.own_refused, new.own_refused);
     count(DropReason::TooLarge, old.too_large, new.too_large);
     count(DropReason::TransitQueue, old.transit_aged, new.transit_aged);
-    count(DropReason::TransitQueue, old.transit_overflow, new.transit_overflow);
-    count(DropReason::Expired, old.transit_expired, new.transit_expired);
+    count(
+        DropReason::TransitQueue,
+        old.transit_overflow,
+        new.transit_overflow,
+    );
+    count(
+        DropReason::Expired,
+        old.transit_expired,
+        new.transit_expired,
+    );
     count(DropReason::SessionClosed, old.unsent, new.unsent);
 }

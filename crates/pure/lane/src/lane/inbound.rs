@@ -23,6 +23,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 pub(super) struct Inbound {
     pending: BTreeMap<Source, usize>,
     total: usize,
+    /// Sessions standing.
+    standing: BTreeMap<Source, usize>,
     /// Begin of the window, connections in it.
     rates: BTreeMap<Source, (Tick, u32)>,
     by_age: BTreeSet<(Tick, Source)>,
@@ -37,6 +39,9 @@ impl Inbound {
         if self.pending.get(&source).copied().unwrap_or(0) >= config.max_pending_inbound_per_ip {
             return Err(DropReason::PendingInboundPerIp);
         }
+        if self.standing.get(&source).copied().unwrap_or(0) >= config.max_inbound_sessions_per_ip {
+            return Err(DropReason::SessionsPerIp);
+        }
         if !self.count(now, config.max_inbound_per_ip_per_minute, source) {
             return Err(DropReason::InboundRate);
         }
@@ -48,12 +53,31 @@ impl Inbound {
 
     /// Gives the place back: the handshake is over, one way or the other.
     pub(super) fn release(&mut self, source: Source) {
-        let Some(pending) = self.pending.get_mut(&source) else { return };
+        let Some(pending) = self.pending.get_mut(&source) else {
+            return;
+        };
         *pending = pending.saturating_sub(1);
         if *pending == 0 {
             self.pending.remove(&source);
         }
         self.total = self.total.saturating_sub(1);
+    }
+
+    /// A handshake from there became a session.
+    pub(super) fn stands(&mut self, source: Source) {
+        let standing = self.standing.entry(source).or_default();
+        *standing = standing.saturating_add(1);
+    }
+
+    /// That session's connection is gone.
+    pub(super) fn gone(&mut self, source: Source) {
+        let Some(standing) = self.standing.get_mut(&source) else {
+            return;
+        };
+        *standing = standing.saturating_sub(1);
+        if *standing == 0 {
+            self.standing.remove(&source);
+        }
     }
 
     /// Counts a connection; false if the source has had all of its window.
@@ -69,7 +93,9 @@ impl Inbound {
         }
         self.by_age.insert((now, source));
         while self.rates.len() > MAX_RATED_ADDRESSES {
-            let Some((_, oldest)) = self.by_age.pop_first() else { break };
+            let Some((_, oldest)) = self.by_age.pop_first() else {
+                break;
+            };
             self.rates.remove(&oldest);
         }
         true
@@ -93,7 +119,7 @@ impl Lane {
             return None;
         }
         let rng = self.child_rng();
-        let session = Session::respond(now, &self.local, remote.ip(), rng);
+        let session = Session::respond(now, &self.local, remote.ip().to_canonical(), rng);
         let conn = self.next_conn();
         let stage = Stage::Session(Box::new(session));
         let mut entry = Conn::new(stage, true, None);
@@ -105,7 +131,11 @@ impl Lane {
 
     /// Three quarters of the sessions are taken: the rest is for own dials.
     pub(super) fn inbound_full(&self) -> bool {
-        self.connected >= self.config.max_sessions.saturating_sub(self.config.max_sessions / 4)
+        self.connected
+            >= self
+                .config
+                .max_sessions
+                .saturating_sub(self.config.max_sessions / 4)
     }
 }
 
@@ -116,10 +146,16 @@ mod tests {
     #[test]
     fn rates_are_forgotten_by_age_and_bounded() {
         let mut inbound = Inbound::default();
-        let config = LaneConfig { max_inbound_per_ip_per_minute: 2, ..LaneConfig::default() };
+        let config = LaneConfig {
+            max_inbound_per_ip_per_minute: 2,
+            ..LaneConfig::default()
+        };
         let source = |n: u32| Source::of(std::net::Ipv4Addr::from(n).into());
         for n in 0..20_000 {
-            assert_eq!(inbound.admit(Tick(u64::from(n)), &config, source(n)), Ok(()));
+            assert_eq!(
+                inbound.admit(Tick(u64::from(n)), &config, source(n)),
+                Ok(())
+            );
             inbound.release(source(n));
         }
         assert_eq!(inbound.rates.len(), MAX_RATED_ADDRESSES);
@@ -129,7 +165,10 @@ mod tests {
         let late = Tick(0) + WINDOW * 2;
         assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
         assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
-        assert_eq!(inbound.admit(late, &config, source(19_999)), Err(DropReason::InboundRate));
+        assert_eq!(
+            inbound.admit(late, &config, source(19_999)),
+            Err(DropReason::InboundRate)
+        );
         assert_eq!(inbound.rates.len(), inbound.by_age.len());
     }
 }

@@ -80,11 +80,26 @@ impl Network {
         Self::with_config(count, seed, |_| LaneConfig::closed_network(NET_ID))
     }
 
-    pub(crate) fn with_config(count: usize, seed: u8, config: impl Fn(usize) -> LaneConfig) -> Self {
-        let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
+    pub(crate) fn with_config(
+        count: usize,
+        seed: u8,
+        config: impl Fn(usize) -> LaneConfig,
+    ) -> Self {
+        let now = Now {
+            tick: Tick(5_000_000_000),
+            date: Date(1_700_000_000_000),
+        };
         let mut rng = SeededRng::new([seed; 32]);
-        let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
-        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new() }
+        let nodes = (0..count)
+            .map(|n| node(now, n, config(n), &mut rng))
+            .collect();
+        Self {
+            now,
+            nodes,
+            flows: Vec::new(),
+            rng,
+            dials: Vec::new(),
+        }
     }
 
     pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {
@@ -108,8 +123,9 @@ impl Network {
     /// Breaks all connections without telling anyone but the peers of `node`, whose lane is replaced: a crash.
     pub(crate) fn restart(&mut self, node: usize, config: LaneConfig) {
         let mut rng = SeededRng::new([99; 32]);
-        self.nodes[node] = node_new(self.now, node, config, &mut rng, node);
-        self.flows.retain(|flow| flow.from.0 != node && flow.to.0 != node);
+        self.nodes[node] = self::node(self.now, node, config, &mut rng);
+        self.flows
+            .retain(|flow| flow.from.0 != node && flow.to.0 != node);
     }
 
     /// Until nothing moves: outputs are drained, and random pieces of random pipes delivered.
@@ -146,14 +162,22 @@ impl Network {
             let next = self.nodes.iter().filter_map(|node| node.deadline).min();
             let at = next.map_or(end, |next| next.min(end)).max(self.now.tick);
             let passed = at.saturating_since(self.now.tick);
-            self.now = Now { tick: at, date: self.now.date + passed };
+            self.now = Now {
+                tick: at,
+                date: self.now.date + passed,
+            };
             for node in &mut self.nodes {
                 if node.deadline.is_some_and(|deadline| deadline <= at) {
                     node.lane.handle_timeout(self.now);
                 }
             }
             self.settle();
-            if at >= end && self.nodes.iter().all(|node| node.deadline.is_none_or(|next| next > end)) {
+            if at >= end
+                && self
+                    .nodes
+                    .iter()
+                    .all(|node| node.deadline.is_none_or(|next| next > end))
+            {
                 return;
             }
         }
@@ -178,7 +202,10 @@ impl Network {
 
     fn establish(&mut self, at: usize) {
         let (from, conn, remote) = self.dials.remove(at);
-        let to = self.nodes.iter().position(|node| node.address == remote && node.online);
+        let to = self
+            .nodes
+            .iter()
+            .position(|node| node.address == remote && node.online);
         let Some(to) = to else {
             return self.nodes[from].lane.handle_connect_failed(self.now, conn);
         };
@@ -189,7 +216,12 @@ impl Network {
         };
         let (a, b) = ((from, conn), (to, accepted));
         for (from, to) in [(a, b), (b, a)] {
-            self.flows.push(Flow { from, to, bytes: VecDeque::new(), ended: false });
+            self.flows.push(Flow {
+                from,
+                to,
+                bytes: VecDeque::new(),
+                ended: false,
+            });
         }
     }
 
@@ -203,8 +235,14 @@ impl Network {
                     return moved;
                 }
                 LaneOutput::Event(LaneEvent::PeerWanted { peer }) if node.answers => {
-                    let info = self.nodes.iter().find(|other| other.hash == peer).map(|other| other.info.clone());
-                    let answer = info.map_or(LaneCommand::NoPeer { peer }, |info| LaneCommand::Connect { info });
+                    let info = self
+                        .nodes
+                        .iter()
+                        .find(|other| other.hash == peer)
+                        .map(|other| other.info.clone());
+                    let answer = info.map_or(LaneCommand::NoPeer { peer }, |info| {
+                        LaneCommand::Connect { info }
+                    });
                     self.command(at, answer);
                 }
                 LaneOutput::Event(event) => node.events.push(event),
@@ -226,7 +264,9 @@ impl Network {
         loop {
             let limit = 1 + rng::below(&mut self.rng, 20_000) as usize;
             let mut out = Vec::new();
-            self.nodes[at].lane.write_into(self.now, conn, &mut out, limit);
+            self.nodes[at]
+                .lane
+                .write_into(self.now, conn, &mut out, limit);
             if out.is_empty() {
                 return;
             }
@@ -237,38 +277,74 @@ impl Network {
     }
 }
 
-fn node(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng) -> Node {
-    node_new(now, n, config, rng, n)
-}
-
-fn node_new(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng, at: usize) -> Node {
-    let mut keys = SeededRng::new([u8::try_from(n + 1).unwrap(); 32]);
-    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(at + 1).unwrap()));
+/// The identity and RouterInfo of the router with this number.
+pub(crate) fn identity(now: Now, n: usize) -> (Arc<LocalIdentity>, RouterInfo, SocketAddr) {
+    let number = u8::try_from(n + 1).unwrap();
+    let mut keys = SeededRng::new([number; 32]);
+    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
     let address = SocketAddr::new(ip, 10_000);
     let static_key = x25519::PrivateKey::generate(&mut keys);
     let signing = ed25519::SigningKey::generate(&mut keys);
     let encryption = x25519::PrivateKey::generate(&mut keys);
     let identity = RouterIdentity::new(&encryption.public(), &signing.public(), &mut keys);
     let iv = [7; 16];
-    let published =
-        Ntcp2Address { host: Some(address), static_key: static_key.public(), iv: Some(iv), ipv4: true, ipv6: false };
+    let published = Ntcp2Address {
+        host: Some(address),
+        static_key: static_key.public(),
+        iv: Some(iv),
+        ipv4: true,
+        ipv6: false,
+    };
     let mut options = Mapping::new();
-    for (key, value) in [("caps", "LR"), ("netId", "77"), ("router.version", "0.9.67")] {
+    for (key, value) in [
+        ("caps", "LR"),
+        ("netId", "77"),
+        ("router.version", "0.9.67"),
+    ] {
         options.insert(key, value).unwrap();
     }
-    let builder =
-        RouterInfoBuilder { identity, published: now.date, addresses: vec![published.to_address(3)], options };
+    let builder = RouterInfoBuilder {
+        identity,
+        published: now.date,
+        addresses: vec![published.to_address(3)],
+        options,
+    };
     let info = RouterInfo::sign(&builder, &signing).unwrap();
+    let local = LocalIdentity {
+        hash: info.hash(),
+        static_key,
+        iv,
+        net_id: NET_ID,
+    };
+    (Arc::new(local), info, address)
+}
+
+fn node(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng) -> Node {
+    let (local, info, address) = identity(now, n);
     let hash = info.hash();
-    let local = Arc::new(LocalIdentity { hash, static_key, iv, net_id: NET_ID });
-    let lane = Lane::new(now, config, local, info.clone(), Box::new(SeededRng::new(rng::bytes(rng))));
-    Node { lane, hash, info, address, events: Vec::new(), answers: true, online: true, deadline: None }
+    let rng = Box::new(SeededRng::new(rng::bytes(rng)));
+    let lane = Lane::new(now, config, local, info.clone(), rng);
+    Node {
+        lane,
+        hash,
+        info,
+        address,
+        events: Vec::new(),
+        answers: true,
+        online: true,
+        deadline: None,
+    }
 }
 
 /// A message of a kind that the lane doesn't look at.
 pub(crate) fn note(now: Now, id: u32, len: usize) -> I2npMessage {
     let body: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
-    I2npMessage::new(MessageKind::DATA, MessageId(id), whole_second(now.date + Duration::from_secs(30)), body)
+    I2npMessage::new(
+        MessageKind::DATA,
+        MessageId(id),
+        whole_second(now.date + Duration::from_secs(30)),
+        body,
+    )
 }
 
 /// The short header keeps seconds only.

@@ -169,6 +169,25 @@ fn a_restarted_peer_is_taken_back() {
 }
 
 #[test]
+fn a_new_session_that_came_late_replaces_nothing_for_long() {
+    let mut pair = Pair::new();
+    let late = pair.a_writes(0);
+    pair = pair.establish();
+    pair.pass(20 * SECOND);
+    pair.b_reads(&late).unwrap();
+    // The replies to it are lost, and the peer goes on in the first session.
+    for number in 10..40 {
+        pair.b_writes(number);
+        pair.pass(SECOND);
+        pair.a_to_b(number);
+    }
+    let (first, now) = (pair.b.sessions.values().next().unwrap(), pair.now().tick);
+    assert!(first.established && first.can_send(now));
+    pair.b_to_a(50);
+    consistent(&pair.b);
+}
+
+#[test]
 fn acknowledgements_are_asked_given_and_reported() {
     let mut pair = Pair::new();
     let (a, b) = pair.keys();

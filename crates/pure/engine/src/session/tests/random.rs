@@ -157,11 +157,8 @@ impl World {
         }
         self.events()?;
         for side in [&self.pair.a, &self.pair.b] {
-            prop_assert!(
-                side.session_count() <= 10
-                    && side.tags.len() <= 2000
-                    && side.timers.len() == side.session_count()
-            );
+            prop_assert!(side.session_count() <= 10 && side.tags.len() <= 2000);
+            consistent(side);
         }
         Ok(())
     }

@@ -35,6 +35,23 @@ fn steps_go_on_in_both_directions() {
     let ((a_send, a_receive), (b_send, b_receive)) = (sets(&pair.a), sets(&pair.b));
     assert!(a_send > 300 && b_send > 100, "{a_send} {b_send}");
     assert_eq!((a_send, b_send), (b_receive, a_receive));
+    // A key block is repeated only until it is answered or confirmed.
+    let mut blocks = 0;
+    for number in 0..60 {
+        pair.a_to_b(number);
+        let link = pair
+            .b
+            .sessions
+            .values_mut()
+            .next()
+            .unwrap()
+            .link
+            .as_mut()
+            .unwrap();
+        blocks += link.take_extras().keys.len();
+        pair.b_to_a(number);
+    }
+    assert!(blocks < 40, "{blocks}");
     assert!(pair.a.tags.len() <= 3 * 130, "{}", pair.a.tags.len());
     assert!(pair.b.tags.len() <= 3 * 130);
 }

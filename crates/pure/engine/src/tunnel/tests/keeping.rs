@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use ramson_wire::MessageKind;
+
 use super::world::World;
 use crate::identity::{IdentityId, Owner};
-use crate::tunnel::PoolConfig;
+use crate::profile::Standing;
+use crate::tunnel::{Direction, PoolConfig};
 
 const CLIENT: Owner = Owner::Identity(IdentityId(1));
 
@@ -98,4 +101,57 @@ fn two_runs_of_one_seed_are_equal() {
             .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_large_network_is_spared() {
+    let mut world = World::new(60, 4);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.open(CLIENT, PoolConfig::client());
+    world.run(Duration::from_secs(5));
+    let counts = world.creator().machine.counts(CLIENT);
+    assert_eq!((counts.inbound, counts.outbound), (3, 3));
+    world.run(Duration::from_secs(1200));
+    let counts = world.creator().machine.counts(CLIENT);
+    assert!(counts.inbound >= 3 && counts.outbound >= 3);
+    // The neighbours are few and stay the same: six for each direction of the two pools.
+    let us = world.hash(0);
+    let first: std::collections::BTreeSet<_> = world
+        .builds
+        .iter()
+        .filter(|(from, _, _)| *from == us)
+        .map(|(_, to, _)| *to)
+        .collect();
+    assert!(first.len() <= 12 + 4, "{} first hops", first.len());
+    // No router is in two of a pool's tunnels of one direction.
+    let pool = &world.creator().machine.pools[&CLIENT];
+    for direction in [Direction::Inbound, Direction::Outbound] {
+        let hops: Vec<_> = pool
+            .lives(direction)
+            .flat_map(|life| life.routers.clone())
+            .collect();
+        let different: std::collections::BTreeSet<_> = hops.iter().collect();
+        assert_eq!(different.len(), hops.len());
+    }
+}
+
+#[test]
+fn a_hop_that_agrees_and_then_drops_is_found_out() {
+    let mut world = World::new(10, 5);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.open(CLIENT, PoolConfig::client());
+    world.run(Duration::from_secs(5));
+    let bad = world.creator().machine.first_hop(CLIENT, 1).unwrap();
+    let carried = [MessageKind::TUNNEL_DATA, MessageKind::TUNNEL_GATEWAY];
+    world.filter = Box::new(move |_, to, message| *to != bad || !carried.contains(&message.kind));
+    world.run(Duration::from_secs(400));
+    let tick = world.now.tick;
+    let machine = &world.creator().machine;
+    assert_eq!(machine.profiles().standing(tick, &bad), Standing::Bad);
+    assert!(machine.stats().tests_failed >= 2);
+    let pool = &machine.pools[&CLIENT];
+    let lives = pool.lives(Direction::Outbound);
+    assert_eq!(lives.filter(|life| life.routers.contains(&bad)).count(), 0);
+    let counts = machine.counts(CLIENT);
+    assert!(counts.inbound >= 3 && counts.outbound >= 3, "{counts:?}");
 }

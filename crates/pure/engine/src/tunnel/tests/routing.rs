@@ -13,9 +13,10 @@ use ramson_wire::{
 use super::world::{NET, World, router_info};
 use crate::identity::{IdentityId, Owner};
 use crate::profile::Profiles;
+use crate::tunnel::PoolConfig;
 use crate::tunnel::build::Direction;
-use crate::tunnel::select::{Candidate, Candidates, Nearest, Rules, Wish};
-use crate::tunnel::{PoolConfig, SendError};
+use crate::tunnel::data::SendError;
+use crate::tunnel::select::{Candidates, Nearest, Rules, Wish};
 
 const CLIENT: Owner = Owner::Identity(IdentityId(1));
 
@@ -194,14 +195,16 @@ fn eligibility() {
     let key = x25519::PrivateKey::generate(&mut rng).public();
     let date = ramson_wire::Date(1_800_000_000_000);
     let mut eligible = |age_minutes: u64, change: fn(&mut Mapping)| {
-        let info = router_info(
-            1,
-            &key,
-            date - Duration::from_secs(age_minutes * 60),
-            change,
-            &mut rng,
+        let published = date - Duration::from_secs(age_minutes * 60);
+        let list = vec![router_info(1, &key, published, change, &mut rng)];
+        let mut candidates = Candidates::default();
+        candidates.refresh(
+            ramson_wire::Tick(1),
+            date,
+            &super::world::Known(list),
+            &rules(),
         );
-        Candidate::read(&info, date, &rules()).is_some()
+        candidates.len() == 1
     };
     assert!(eligible(0, |_| {}));
     assert!(!eligible(0, |options| options
@@ -226,6 +229,27 @@ fn eligibility() {
         .insert("caps", "XRD")
         .unwrap()));
     assert!(!eligible(40 * 60, |_| {}));
+}
+
+#[test]
+fn reserved_addresses_count_only_in_closed_networks() {
+    let mut rng = SeededRng::new([1; 32]);
+    let key = x25519::PrivateKey::generate(&mut rng).public();
+    let date = ramson_wire::Date(1_800_000_000_000);
+    let public = |options: &mut Mapping| options.insert("netId", "2").unwrap();
+    let list = vec![router_info(1, &key, date, public, &mut rng)];
+    let mut candidates = Candidates::default();
+    let rules = Rules {
+        net_id: 2,
+        ..rules()
+    };
+    candidates.refresh(
+        ramson_wire::Tick(1),
+        date,
+        &super::world::Known(list),
+        &rules,
+    );
+    assert_eq!(candidates.len(), 0);
 }
 
 /// Candidates 1..=count; those with equal `n % subnets` share a /16.

@@ -231,9 +231,7 @@ impl World {
         while let Some(output) = self.nodes[n].machine.poll_output() {
             let node = &mut self.nodes[n];
             match output {
-                TunnelOutput::Received { owner, message, .. } => {
-                    node.received.push((owner, message))
-                }
+                TunnelOutput::Received { owner, message } => node.received.push((owner, message)),
                 TunnelOutput::PoolChanged { .. } => node.changed += 1,
                 TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) if to == us => {
                     self.arrive(n, None, message)

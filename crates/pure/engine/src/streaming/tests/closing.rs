@@ -1,0 +1,216 @@
+//! How streams end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::opening::{log, text};
+use super::pair::*;
+use crate::streaming::packet::{self, Head, Packet};
+use crate::streaming::*;
+
+/// An open stream: the opener's name and rings, the other's.
+fn open(pair: &mut Pair) -> [(StreamId, Arc<StreamRings>); 2] {
+    let (id, rings) = pair.connect(0);
+    pair.run(Duration::from_secs(1));
+    [(id, rings), pair.hosts[1].incoming.pop().unwrap()]
+}
+
+fn shut(pair: &mut Pair, host: usize, end: &(StreamId, Arc<StreamRings>)) {
+    end.1.shutdown();
+    pair.news(host, end.0, &end.1);
+    pair.run(Duration::from_secs(1));
+}
+
+#[test]
+fn either_side_may_close_first() {
+    for first in 0..2 {
+        let mut pair = Pair::new(1, Link::default());
+        let ends = open(&mut pair);
+        shut(&mut pair, first, &ends[first]);
+        assert_eq!(text(&ends[1 - first].1), "");
+        assert_eq!(text(&ends[first].1), "pending");
+        assert!(pair.hosts[0].closed.is_empty() && pair.hosts[1].closed.is_empty());
+        shut(&mut pair, 1 - first, &ends[1 - first]);
+        assert_eq!(text(&ends[first].1), "");
+        for (host, end) in pair.hosts.iter().zip(&ends) {
+            assert_eq!(host.closed[&end.0], CloseReason::Finished);
+            assert_eq!(end.1.status(), StreamStatus::Closed(CloseReason::Finished));
+        }
+    }
+}
+
+#[test]
+fn half_closed_stream_still_carries_the_other_way() {
+    let mut pair = Pair::new(2, Link::default());
+    let ends = open(&mut pair);
+    shut(&mut pair, 0, &ends[0]);
+    pair.run(Duration::from_secs(600));
+    for _ in 0..3 {
+        assert!(ends[1].1.try_write(b"still").is_ready());
+        pair.news(1, ends[1].0, &ends[1].1);
+        pair.run(Duration::from_secs(1));
+        assert_eq!(text(&ends[0].1), "still");
+    }
+    assert!(
+        ends[0]
+            .1
+            .try_write(b"no")
+            .is_ready_and(|result| result == Err(CloseReason::Finished))
+    );
+}
+
+trait ReadyAnd<T> {
+    fn is_ready_and(self, check: impl FnOnce(T) -> bool) -> bool;
+}
+
+impl<T> ReadyAnd<T> for std::task::Poll<T> {
+    fn is_ready_and(self, check: impl FnOnce(T) -> bool) -> bool {
+        matches!(self.map(check), std::task::Poll::Ready(true))
+    }
+}
+
+#[test]
+fn handle_dropped_with_unread_data_resets() {
+    let mut pair = Pair::new(3, Link::default());
+    let ends = open(&mut pair);
+    assert!(ends[0].1.try_write(b"unread").is_ready());
+    pair.news(0, ends[0].0, &ends[0].1);
+    pair.run(Duration::from_secs(1));
+    ends[1].1.detach();
+    pair.news(1, ends[1].0, &ends[1].1);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.hosts[1].closed[&ends[1].0], CloseReason::Aborted);
+    assert_eq!(pair.hosts[0].closed[&ends[0].0], CloseReason::Reset);
+    assert_eq!(text(&ends[0].1), "Reset");
+}
+
+#[test]
+fn handle_dropped_after_writing_delivers_first() {
+    let mut pair = Pair::new(4, Link { ..Link::default() });
+    let ends = open(&mut pair);
+    pair.link.loss = 100;
+    assert!(ends[0].1.try_write(&[b'x'; 900]).is_ready());
+    ends[0].1.detach();
+    pair.news(0, ends[0].0, &ends[0].1);
+    pair.run(Duration::from_secs(20));
+    assert_eq!(text(&ends[1].1), "x".repeat(900));
+    assert_eq!(text(&ends[1].1), "");
+    ends[1].1.detach();
+    pair.news(1, ends[1].0, &ends[1].1);
+    pair.run(Duration::from_secs(60));
+    assert_eq!(pair.hosts[0].closed[&ends[0].0], CloseReason::Finished);
+    assert_eq!(pair.hosts[1].closed[&ends[1].0], CloseReason::Finished);
+}
+
+#[test]
+fn forgotten_handle_is_noticed() {
+    let mut pair = Pair::new(5, Link::default());
+    let [near, far] = open(&mut pair);
+    drop(near);
+    pair.run(Duration::from_secs(300));
+    assert_eq!(text(&far.1), "");
+    assert!(pair.hosts[0].streaming.is_empty());
+}
+
+#[test]
+fn silent_peer_times_out_and_idle_stream_lives() {
+    let mut pair = Pair::new(6, Link::default());
+    let ends = open(&mut pair);
+    pair.run(Duration::from_secs(3600));
+    assert!(ends[0].1.try_write(b"late").is_ready());
+    pair.news(0, ends[0].0, &ends[0].1);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(text(&ends[1].1), "late");
+    pair.link.loss = 1000;
+    assert!(ends[0].1.try_write(b"lost").is_ready());
+    pair.news(0, ends[0].0, &ends[0].1);
+    pair.run(Duration::from_secs(600));
+    assert_eq!(pair.hosts[0].closed[&ends[0].0], CloseReason::TimedOut);
+    assert_eq!(text(&ends[0].1), "TimedOut");
+}
+
+#[test]
+fn close_and_reset_need_proof() {
+    for flag in [packet::CLOSE, packet::RESET] {
+        let mut pair = Pair::new(
+            7,
+            Link {
+                proven: false,
+                ..Link::default()
+            },
+        );
+        let log = log(&mut pair);
+        let ends = open(&mut pair);
+        let answer = log
+            .borrow()
+            .iter()
+            .find(|(from, _)| *from == 1)
+            .map(|(_, p)| Packet::parse(p).unwrap())
+            .unwrap();
+        let head = Head {
+            send_id: answer.send_id,
+            receive_id: answer.receive_id,
+            sequence: 1,
+            flags: flag,
+            ..Head::default()
+        };
+        let forged = |proven_sender| Incoming {
+            from_port: 2,
+            to_port: 1,
+            packet: head.write(0).into(),
+            proven_sender,
+        };
+        let stranger = pair.hosts[0].hash;
+        pair.inject(0, forged(None));
+        pair.inject(0, forged(Some(stranger)));
+        assert_eq!(text(&ends[0].1), "pending");
+        let other_ids = Head {
+            receive_id: 1,
+            ..head
+        };
+        let peer = Some(pair.hosts[1].hash);
+        pair.inject(
+            0,
+            Incoming {
+                from_port: 2,
+                to_port: 1,
+                packet: other_ids.write(0).into(),
+                proven_sender: peer,
+            },
+        );
+        assert_eq!(text(&ends[0].1), "pending");
+        let signer = Arc::clone(&pair.hosts[1].signer);
+        let signed = Head {
+            flags: flag | packet::SIGNED,
+            ..head
+        }
+        .write_signed(&signer, |_| {})
+        .0;
+        if flag == packet::CLOSE {
+            pair.inject(0, forged(peer));
+            assert_eq!(text(&ends[0].1), "");
+        } else {
+            pair.inject(
+                0,
+                Incoming {
+                    from_port: 2,
+                    to_port: 1,
+                    packet: signed,
+                    proven_sender: None,
+                },
+            );
+            assert_eq!(text(&ends[0].1), "Reset");
+        }
+    }
+}
+
+#[test]
+fn shutdown_resets_all() {
+    let mut pair = Pair::new(8, Link::default());
+    let ends = open(&mut pair);
+    pair.hosts[0].streaming.shutdown(pair.now);
+    pair.drain();
+    pair.run(Duration::from_secs(1));
+    assert_eq!(text(&ends[0].1), "Shutdown");
+    assert_eq!(text(&ends[1].1), "Reset");
+}
