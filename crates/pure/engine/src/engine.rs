@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{CryptoRng, x25519};
-use ramson_lane::{LaneCommand, LaneEvent, LaneStats};
+use ramson_lane::{Fault, LaneCommand, LaneEvent, LaneStats};
 use ramson_wire::{Now, RouterHash, RouterInfo, Tick, Unverified};
 
 use crate::destination::Destination;
@@ -151,9 +151,12 @@ impl Engine {
                 self.netdb.handle_connected(peer, true);
                 self.tunnels.handle_connected(now, peer);
             }
-            LaneEvent::ConnectFailed { peer, .. } => {
+            LaneEvent::ConnectFailed { peer, fault } => {
                 self.netdb.handle_send_failed(now, peer);
-                self.tunnels.handle_connect_failed(now, peer);
+                // Our own limits are nothing that a peer's profile suffers for.
+                if fault != Fault::Local {
+                    self.tunnels.handle_connect_failed(now, peer);
+                }
             }
             LaneEvent::Disconnected { peer } => {
                 self.connected.remove(&peer);

@@ -89,7 +89,7 @@ impl Engine {
         let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
         drops.insert("strangers-garlic-queue", self.dear.dropped);
-        drops.insert("build-request-queue", self.tunnels.transit_stats().dropped_queue);
+        drops.extend(self.tunnels.drops());
         drops.retain(|_, count| *count > 0);
         drops
     }

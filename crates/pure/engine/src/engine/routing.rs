@@ -169,7 +169,7 @@ impl Engine {
         let source = if info.hash() == from { Source::Handshake } else { Source::Stranger };
         let result = self.netdb.add_router(now, info.clone(), source);
         if flood && self.config.floodfill && result.is_change() {
-            self.netdb.flood_router(now, Some(from), &info);
+            self.netdb.flood_router(now, &info);
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) const INITIAL_WINDOW: u32 = 10;
 const MIN_WINDOW: u32 = 3;
 /// The window never gets larger. i2pd 512, Java 128.
 pub(super) const MAX_WINDOW: u32 = 512;
-/// The largest window towards a peer that has choked us: Java holds 130 packets.
+/// The largest window towards a peer that has just choked us (Java holds 130 packets); it grows back while that goes well.
 pub(super) const CHOKED_MAX_WINDOW: u32 = 128;
 /// One packet in the fixed point of `window`.
 const ONE: u32 = 256;
@@ -158,6 +158,9 @@ impl Congestion {
     fn end_round(&mut self, newest: u64, rtt: &Rtt) {
         self.round_end = newest.saturating_add(1);
         self.last_round = self.round_least.take().or(self.last_round);
+        if self.window() >= self.max_window {
+            self.max_window = (self.max_window + self.max_window / 16).min(MAX_WINDOW);
+        }
         if self.slow_start()
             && self.window >= 2 * INITIAL_WINDOW * ONE
             && self.queue_stands(rtt, 5, 4)

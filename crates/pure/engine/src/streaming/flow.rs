@@ -9,7 +9,7 @@ use std::time::Duration;
 use ramson_wire::Tick;
 
 use super::outgoing::UNCHOKE_TIMES;
-use super::stream::{Choked, Context, Stream};
+use super::stream::{CHOKE_DELAY, Choked, Context, Stream};
 use super::timers::Timer;
 
 /// i2pd asks to pause with these two values until it has acked what is under way.
@@ -53,9 +53,14 @@ impl Stream {
         if !self.behind {
             return;
         }
+        let held = self.receiver.held_bytes();
         loop {
             self.receiver.flush(&self.rings);
             if self.rings.watch_reader(true) {
+                if !self.choking && self.receiver.held_bytes() < held {
+                    // It isn't stuck: it has just read most of a ring.
+                    self.timers.set(Timer::Choke, Some(ctx.now + CHOKE_DELAY));
+                }
                 return;
             }
             if !self.receiver.waiting() {

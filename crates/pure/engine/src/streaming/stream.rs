@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(300);
 const LINGER_CLOSED: Duration = Duration::from_secs(60);
 /// The peer is asked to stop when the reader has been behind this long. A filled gap may release more than a ring at once
 /// to a reader that is only a moment late, and stopping costs the sender its window.
-const CHOKE_DELAY: Duration = Duration::from_millis(25);
+pub(super) const CHOKE_DELAY: Duration = Duration::from_millis(25);
 /// From here on a sequence is too near the end of the number space.
 pub(super) const LAST_SEQUENCE: u32 = 0x7fff_0000;
 /// The peer's limit on payloads if it names none.

@@ -168,6 +168,37 @@ fn early_packets_are_bounded() {
     assert_eq!(pair.hosts[1].streaming.deadline(), None);
 }
 
+#[test]
+fn received_bytes_of_all_streams_are_bounded() {
+    let mut pair = Pair::new(7, Link::default());
+    let rng = SeededRng::new([7; 32]);
+    let config = StreamingConfig {
+        max_received_bytes: 1 << 20,
+        ..StreamingConfig::default()
+    };
+    pair.hosts[1] = host(&rng, "b", config);
+    let mut writers: Vec<End> = Vec::new();
+    for _ in 0..20 {
+        let (id, rings) = pair.connect(0);
+        writers.push(End::new(0, id, &rings, 1_000_000));
+    }
+    for _ in 0..200 {
+        for writer in &mut writers {
+            writer.write(usize::MAX);
+            pair.news(0, writer.id, &writer.rings);
+        }
+        pair.run(Duration::from_millis(100));
+    }
+    let streaming = &pair.hosts[1].streaming;
+    let unread = streaming.unread.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(
+        streaming.held + unread < (1 << 20) + 20 * 66_000 + 300_000,
+        "{} {unread}",
+        streaming.held
+    );
+    drop(pair.hosts[1].incoming.drain(..));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
