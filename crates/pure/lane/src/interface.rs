@@ -98,7 +98,7 @@ pub enum LaneCommand {
     },
     /// Begin to relay for a transit tunnel. An id in use is kept as it is and the new one ignored:
     /// the engine checks for duplicates before it accepts a build.
-    Install(Relay),
+    Install(Box<Relay>),
     /// Stop to relay.
     Remove {
         /// The id on which we receive.

@@ -132,7 +132,7 @@ impl Lane {
             LaneCommand::Send { to, message, class } => self.send(now, to, message, class, None),
             LaneCommand::Connect { info } => self.connect(now, info),
             LaneCommand::NoPeer { peer } => self.no_peer(peer),
-            LaneCommand::Install(relay) => self.install(now, relay),
+            LaneCommand::Install(relay) => self.install(now, *relay),
             LaneCommand::Remove { tunnel } => {
                 self.timers.set(Timer::Relay(tunnel), None);
                 self.table.remove(tunnel, &mut self.stats);

@@ -283,7 +283,7 @@ impl Transit {
             let relay = relay(&opened, from, expires);
             hands
                 .outputs
-                .push_back(TunnelOutput::Lane(LaneCommand::Install(relay)));
+                .push_back(TunnelOutput::Lane(LaneCommand::Install(Box::new(relay))));
         } else {
             self.stats.rejected += 1;
         }

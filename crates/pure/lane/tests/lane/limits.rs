@@ -238,7 +238,7 @@ fn an_endpoint_has_us_dial_48_routers_in_half_a_minute() {
         previous: None,
         expires,
     };
-    net.command(1, LaneCommand::Install(relay));
+    net.command(1, LaneCommand::Install(Box::new(relay)));
     let mut gateway = Gateway::new(Box::new(SeededRng::new([1; 32])));
     for n in 0..100 {
         gateway

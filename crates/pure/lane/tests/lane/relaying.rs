@@ -42,7 +42,7 @@ fn install(
         previous,
         expires,
     };
-    net.command(node, LaneCommand::Install(relay));
+    net.command(node, LaneCommand::Install(Box::new(relay)));
 }
 
 fn participant(net: &Network, next: usize, tunnel: u32) -> RelayRole {
