@@ -1,5 +1,6 @@
 //! Complete routers on a virtual network in virtual time, all from one seed, in one thread: the machines that the program runs, with
 //! this driver in place of threads and sockets.
+#![expect(clippy::expect_used, reason = "helpers of tests, outside of test functions")]
 
 mod net;
 mod node;
@@ -10,12 +11,17 @@ mod world;
 use std::time::Duration;
 
 use ramson_engine::Progress;
+use services::Visit;
 use world::{FLOODFILLS, HOST, ROUTERS, SITE, World};
 
 /// In which a network must be ready, and then a destination.
 const START: Duration = Duration::from_secs(60);
 /// What a page may take while the network is whole.
 const PAGE: Duration = Duration::from_secs(15);
+/// From so long after a router is gone fetches must succeed again: tests find the tunnels that went through it, others are built.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// What six routers without users may do in a second.
+const QUIET_STEPS: u64 = 60;
 /// The hash of a run by this seed is compared between processes.
 const SHOWN_SEED: u64 = 7;
 const MARK: &str = "trace hash: ";
@@ -47,6 +53,13 @@ fn a_page_arrives() {
             assert!(took < PAGE, "seed {seed}, {size} bytes: {took:?}");
         }
     }
+}
+
+#[test]
+fn a_large_page_arrives() {
+    let mut world = started(8);
+    let visit = world.fetch_now(2_000_000);
+    assert_eq!(visit.failure, None);
 }
 
 #[test]
@@ -82,44 +95,53 @@ fn shows_its_trace_hash() {
 /// 25 minutes: each tunnel is replaced at least twice, each LeaseSet many times.
 #[test]
 fn fetches_go_on_while_tunnels_turn_over() {
-    let mut world = started(20);
-    let mut failed = Vec::new();
-    for _ in 0..50 {
-        let visit = world.fetch_now(20_000);
-        let next = visit.started + Duration::from_secs(30);
-        failed.extend(visit.failure.clone().map(|failure| (visit.started, failure)));
-        world.run(next.saturating_since(world.now()));
+    for seed in 20..23 {
+        let mut world = started(seed);
+        let mut failed = Vec::new();
+        for _ in 0..50 {
+            let visit = world.fetch_now(20_000);
+            let next = visit.started + Duration::from_secs(30);
+            failed.extend(visit.failure.map(|failure| (visit.started, failure)));
+            world.run(next.saturating_since(world.now()));
+        }
+        assert!(failed.is_empty(), "seed {seed}: {failed:?}");
     }
-    eprintln!("{} steps, at most {} in a second, {} failed", world.steps, world.most_steps, failed.len());
-    assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// In which fetches must succeed again after a router is gone.
-const RECOVERY: Duration = Duration::from_secs(60);
+/// Deadlines that come too often, or stay in the past, show as steps; [`World`] itself asserts that none stays in the past.
+#[test]
+fn a_network_without_users_is_quiet() {
+    let mut world = World::new(50);
+    assert!(world.run_until(START, World::all_ready));
+    let (before, hour) = (world.steps, 3_600);
+    world.run(Duration::from_secs(hour));
+    let each = (world.steps - before) / hour;
+    assert!(each <= QUIET_STEPS, "{each} steps a second");
+    assert!(world.most_steps <= 2_000, "{} steps in one second", world.most_steps);
+}
 
+/// A router drops out of the middle of everything, with a fetch every ten seconds before, at and after that.
 fn survives(seed: u64, victim: usize, silent: bool) {
     let mut world = started(seed);
     assert_eq!(world.fetch_now(20_000).failure, None);
+    world.fetch(20_000);
+    world.run(Duration::from_millis(700));
     world.crash(victim, silent);
     let crash = world.now();
-    let mut last_failure = None;
-    while world.now().saturating_since(crash) < RECOVERY * 4 {
+    while world.now().saturating_since(crash) < RECOVERY * 2 {
         world.fetch(20_000);
         world.run(Duration::from_secs(10));
     }
-    world.run(RECOVERY);
-    for visit in world.visits() {
-        if let Some(failure) = &visit.failure {
-            last_failure = Some((visit.started.saturating_since(crash), failure.clone()));
-        }
-    }
-    eprintln!("seed {seed}, victim {victim}, silent {silent}: {last_failure:?} of {}", world.visits().len());
-    assert!(last_failure.is_none_or(|(at, _)| at < RECOVERY));
+    world.run(Duration::from_secs(60));
+    let late = |visit: &&Visit| visit.started.saturating_since(crash) >= RECOVERY;
+    let failed: Vec<&Visit> = world.visits().iter().filter(late).filter(|visit| visit.failure.is_some()).collect();
+    assert!(failed.is_empty(), "seed {seed}, router {victim}, silent {silent}, down at {crash:?}: {failed:?}");
+    assert!(world.visits().iter().filter(late).count() >= 10);
 }
 
 #[test]
 fn fetches_go_on_after_a_router_is_killed() {
-    for seed in 30..33 {
+    for seed in 30..34 {
         survives(seed, 3, false);
         survives(seed, 0, false);
     }
@@ -127,9 +149,19 @@ fn fetches_go_on_after_a_router_is_killed() {
 
 #[test]
 fn fetches_go_on_after_a_machine_goes_down() {
-    for seed in 30..33 {
+    for seed in 30..34 {
         survives(seed, 3, true);
         survives(seed, 0, true);
+    }
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn many_networks_survive_the_loss_of_any_router() {
+    for seed in 100..130 {
+        for victim in 0..HOST {
+            survives(seed, victim, seed % 2 == 0);
+        }
     }
 }
 
@@ -138,22 +170,21 @@ fn a_router_comes_back_with_its_keys_and_disk() {
     for seed in 40..43 {
         let mut world = started(seed);
         assert_eq!(world.fetch_now(1_000).failure, None);
+        let hash = world.status(HOST).hash;
         world.run(Duration::from_secs(60));
         assert!(world.disk(HOST) >= FLOODFILLS, "seed {seed}: {} routers stored", world.disk(HOST));
         world.crash(HOST, false);
         world.run(Duration::from_secs(20));
         world.restart(HOST);
         assert!(world.run_until(START, |world| world.progress(HOST) == Some(Progress::Ready)), "seed {seed}: not ready again");
+        assert_eq!(world.status(HOST).hash, hash);
         world.open_site();
-        assert!(world.run_until(START, |world| world.is_ready(HOST, SITE)), "seed {seed}: site not ready again");
+        assert!(world.run_until(START, |world| world.is_ready(HOST, SITE)), "seed {seed}: the site isn't ready again");
         let back = world.now();
-        let mut failed = Vec::new();
         while let Some(failure) = world.fetch_now(20_000).failure {
-            failed.push(failure);
-            world.run(Duration::from_secs(1));
-            assert!(world.now().saturating_since(back) < RECOVERY * 3, "seed {seed}: {failed:?}");
+            let since = world.now().saturating_since(back);
+            assert!(since < RECOVERY, "seed {seed}, {since:?} after the site is back: {failure}");
         }
-        eprintln!("seed {seed}: fetched {:?} after the site was ready again, {failed:?}", world.now().saturating_since(back));
         for router in 0..ROUTERS {
             assert!(world.status(router).ready, "seed {seed}, router {router}");
         }

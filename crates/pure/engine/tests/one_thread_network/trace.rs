@@ -16,13 +16,11 @@ pub(crate) type What = (&'static str, u64);
 pub(crate) struct Trace {
     hash: [u8; 32],
     waiting: Vec<u8>,
-    entries: u64,
 }
 
 impl Trace {
     /// Adds an entry.
     pub(crate) fn add(&mut self, at: Tick, router: usize, (kind, detail): What, size: usize) {
-        self.entries += 1;
         self.waiting.extend_from_slice(&at.0.to_be_bytes());
         self.waiting.extend_from_slice(&number(router).to_be_bytes());
         self.waiting.extend_from_slice(kind.as_bytes());
@@ -32,11 +30,6 @@ impl Trace {
             self.hash = sha256_parts(&[&self.hash, &self.waiting]);
             self.waiting.clear();
         }
-    }
-
-    /// How many there are.
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
     }
 
     /// The hash of all entries so far, in hexadecimal.
