@@ -65,6 +65,9 @@ pub enum StartError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Our own RouterInfo.
+    #[error(transparent)]
+    OwnRouter(#[from] ramson_engine::OwnRouterError),
     /// A setting that contradicts another.
     #[error("{0}")]
     Setting(&'static str),

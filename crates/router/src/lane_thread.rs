@@ -299,15 +299,23 @@ impl LaneThread {
                         self.dirty.insert(conn);
                     }
                 }
-                LaneOutput::Writable { conn } => {
-                    self.dirty.insert(conn);
-                }
+                LaneOutput::Writable { conn } => self.take_writable(conn),
                 LaneOutput::Event(event) => self.events.push(event),
                 LaneOutput::Timeout(deadline) => {
                     self.deadline = deadline;
                     return;
                 }
             }
+        }
+    }
+
+    /// Takes the bytes now: the lane may be done with the connection before the socket has room.
+    fn take_writable(&mut self, conn: ConnId) {
+        self.dirty.insert(conn);
+        if let Some(socket) = self.sockets.get_mut(&conn)
+            && socket.tail.is_empty()
+        {
+            self.lane.write_into(self.clock.now(), conn, &mut socket.tail, UNSENT_TAIL);
         }
     }
 
@@ -395,7 +403,7 @@ fn flush(clock: &Clock, lane: &mut Lane, conn: ConnId, socket: &mut Socket) -> i
 }
 
 fn in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::InProgress
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// Connection ids start at 0 and are never reused; tokens leave room for the waker and the listeners.

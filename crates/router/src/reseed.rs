@@ -48,7 +48,7 @@ fn read_zip(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let mut archive = zip::ZipArchive::new(file).map_err(|error| format!("it is neither a folder nor a zip file: {error}"))?;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| error.to_string())?;
-        if is_router_info(entry.name()) {
+        if entry.name().is_ok_and(|name| is_router_info(&name)) {
             read_one(entry, routers)?;
         }
     }

@@ -125,9 +125,8 @@ impl Router {
         let mut rng = entropy::generator()?;
         let keys = RouterKeys::load_or_create(&data_dir.file("router.keys"), &mut *rng)?;
         let (listeners, port) = listen(&config, config.port.unwrap_or(keys.port))?;
-        let reseeded = reseed::read(&config.reseed)?;
-        let (mut routers, storage, storage_thread) = storage::start(&data_dir.file("netdb.redb"))?;
-        routers.extend(reseeded);
+        let reseed = reseed::read(&config.reseed)?;
+        let (routers, storage, storage_thread) = storage::start(&data_dir.file("netdb.redb"))?;
 
         let local = Arc::new(LocalIdentity {
             hash: keys.secrets.identity.hash(),
@@ -138,16 +137,11 @@ impl Router {
         let engine_config = EngineConfig {
             net_id: config.net_id,
             floodfill: config.floodfill,
-            allow_reserved_peers: config.danger_allow_reserved_peers,
             ignore_subnets: config.danger_ignore_subnets,
             addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
         };
-        let lane_config = LaneConfig {
-            net_id: config.net_id,
-            allow_reserved_peers: config.danger_allow_reserved_peers,
-            ..LaneConfig::default()
-        };
-        let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers }, entropy::generator()?);
+        let lane_config = lane_config(&config);
+        let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
         let router_info = engine.router_info().clone();
         let lane = Lane::new(clock.now(), lane_config, Arc::clone(&local), router_info.clone(), entropy::generator()?);
 
@@ -272,6 +266,20 @@ impl EngineHandle {
     /// A name for a new stream. The engine names those of peers from the upper half of the numbers.
     pub(crate) fn new_stream(&self) -> StreamId {
         StreamId(self.next_stream.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Without a published address we dial IPv4: the families of our RouterInfo's addresses are those that peers accept us from.
+fn lane_config(config: &RouterConfig) -> LaneConfig {
+    let base = if config.danger_allow_reserved_peers {
+        LaneConfig { transit_bytes_per_sec: None, ..LaneConfig::closed_network(config.net_id) }
+    } else {
+        LaneConfig { net_id: config.net_id, ..LaneConfig::default() }
+    };
+    LaneConfig {
+        ipv4: config.hosts.is_empty() || config.hosts.iter().any(IpAddr::is_ipv4),
+        ipv6: config.hosts.iter().any(IpAddr::is_ipv6),
+        ..base
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ramson_engine::Record;
+use ramson_wire::RouterHash;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::error::StartError;
@@ -41,7 +42,7 @@ impl StorageHandle {
 
 /// Opens the file, reads what it holds and starts the writer. A damaged file is moved aside: nothing in it
 /// is worth refusing to start.
-pub(crate) fn start(path: &Path) -> Result<(Vec<Bytes>, StorageHandle, JoinHandle<()>), StartError> {
+pub(crate) fn start(path: &Path) -> Result<(Vec<(RouterHash, Bytes)>, StorageHandle, JoinHandle<()>), StartError> {
     let failed = |problem: &dyn std::fmt::Display| StartError::Database {
         path: path.to_owned(),
         problem: problem.to_string(),
@@ -103,7 +104,7 @@ fn is_content(error: &std::io::Error) -> bool {
     )
 }
 
-fn read_all(database: &Database) -> Result<Vec<Bytes>, redb::Error> {
+fn read_all(database: &Database) -> Result<Vec<(RouterHash, Bytes)>, redb::Error> {
     let read = database.begin_read()?;
     let table = match read.open_table(ROUTERS) {
         Ok(table) => table,
@@ -112,7 +113,8 @@ fn read_all(database: &Database) -> Result<Vec<Bytes>, redb::Error> {
     };
     let mut routers = Vec::new();
     for entry in table.iter()? {
-        routers.push(Bytes::copy_from_slice(entry?.1.value()));
+        let (key, value) = entry?;
+        routers.push((RouterHash(*key.value()), Bytes::copy_from_slice(value.value())));
     }
     Ok(routers)
 }
@@ -164,7 +166,6 @@ fn write(database: &Database, batch: &[Record]) -> Result<(), redb::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ramson_wire::RouterHash;
 
     #[test]
     fn routers_outlive_a_restart() {
@@ -178,7 +179,7 @@ mod tests {
         handle.stop();
         thread.join().unwrap();
         let (routers, handle, thread) = start(&path).unwrap();
-        assert_eq!(routers, [Bytes::from_static(b"info")]);
+        assert_eq!(routers, [(RouterHash([1; 32]), Bytes::from_static(b"info"))]);
         handle.stop();
         thread.join().unwrap();
     }

@@ -181,8 +181,10 @@ pub enum Record {
 /// What was stored before the start.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Encoded RouterInfos, from the store or a reseed; each is verified before use.
-    pub routers: Vec<bytes::Bytes>,
+    /// Encoded RouterInfos from the store, by their keys; each is verified before use.
+    pub routers: Vec<(RouterHash, bytes::Bytes)>,
+    /// Encoded RouterInfos from a reseed; each is verified before use.
+    pub reseed: Vec<bytes::Bytes>,
 }
 
 /// Tunnels of a destination and how it is reached.

@@ -1,0 +1,487 @@
+//! One local destination: its LeaseSet, its ratchet sessions, its streams, and what it knows of remote ones.
+//!
+//! A machine like the others: `handle_*` and commands feed it, [`Destination::poll_output`] is drained after each, and
+//! [`Destination::deadline`] says when [`Destination::handle_timeout`] is wanted. All state in here belongs to one identity; the
+//! engine gives it only what came through that identity's tunnels.
+//!
+//! A packet's way out: streaming → gzip framing → clove → (the peer's LeaseSet known? a session that may carry it?) → ratchet →
+//! one of the peer's leases, through one of our outbound tunnels. What can't go yet is held with its peer, bounded; streaming
+//! sends again what is lost.
+
+mod lease_set;
+mod peer;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ramson_crypto::rng::{self, SeededRng};
+use ramson_crypto::{CryptoRng, ed25519, x25519};
+use ramson_wire::i2np::{Data, DatabaseStore, StoreEntry};
+use ramson_wire::{
+    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageId, MessageKind, Now,
+    Tick, TunnelDelivery, Unverified, payload,
+};
+
+use crate::identity::IdentityId;
+use crate::interface::{DestinationConfig, Event, RequestId};
+use crate::session::{Classified, Readiness, SessionEvent, Sessions};
+use crate::streaming::{
+    CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput,
+};
+use crate::tunnel::InboundLease;
+use lease_set::OwnLeaseSet;
+use peer::{Held, Peers};
+
+/// Life of our messages between destinations (Java: 60 s).
+const MESSAGE_LIFE: Duration = Duration::from_secs(60);
+/// While a peer hasn't answered our new session, another is made at most this often: i2pd drops those that come within 200 ms.
+const NEW_SESSION_EVERY: Duration = Duration::from_millis(1_500);
+
+/// What a destination wants done.
+#[derive(Debug)]
+pub(crate) enum DestinationOutput {
+    /// Send through an outbound tunnel of this identity. Equal hints take the same tunnel.
+    Send {
+        /// Chooses the tunnel.
+        hint: u64,
+        /// Where from its end.
+        delivery: TunnelDelivery,
+        /// What.
+        message: I2npMessage,
+    },
+    /// Ask the network for a LeaseSet; answer with [`Destination::lookup_done`].
+    Lookup(DestinationHash),
+    /// Our LeaseSet changed and is to be published.
+    Publish(LeaseSet2),
+    /// A netDb message that came down our tunnels.
+    NetDb(I2npMessage),
+    /// For the services.
+    Event(Event),
+}
+
+/// A local destination. See the module.
+pub(crate) struct Destination {
+    id: IdentityId,
+    pub(crate) name: String,
+    pub(crate) config: DestinationConfig,
+    signing_key: ed25519::SigningKey,
+    own: OwnLeaseSet,
+    sessions: Sessions,
+    streaming: Streaming,
+    peers: Peers,
+    rng: Box<dyn CryptoRng + Send>,
+    outputs: VecDeque<DestinationOutput>,
+}
+
+impl Destination {
+    pub(crate) fn new(now: Now, id: IdentityId, name: String, keys: &DestinationKeys, config: DestinationConfig, rng: &SeededRng) -> Self {
+        let child = |label: &str| Box::new(rng.child(label));
+        let address = keys.destination().clone();
+        let copy = || ed25519::SigningKey::from_seed(&keys.signing_key().seed());
+        let encryption_key = x25519::PrivateKey::generate(&mut *child("encryption key"));
+        let streaming_config = StreamingConfig {
+            accept: config.accept,
+            first_incoming: StreamId::first_incoming(id.0),
+            ..StreamingConfig::default()
+        };
+        let signer = Arc::new(DestinationSigner::new(address.clone(), copy()));
+        Self {
+            id,
+            name,
+            own: OwnLeaseSet::new(address, encryption_key.public(), !config.publish),
+            config,
+            signing_key: copy(),
+            sessions: Sessions::new(encryption_key, child("sessions")),
+            streaming: Streaming::new(signer, streaming_config, child("streaming")),
+            peers: Peers::new(now.tick),
+            rng: child("destination"),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn hash(&self) -> DestinationHash {
+        self.own.address().hash()
+    }
+
+    /// A LeaseSet stands: peers can answer us.
+    pub(crate) fn has_lease_set(&self) -> bool {
+        self.own.current().is_some()
+    }
+
+    // ---- commands
+
+    /// Opens a stream: at once if the peer's LeaseSet is known, else when it is found.
+    pub(crate) fn connect(&mut self, now: Now, to: DestinationHash, waiting: peer::Connect) {
+        let peer = self.peers.entry(now.tick, to);
+        match peer.usable_lease_set(now.date) {
+            Some(set) => {
+                let destination = set.destination().clone();
+                let peer::Connect { stream, from_port, to_port, rings } = waiting;
+                self.streaming.connect(now, stream, destination, from_port, to_port, rings);
+            }
+            None if peer.connects.len() < peer::MAX_CONNECTS => {
+                peer.connects.push(waiting);
+                self.look_up(now, to);
+            }
+            None => self.refuse(waiting, CloseReason::Limit),
+        }
+        self.drain(now);
+    }
+
+    /// Answers with the destination behind a hash.
+    pub(crate) fn look_up_for(&mut self, now: Now, request: RequestId, hash: DestinationHash) {
+        let peer = self.peers.entry(now.tick, hash);
+        if let Some(set) = peer.usable_lease_set(now.date) {
+            let destination = Some(Box::new(set.destination().clone()));
+            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
+        } else if peer.requests.len() < peer::MAX_REQUESTS {
+            peer.requests.push(request);
+            self.look_up(now, hash);
+        } else {
+            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination: None }));
+        }
+    }
+
+    pub(crate) fn handle_dirty(&mut self, now: Now, stream: StreamId) {
+        self.streaming.handle_dirty(now, stream);
+        self.drain(now);
+    }
+
+    /// Ends all streams.
+    pub(crate) fn shutdown(&mut self, now: Now) {
+        self.streaming.shutdown(now);
+        for connect in self.peers.take_connects() {
+            self.refuse(connect, CloseReason::Shutdown);
+        }
+        self.drain(now);
+    }
+
+    // ---- from the engine
+
+    /// Our inbound tunnels changed.
+    pub(crate) fn set_leases(&mut self, now: Now, leases: Vec<InboundLease>) {
+        self.own.set_leases(now, leases);
+        self.renew_lease_set(now);
+    }
+
+    /// A look-up ended.
+    pub(crate) fn lookup_done(&mut self, now: Now, hash: DestinationHash, found: Option<LeaseSet2>) {
+        let peer = self.peers.entry(now.tick, hash);
+        peer.lookup_ended(now.tick);
+        match found {
+            Some(set) => self.learn(now, set),
+            None => self.not_found(now, hash),
+        }
+        self.drain(now);
+    }
+
+    /// Whether data to each peer must wait, because the session to the first hop of the tunnel it takes is congested.
+    pub(crate) fn set_congestion(&mut self, now: Now, is_congested: impl Fn(u64) -> bool) {
+        for (hash, hint) in self.peers.hints() {
+            self.streaming.set_blocked(now, hash, is_congested(hint));
+        }
+        self.drain(now);
+    }
+
+    /// Whether opening this garlic message costs key agreements with a stranger.
+    pub(crate) fn classify(&self, body: &[u8]) -> Classified {
+        self.sessions.classify(body)
+    }
+
+    /// A one-time key under which a look-up's answer will come.
+    pub(crate) fn expect_reply(&mut self, now: Now, tag: ramson_wire::SessionTag, key: [u8; 32]) {
+        self.sessions.add_one_time_key(now, tag, key);
+    }
+
+    /// A garlic message came through one of our tunnels.
+    pub(crate) fn handle_garlic(&mut self, now: Now, body: &[u8]) {
+        match self.sessions.decrypt(now, body) {
+            Ok(opened) => {
+                // LeaseSets first: they tell who sent the rest.
+                let (stores, rest): (Vec<_>, Vec<_>) =
+                    opened.cloves.into_iter().partition(|clove| clove.message.kind == MessageKind::DATABASE_STORE);
+                for clove in stores {
+                    self.handle_store(now, opened.peer, clove.message);
+                }
+                for clove in rest {
+                    self.handle_clove(now, opened.peer, clove);
+                }
+                if let Some(key) = opened.peer {
+                    self.release_held(now, &key);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a garlic message for a destination can't be opened"),
+        }
+        self.drain(now);
+    }
+
+    // ---- time
+
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        self.sessions.handle_timeout(now);
+        self.streaming.handle_timeout(now);
+        if self.own.renewal_due(now.tick) {
+            self.renew_lease_set(now);
+        }
+        self.peers.expire(now);
+        self.drain(now);
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        [self.sessions.deadline(), self.streaming.deadline(), self.own.deadline(), self.peers.deadline()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<DestinationOutput> {
+        self.outputs.pop_front()
+    }
+
+    // ---- inside
+
+    fn handle_store(&mut self, now: Now, key: Option<x25519::PublicKey>, message: I2npMessage) {
+        let Some(key) = key else {
+            // Under a one-time key: a floodfill's answer.
+            self.outputs.push_back(DestinationOutput::NetDb(message));
+            return;
+        };
+        match DatabaseStore::from_bytes(&message.body) {
+            Ok(DatabaseStore { entry: StoreEntry::LeaseSet2(set), .. }) => self.learn_of_sender(now, key, set),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a bundled store can't be read"),
+        }
+    }
+
+    /// A session's peer sends its own LeaseSet along. Whose it is is proven by both keys: the LeaseSet's signature covers the
+    /// session's key.
+    fn learn_of_sender(&mut self, now: Now, key: x25519::PublicKey, set: Unverified<LeaseSet2>) {
+        let hash = set.destination().hash();
+        if self.peers.get(&hash).is_some_and(|peer| peer.knows_since(set.published())) {
+            return;
+        }
+        match set.verify() {
+            Ok(set) if set.x25519_key() == Some(key) && peer::is_current(&set, now.date) => self.learn(now, set),
+            Ok(_) => tracing::debug!("a bundled LeaseSet isn't its sender's, or not of this time"),
+            Err(error) => tracing::debug!(%error, "a bundled LeaseSet is forged"),
+        }
+    }
+
+    /// A verified LeaseSet of a remote destination.
+    fn learn(&mut self, now: Now, set: LeaseSet2) {
+        let hash = set.destination().hash();
+        let destination = set.destination().clone();
+        self.peers.learn(now, set);
+        let peer = self.peers.entry(now.tick, hash);
+        let (connects, requests) = (std::mem::take(&mut peer.connects), std::mem::take(&mut peer.requests));
+        for request in requests {
+            let destination = Some(Box::new(destination.clone()));
+            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
+        }
+        for peer::Connect { stream, from_port, to_port, rings } in connects {
+            self.streaming.connect(now, stream, destination.clone(), from_port, to_port, rings);
+        }
+        self.flush_held(now, hash);
+    }
+
+    fn not_found(&mut self, now: Now, hash: DestinationHash) {
+        let peer = self.peers.entry(now.tick, hash);
+        let (connects, requests) = (std::mem::take(&mut peer.connects), std::mem::take(&mut peer.requests));
+        if peer.usable_lease_set(now.date).is_none() {
+            peer.held.clear();
+            self.streaming.set_unreachable(now, hash);
+        }
+        for request in requests {
+            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination: None }));
+        }
+        for connect in connects {
+            self.refuse(connect, CloseReason::Unreachable);
+        }
+    }
+
+    fn refuse(&mut self, connect: peer::Connect, reason: CloseReason) {
+        connect.rings.set_closed(reason);
+        let closed = Event::StreamClosed { id: self.id, stream: connect.stream, reason };
+        self.outputs.push_back(DestinationOutput::Event(closed));
+    }
+
+    fn look_up(&mut self, now: Now, hash: DestinationHash) {
+        if self.peers.entry(now.tick, hash).begin_lookup(now.tick) {
+            self.outputs.push_back(DestinationOutput::Lookup(hash));
+        }
+    }
+
+    fn handle_clove(&mut self, now: Now, key: Option<x25519::PublicKey>, clove: GarlicClove) {
+        match clove.delivery {
+            CloveDelivery::Local => {}
+            CloveDelivery::Destination(hash) if hash == self.hash() => {}
+            // Nobody is forwarded for: that would join our identity to others'.
+            _ => return,
+        }
+        match clove.message.kind {
+            MessageKind::DATA => self.handle_data(now, key, &clove.message),
+            MessageKind::DATABASE_SEARCH_REPLY | MessageKind::DELIVERY_STATUS => {
+                self.outputs.push_back(DestinationOutput::NetDb(clove.message));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_data(&mut self, now: Now, key: Option<x25519::PublicKey>, message: &I2npMessage) {
+        let framed = Data::from_bytes(&message.body).and_then(|data| payload::decode(&data.0, payload::MAX_PAYLOAD_LEN));
+        match framed {
+            Ok(data) if data.protocol == payload::STREAMING => {
+                let incoming = Incoming {
+                    from_port: data.from_port,
+                    to_port: data.to_port,
+                    packet: Bytes::from(data.data),
+                    proven_sender: key.and_then(|key| self.peers.owner_of(&key)),
+                };
+                self.streaming.handle_packet(now, incoming);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a payload can't be read"),
+        }
+    }
+
+    /// Passes on what the machines inside want.
+    fn drain(&mut self, now: Now) {
+        loop {
+            if let Some(output) = self.streaming.poll_output() {
+                self.handle_streaming(now, output);
+            } else if let Some(event) = self.sessions.poll_event() {
+                self.handle_session(now, event);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn handle_streaming(&mut self, now: Now, output: StreamingOutput) {
+        let event = match output {
+            StreamingOutput::Transmit { to, from_port, to_port, packet, retransmission } => {
+                let framed = payload::encode(from_port, to_port, payload::STREAMING, &packet);
+                self.send_data(now, to, Held { framed, retransmission });
+                return;
+            }
+            StreamingOutput::Incoming { stream, from, from_port, to_port, rings } => {
+                Event::Incoming { id: self.id, stream, from: Box::new(from), from_port, to_port, rings }
+            }
+            StreamingOutput::Connected { stream } => Event::StreamConnected { id: self.id, stream },
+            StreamingOutput::Closed { stream, reason } => Event::StreamClosed { id: self.id, stream, reason },
+        };
+        self.outputs.push_back(DestinationOutput::Event(event));
+    }
+
+    fn handle_session(&mut self, now: Now, event: SessionEvent) {
+        match event {
+            SessionEvent::Acked(ack) => self.peers.acked(ack),
+            SessionEvent::SendDue { to } => {
+                if let Some(hash) = self.peers.owner_of(&to) {
+                    self.seal_and_send(now, hash, Vec::new(), false);
+                }
+            }
+            SessionEvent::Ended { peer } => self.peers.session_ended(&peer),
+        }
+    }
+
+    /// Sends one framed packet, or holds it until it can go.
+    fn send_data(&mut self, now: Now, to: DestinationHash, held: Held) {
+        let Self { peers, sessions, .. } = self;
+        let peer = peers.entry(now.tick, to);
+        let Some(key) = peer.usable_lease_set(now.date).and_then(LeaseSet2::x25519_key) else {
+            peer.hold(held);
+            self.look_up(now, to);
+            return;
+        };
+        let may_go = match sessions.readiness(now, &key) {
+            Readiness::Ready | Readiness::NewSession => true,
+            Readiness::AwaitingReply { last } => {
+                held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_EVERY
+            }
+        };
+        if may_go {
+            let refresh = peer.wants_refresh(now);
+            let retransmission = held.retransmission;
+            let data = self.clove(now, CloveDelivery::Destination(to), MessageKind::DATA, Data(held.framed.into()).to_bytes());
+            self.seal_and_send(now, to, vec![data], retransmission);
+            if refresh {
+                self.look_up(now, to);
+            }
+        } else if !held.retransmission {
+            // A retransmission is in the hold already, or lost to a full one: streaming sends it again.
+            peer.hold(held);
+        }
+    }
+
+    /// Seals cloves, with our LeaseSet when the peer needs it, and sends them to one of the peer's leases.
+    fn seal_and_send(&mut self, now: Now, to: DestinationHash, mut cloves: Vec<GarlicClove>, retransmission: bool) {
+        let peer = self.peers.entry(now.tick, to);
+        let Some(key) = peer.lease_set().and_then(LeaseSet2::x25519_key) else {
+            return;
+        };
+        let Some(lease) = peer.lease(now, retransmission, &mut *self.rng) else {
+            return;
+        };
+        let hint = peer.hint();
+        let version = self.own.version();
+        let new_session = self.sessions.readiness(now, &key) != Readiness::Ready;
+        let bundle = new_session || peer.needs_lease_set(version, now.tick);
+        if let Some(set) = self.own.current().filter(|_| bundle) {
+            let store = DatabaseStore::lease_set2(set, None).to_bytes();
+            cloves.insert(0, self.clove(now, CloveDelivery::Local, MessageKind::DATABASE_STORE, store));
+        }
+        let sealed = match self.sessions.encrypt(now, &key, &cloves, bundle) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                tracing::debug!(%error, "a message to a destination can't be sealed");
+                return;
+            }
+        };
+        if bundle {
+            self.peers.entry(now.tick, to).lease_set_sent(version, now.tick, sealed.ack);
+        }
+        let message = self.message(now, MessageKind::GARLIC, sealed.body);
+        let delivery = TunnelDelivery::Tunnel { gateway: lease.gateway, tunnel: lease.tunnel };
+        self.outputs.push_back(DestinationOutput::Send { hint, delivery, message });
+    }
+
+    fn clove(&mut self, now: Now, delivery: CloveDelivery, kind: MessageKind, body: Vec<u8>) -> GarlicClove {
+        GarlicClove { delivery, message: self.message(now, kind, body.into()) }
+    }
+
+    fn message(&mut self, now: Now, kind: MessageKind, body: Bytes) -> I2npMessage {
+        let id = MessageId(u32::from_be_bytes(rng::bytes(&mut *self.rng)));
+        I2npMessage::new(kind, id, now.date + MESSAGE_LIFE, body)
+    }
+
+    /// The owner of this key takes our messages now: what was held for a session can go.
+    fn release_held(&mut self, now: Now, key: &x25519::PublicKey) {
+        if let Some(hash) = self.peers.owner_of(key) {
+            self.flush_held(now, hash);
+        }
+    }
+
+    fn flush_held(&mut self, now: Now, hash: DestinationHash) {
+        for held in std::mem::take(&mut self.peers.entry(now.tick, hash).held) {
+            self.send_data(now, hash, held);
+        }
+    }
+
+    fn renew_lease_set(&mut self, now: Now) {
+        if let Some(set) = self.own.renew(now, &self.signing_key)
+            && self.config.publish
+        {
+            self.outputs.push_back(DestinationOutput::Publish(set));
+        }
+    }
+}
+
+/// The I2NP Garlic body of a message.
+pub(crate) fn garlic_body(message: &I2npMessage) -> &[u8] {
+    // The body keeps its own length field; see `Garlic`.
+    debug_assert!(message.kind == MessageKind::GARLIC);
+    &message.body
+}
+
+/// Streams that wait for their peer, as the engine hands them over.
+pub(crate) use peer::Connect;

@@ -1,0 +1,266 @@
+//! The machine that joins the others: routes each message to the part that it is for, and each part's wishes to the lane.
+//!
+//! One direction each way. From the lane: tunnel messages to [`Tunnels`], which gives back what came through tunnels, with its owner;
+//! netDb messages to [`NetDb`]; garlic to the router's own key or to the destination whose tunnel it came through. Towards the lane:
+//! destinations and netDb name a tunnel owner and a router, [`Tunnels`] makes tunnel messages of it.
+//!
+//! Invariant: what came through a tunnel of an identity goes to that identity's [`Destination`] and to its part of the netDb, nowhere
+//! else; what came otherwise never reaches one.
+
+mod dear;
+mod destinations;
+mod glue;
+mod report;
+mod routing;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ramson_crypto::rng::{self, SeededRng};
+use ramson_crypto::{CryptoRng, x25519};
+use ramson_lane::{LaneCommand, LaneEvent, LaneStats};
+use ramson_wire::{Now, RouterHash, RouterInfo, Tick, Unverified};
+
+use crate::destination::Destination;
+use crate::identity::{IdentityId, Owner};
+use crate::interface::{Command, Event, Output, Progress, RequestId, Snapshot};
+use crate::netdb::{self, NetDb, Source};
+use crate::own_router::{self, RouterSecrets};
+use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
+use dear::DearWork;
+use destinations::Lookups;
+use routing::RouterReplies;
+
+/// Our RouterInfo is signed anew at a random time within these, whatever destinations do.
+const RESIGN_MS: (u64, u64) = (20 * 60_000, 30 * 60_000);
+
+/// How the engine takes part in its network.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Which network: 2 is the public one.
+    pub net_id: u8,
+    /// Serve as a floodfill.
+    pub floodfill: bool,
+    /// Build tunnels with several routers of one subnet.
+    pub ignore_subnets: bool,
+    /// What we publish: at most one address of each family.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// See the module.
+pub struct Engine {
+    config: EngineConfig,
+    secrets: RouterSecrets,
+    encryption_key: Arc<x25519::PrivateKey>,
+    router_info: RouterInfo,
+    resign_at: Tick,
+    started: Tick,
+    netdb: NetDb,
+    tunnels: Tunnels,
+    destinations: BTreeMap<IdentityId, Destination>,
+    /// Destinations whose `DestinationReady` was said.
+    ready: BTreeSet<IdentityId>,
+    lookups: Lookups,
+    replies: RouterReplies,
+    dear: DearWork,
+    connected: BTreeSet<RouterHash>,
+    congested: BTreeSet<RouterHash>,
+    /// Congestion or tunnels changed: destinations are to be told whom to hold back.
+    congestion_changed: bool,
+    lane_stats: LaneStats,
+    progress: Option<Progress>,
+    rng: SeededRng,
+    /// The reading of the last call.
+    now: Now,
+    outputs: VecDeque<Output>,
+}
+
+impl Engine {
+    /// An engine whose exploratory pool begins to build as soon as routers are known.
+    ///
+    /// # Errors
+    /// Our own RouterInfo can't be made from the secrets and the configuration.
+    pub fn new(
+        now: Now,
+        config: EngineConfig,
+        secrets: RouterSecrets,
+        snapshot: Snapshot,
+        mut rng: Box<dyn CryptoRng + Send>,
+    ) -> Result<Self, own_router::OwnRouterError> {
+        let mut rng = SeededRng::new(rng::bytes(&mut *rng));
+        let router_info = own_router::sign(&secrets, now.date, config.net_id, config.floodfill, &config.addresses)?;
+        let hash = router_info.hash();
+        let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
+        let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
+        let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
+        let family = |v4: bool| config.addresses.is_empty() && v4 || config.addresses.iter().any(|address| address.is_ipv4() == v4);
+        let tunnels_config =
+            TunnelsConfig { net_id: config.net_id, ipv4: family(true), ipv6: family(false), ignore_subnets: config.ignore_subnets };
+        let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
+        let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
+        tunnels.set_reachable(!config.addresses.is_empty());
+        tunnels.open_pool(now, Owner::Router, PoolConfig::exploratory());
+        let resign = Duration::from_millis(rng::between(&mut rng, RESIGN_MS.0, RESIGN_MS.1));
+        let mut engine = Self {
+            config,
+            secrets,
+            encryption_key,
+            router_info: router_info.clone(),
+            resign_at: now.tick + resign,
+            started: now.tick,
+            netdb,
+            tunnels,
+            destinations: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            lookups: Lookups::default(),
+            replies: RouterReplies::default(),
+            dear: DearWork::default(),
+            connected: BTreeSet::new(),
+            congested: BTreeSet::new(),
+            congestion_changed: false,
+            lane_stats: LaneStats::default(),
+            progress: None,
+            rng,
+            now,
+            outputs: VecDeque::new(),
+        };
+        for bytes in snapshot.reseed {
+            engine.add_reseeded(now, bytes);
+        }
+        engine.netdb.publish_router_info(now, router_info);
+        engine.settle(now);
+        Ok(engine)
+    }
+
+    /// Ours as signed last: what the lane begins with.
+    #[must_use]
+    pub fn router_info(&self) -> &RouterInfo {
+        &self.router_info
+    }
+
+    /// Takes one event of the lane.
+    pub fn handle_lane(&mut self, now: Now, event: LaneEvent) {
+        self.now = now;
+        match event {
+            LaneEvent::PeerWanted { peer } => self.peer_wanted(now, peer),
+            LaneEvent::Connected { peer, .. } => {
+                self.connected.insert(peer);
+                self.netdb.handle_connected(peer, true);
+                self.tunnels.handle_connected(now, peer);
+            }
+            LaneEvent::ConnectFailed { peer, .. } => {
+                self.netdb.handle_send_failed(now, peer);
+                self.tunnels.handle_connect_failed(now, peer);
+            }
+            LaneEvent::Disconnected { peer } => {
+                self.connected.remove(&peer);
+                self.congestion_changed |= self.congested.remove(&peer);
+                self.netdb.handle_connected(peer, false);
+                self.tunnels.handle_disconnected(now, peer);
+            }
+            LaneEvent::RouterInfo { info, from, flood } => self.router_info_came(now, info, from, flood),
+            LaneEvent::Message { from, message } => self.handle_message(now, from, message),
+            LaneEvent::Congestion { peer, congested } => {
+                self.congestion_changed |= if congested { self.congested.insert(peer) } else { self.congested.remove(&peer) };
+            }
+            LaneEvent::Stats(stats) => self.lane_stats = stats,
+        }
+        self.work(now);
+        self.settle(now);
+    }
+
+    /// Takes one wish of the services.
+    pub fn handle_command(&mut self, now: Now, command: Command) {
+        self.now = now;
+        match command {
+            Command::OpenDestination { id, name, keys, config } => self.open_destination(now, id, name, &keys, config),
+            Command::CloseDestination { id } => self.close_destination(now, id),
+            Command::Connect { id, stream, to, from_port, to_port, rings } => {
+                self.connect(now, id, to, crate::destination::Connect { stream, from_port, to_port, rings });
+            }
+            Command::StreamDirty { id, stream } => self.with_destination(id, |destination| destination.handle_dirty(now, stream)),
+            Command::LookupDestination { id, request, hash } => self.look_up_destination(now, id, request, hash),
+            Command::Status { request } => {
+                let status = Box::new(self.status(now));
+                self.event(Event::Status { request, status });
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        if self.resign_at <= now.tick {
+            self.resign(now);
+        }
+        if self.netdb.deadline() <= now.tick {
+            self.netdb.handle_timeout(now);
+        }
+        if self.tunnels.deadline().is_some_and(|due| due <= now.tick) {
+            self.tunnels.handle_timeout(now, &glue::Hops(&self.netdb));
+        }
+        for destination in self.destinations.values_mut() {
+            if destination.deadline().is_some_and(|due| due <= now.tick) {
+                destination.handle_timeout(now);
+            }
+        }
+        self.replies.expire(now.tick);
+        self.work(now);
+        self.settle(now);
+    }
+
+    /// The next thing to do. Drain until [`Output::Timeout`].
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(Some(self.deadline())))
+    }
+
+    fn deadline(&self) -> Tick {
+        if !self.dear.is_empty() || self.tunnels.waiting_requests() > 0 {
+            return self.now.tick;
+        }
+        let destinations = self.destinations.values().filter_map(Destination::deadline).min();
+        let parts = [self.tunnels.deadline(), destinations];
+        parts.into_iter().flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
+    }
+
+    fn resign(&mut self, now: Now) {
+        let wait = rng::between(&mut self.rng, RESIGN_MS.0, RESIGN_MS.1);
+        self.resign_at = now.tick + Duration::from_millis(wait);
+        let config = &self.config;
+        match own_router::sign(&self.secrets, now.date, config.net_id, config.floodfill, &config.addresses) {
+            Ok(info) => {
+                self.router_info = info.clone();
+                self.netdb.publish_router_info(now, info.clone());
+                self.lane(LaneCommand::SetRouterInfo { info, announce: true });
+            }
+            // Nothing of it has changed since it could be made, so this is a bug; the old one serves for hours.
+            Err(error) => tracing::error!(%error, "our RouterInfo can't be renewed"),
+        }
+    }
+
+    fn add_reseeded(&mut self, now: Now, bytes: Bytes) {
+        let info = Unverified::<RouterInfo>::parse(bytes).ok().and_then(|info| info.verify().ok());
+        match info {
+            Some(info) => {
+                self.netdb.add_router(now, info, Source::Reseed);
+            }
+            None => tracing::debug!("a RouterInfo of a reseed is broken or forged"),
+        }
+    }
+
+    fn lane(&mut self, command: LaneCommand) {
+        self.outputs.push_back(Output::Lane(command));
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn answer_lookup(&mut self, request: RequestId) {
+        self.event(Event::LookupResult { request, destination: None });
+    }
+}

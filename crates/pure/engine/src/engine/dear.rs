@@ -1,0 +1,115 @@
+//! Messages of strangers that cost key agreements to open: kept unopened in a bounded queue, opened a few at a time.
+//!
+//! Each source has its share, so that a flood from one, or towards one of our destinations, leaves room for the others.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ramson_wire::{I2npMessage, RouterHash};
+
+use crate::identity::IdentityId;
+
+/// Messages waiting in all. Beyond: the newest is dropped.
+const MAX_WAITING: usize = 512;
+/// Messages waiting of one source. Beyond: the newest is dropped.
+const MAX_WAITING_OF_SOURCE: usize = 64;
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum DearSource {
+    /// A router's session; `None`: out of a transit tunnel's end.
+    Router(Option<RouterHash>),
+    /// A tunnel of this identity.
+    Identity(IdentityId),
+}
+
+#[derive(Default)]
+pub(super) struct DearWork {
+    /// Sources take turns.
+    turns: VecDeque<DearSource>,
+    queues: BTreeMap<DearSource, VecDeque<I2npMessage>>,
+    waiting: usize,
+    pub(super) dropped: u64,
+}
+
+impl DearWork {
+    pub(super) fn push(&mut self, source: DearSource, message: I2npMessage) {
+        let queue = self.queues.entry(source).or_default();
+        if self.waiting >= MAX_WAITING || queue.len() >= MAX_WAITING_OF_SOURCE {
+            self.dropped += 1;
+            if queue.is_empty() {
+                self.queues.remove(&source);
+            }
+            return;
+        }
+        if queue.is_empty() {
+            self.turns.push_back(source);
+        }
+        queue.push_back(message);
+        self.waiting += 1;
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(DearSource, I2npMessage)> {
+        let source = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&source)?;
+        let message = queue.pop_front()?;
+        self.waiting -= 1;
+        if queue.is_empty() {
+            self.queues.remove(&source);
+        } else {
+            self.turns.push_back(source);
+        }
+        Some((source, message))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Nothing of a closed identity is opened any more.
+    pub(super) fn forget(&mut self, id: IdentityId) {
+        let source = DearSource::Identity(id);
+        self.turns.retain(|turn| *turn != source);
+        self.waiting -= self.queues.remove(&source).map_or(0, |queue| queue.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use ramson_wire::{Date, MessageId, MessageKind};
+
+    fn message() -> I2npMessage {
+        I2npMessage::new(MessageKind::GARLIC, MessageId(1), Date(0), Bytes::new())
+    }
+
+    #[test]
+    fn a_flood_of_one_source_leaves_room_for_another() {
+        let mut work = DearWork::default();
+        let (flood, other) = (DearSource::Router(None), DearSource::Identity(IdentityId(1)));
+        for _ in 0..10_000 {
+            work.push(flood, message());
+        }
+        work.push(other, message());
+        assert_eq!(work.dropped, 10_000 - MAX_WAITING_OF_SOURCE as u64);
+        assert_eq!(work.pop().unwrap().0, flood);
+        assert_eq!(work.pop().unwrap().0, other);
+        for _ in 1..MAX_WAITING_OF_SOURCE {
+            assert_eq!(work.pop().unwrap().0, flood);
+        }
+        assert!(work.pop().is_none() && work.is_empty() && work.queues.is_empty());
+    }
+
+    #[test]
+    fn all_sources_together_are_bounded() {
+        let mut work = DearWork::default();
+        for id in 0..100 {
+            for _ in 0..100 {
+                work.push(DearSource::Identity(IdentityId(id)), message());
+            }
+        }
+        assert_eq!(work.waiting, MAX_WAITING);
+        work.forget(IdentityId(0));
+        assert_eq!(std::iter::from_fn(|| work.pop()).count(), MAX_WAITING - MAX_WAITING_OF_SOURCE);
+    }
+}

@@ -1,0 +1,133 @@
+//! Opening, closing and serving local destinations.
+
+use std::collections::BTreeMap;
+
+use ramson_wire::{DestinationHash, DestinationKeys, LeaseSet2, Now, RouterHash};
+
+use super::Engine;
+use crate::destination::{Connect, Destination, DestinationOutput};
+use crate::identity::{IdentityId, Owner};
+use crate::interface::{DestinationConfig, Event, RequestId};
+use crate::netdb::{LookupRequest, Via};
+use crate::streaming::CloseReason;
+use crate::tunnel::PoolConfig;
+
+/// Look-ups in the netDb and who asked.
+#[derive(Default)]
+pub(super) struct Lookups {
+    next: u64,
+    lease_sets: BTreeMap<LookupRequest, (IdentityId, DestinationHash)>,
+    peers: BTreeMap<LookupRequest, RouterHash>,
+}
+
+impl Lookups {
+    fn request(&mut self) -> LookupRequest {
+        self.next += 1;
+        LookupRequest(self.next)
+    }
+
+    fn for_lease_set(&mut self, id: IdentityId, hash: DestinationHash) -> LookupRequest {
+        let request = self.request();
+        self.lease_sets.insert(request, (id, hash));
+        request
+    }
+
+    pub(super) fn for_peer(&mut self, peer: RouterHash) -> LookupRequest {
+        let request = self.request();
+        self.peers.insert(request, peer);
+        request
+    }
+
+    pub(super) fn take_peer(&mut self, request: LookupRequest) -> Option<RouterHash> {
+        self.peers.remove(&request)
+    }
+
+    fn forget(&mut self, id: IdentityId) {
+        self.lease_sets.retain(|_, (whose, _)| *whose != id);
+    }
+}
+
+impl Engine {
+    pub(super) fn open_destination(&mut self, now: Now, id: IdentityId, name: String, keys: &DestinationKeys, config: DestinationConfig) {
+        let rng = self.rng.child(&format!("destination {}", id.0));
+        let pool = PoolConfig {
+            inbound_length: config.inbound_length,
+            outbound_length: config.outbound_length,
+            inbound_quantity: config.inbound_quantity,
+            outbound_quantity: config.outbound_quantity,
+            order_secret: config.publish.then(|| ordering_secret(keys)),
+        };
+        self.netdb.open_identity(id);
+        self.tunnels.open_pool(now, Owner::Identity(id), pool);
+        let destination = Destination::new(now, id, name, keys, config, &rng);
+        self.destinations.insert(id, destination);
+    }
+
+    pub(super) fn close_destination(&mut self, now: Now, id: IdentityId) {
+        self.with_destination(id, |destination| destination.shutdown(now));
+        // Resets go out before the tunnels do.
+        self.settle(now);
+        self.tunnels.close_pool(now, Owner::Identity(id));
+        self.netdb.close_identity(id);
+        self.destinations.remove(&id);
+        self.ready.remove(&id);
+        self.lookups.forget(id);
+        self.dear.forget(id);
+    }
+
+    pub(super) fn connect(&mut self, now: Now, id: IdentityId, to: DestinationHash, connect: Connect) {
+        match self.destinations.get_mut(&id) {
+            Some(destination) => destination.connect(now, to, connect),
+            None => {
+                let (stream, reason) = (connect.stream, CloseReason::Shutdown);
+                connect.rings.set_closed(reason);
+                self.event(Event::StreamClosed { id, stream, reason });
+            }
+        }
+    }
+
+    pub(super) fn look_up_destination(&mut self, now: Now, id: IdentityId, request: RequestId, hash: DestinationHash) {
+        match self.destinations.get_mut(&id) {
+            Some(destination) => destination.look_up_for(now, request, hash),
+            None => self.answer_lookup(request),
+        }
+    }
+
+    pub(super) fn with_destination(&mut self, id: IdentityId, call: impl FnOnce(&mut Destination)) {
+        if let Some(destination) = self.destinations.get_mut(&id) {
+            call(destination);
+        }
+    }
+
+    /// Passes on what one destination wants.
+    pub(super) fn handle_destination(&mut self, now: Now, id: IdentityId, output: DestinationOutput) {
+        let owner = Owner::Identity(id);
+        match output {
+            DestinationOutput::Send { hint, delivery, message } => {
+                // Without a tunnel it is lost like any packet; streaming sends it again.
+                if let Err(error) = self.tunnels.send_through(now, owner, hint, delivery, message) {
+                    tracing::debug!(%error, "a destination's message can't be sent");
+                }
+            }
+            DestinationOutput::Lookup(hash) => {
+                let request = self.lookups.for_lease_set(id, hash);
+                // The destination keeps what the cache could give: it asks when it wants a newer one.
+                self.netdb.lookup_lease_set(now, id, hash, request, true);
+            }
+            DestinationOutput::Publish(set) => self.netdb.publish_lease_set(now, id, set),
+            DestinationOutput::NetDb(message) => self.handle_netdb(now, None, Via::Tunnel(owner), message),
+            DestinationOutput::Event(event) => self.event(event),
+        }
+    }
+
+    pub(super) fn lease_set_found(&mut self, now: Now, request: LookupRequest, found: Option<LeaseSet2>) {
+        if let Some((id, hash)) = self.lookups.lease_sets.remove(&request) {
+            self.with_destination(id, |destination| destination.lookup_done(now, hash, found));
+        }
+    }
+}
+
+/// The secret behind the order of hops of a kept destination: the same after a restart, known to nobody else.
+fn ordering_secret(keys: &DestinationKeys) -> [u8; 32] {
+    ramson_crypto::kdf::hkdf(&[], &*keys.signing_key().seed(), b"tunnel order")
+}

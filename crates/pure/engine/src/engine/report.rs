@@ -1,0 +1,96 @@
+//! What the operator sees: progress and status.
+
+use std::collections::BTreeMap;
+
+use ramson_wire::Now;
+
+use super::Engine;
+use crate::identity::Owner;
+use crate::interface::{Event, Progress};
+use crate::netdb::PublicationState;
+use crate::status::{DestinationStatus, Status, Traffic, TransitCounts, TunnelCounts};
+
+impl Engine {
+    pub(super) fn report_progress(&mut self) {
+        let progress = self.current_progress();
+        // Ready is ready: a tunnel that is replaced a moment late is no news.
+        if self.progress != Some(progress) && self.progress != Some(Progress::Ready) {
+            self.progress = Some(progress);
+            self.event(Event::Progress(progress));
+        }
+    }
+
+    fn current_progress(&self) -> Progress {
+        let routers = self.netdb.router_count();
+        let counts = self.tunnels.counts(Owner::Router);
+        if routers == 0 {
+            Progress::NoRouters
+        } else if self.connected.is_empty() {
+            Progress::Connecting { routers }
+        } else if counts.inbound == 0 || counts.outbound == 0 {
+            Progress::BuildingTunnels { connected: self.connected.len() }
+        } else if !self.is_published(Owner::Router) {
+            Progress::Publishing
+        } else {
+            Progress::Ready
+        }
+    }
+
+    fn is_published(&self, owner: Owner) -> bool {
+        self.netdb.published(owner).is_some_and(|state| state >= PublicationState::Stored)
+    }
+
+    pub(super) fn status(&self, now: Now) -> Status {
+        let exploratory = self.tunnels.counts(Owner::Router);
+        let destinations: Vec<DestinationStatus> = self
+            .destinations
+            .iter()
+            .map(|(id, destination)| {
+                let owner = Owner::Identity(*id);
+                let counts = self.tunnels.counts(owner);
+                DestinationStatus {
+                    name: destination.name.clone(),
+                    hash: destination.hash(),
+                    inbound: counts.inbound,
+                    outbound: counts.outbound,
+                    published: self.is_published(owner),
+                }
+            })
+            .collect();
+        let stats = &self.lane_stats;
+        Status {
+            ready: self.current_progress() == Progress::Ready,
+            hash: self.router_info.hash(),
+            net_id: self.config.net_id,
+            uptime_secs: now.tick.saturating_since(self.started).as_secs(),
+            routers: self.netdb.router_count(),
+            floodfills: self.netdb.floodfill_count(),
+            lease_sets: self.netdb.lease_set_count(),
+            ntcp2_sessions: usize::try_from(stats.sessions).unwrap_or(usize::MAX),
+            tunnels: TunnelCounts {
+                exploratory_in: exploratory.inbound,
+                exploratory_out: exploratory.outbound,
+                client_in: destinations.iter().map(|destination| destination.inbound).sum(),
+                client_out: destinations.iter().map(|destination| destination.outbound).sum(),
+                transit: self.tunnels.transit_tunnels(),
+            },
+            transit: TransitCounts { participant: stats.participant, gateway: stats.gateway, endpoint: stats.endpoint },
+            traffic: Traffic {
+                sent_bytes: stats.sent_bytes,
+                received_bytes: stats.received_bytes,
+                transit_bytes: stats.transit_bytes,
+            },
+            drops: self.drops(),
+            destinations,
+        }
+    }
+
+    fn drops(&self) -> BTreeMap<&'static str, u64> {
+        let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
+        let mut drops: BTreeMap<&'static str, u64> = lane.collect();
+        drops.insert("strangers-garlic-queue", self.dear.dropped);
+        drops.insert("build-request-queue", self.tunnels.transit_stats().dropped_queue);
+        drops.retain(|_, count| *count > 0);
+        drops
+    }
+}

@@ -1,0 +1,635 @@
+//! The network database: RouterInfos of the network, LeaseSets of destinations, finding and publishing them, and serving as a floodfill.
+//!
+//! One machine, [`NetDb`]. What it holds falls in three parts that never answer for each other:
+//!
+//! - the **router's** part: all RouterInfos, looked up and published by the router itself;
+//! - one part **per identity**: LeaseSets, lookups in flight, negative cache and publication, reached only through that identity's tunnels;
+//! - the **floodfill's** part: LeaseSets that others stored here over the network, given to whoever asks over the network.
+//!
+//! Feed it with `handle_*` and the calls below, then drain [`NetDb::poll_output`] until `None`, and call [`NetDb::handle_timeout`] at
+//! [`NetDb::deadline`]; calling it early does no harm.
+//!
+//! Source: Network database; I2NP, "DatabaseStore", "DatabaseLookup", "DatabaseSearchReply".
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use ramson_crypto::{CryptoRng, rng};
+use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreEntry};
+use ramson_wire::{
+    DestinationHash, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified,
+    ids::routing_key,
+};
+
+use crate::identity::{IdentityId, Owner};
+
+mod config;
+mod floodfill;
+mod lease_sets;
+mod limits;
+mod lookup;
+mod message;
+mod output;
+mod owner;
+mod publish;
+mod routers;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use config::{Config, Limits};
+pub(crate) use output::{
+    LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath,
+    TABLE, Via,
+};
+pub(crate) use routers::{AddResult, Reject, Source};
+
+use floodfill::Floodfill;
+use limits::Work;
+use lookup::{Goal, Kind};
+use owner::OwnerState;
+use publish::Entry;
+use routers::RouterStore;
+use shared::{Fetch, Prefer, Shared};
+
+/// See the module.
+pub(crate) struct NetDb {
+    shared: Shared,
+    own: Option<RouterInfo>,
+    router: OwnerState,
+    identities: BTreeMap<IdentityId, OwnerState>,
+    floodfill: Floodfill,
+    drops: BTreeMap<Reject, u64>,
+    explore_at: Tick,
+    maintain_at: Tick,
+}
+
+/// Birth, time and outputs.
+impl NetDb {
+    /// A netDb with the RouterInfos that disk or a folder gave. What doesn't verify or is too old is dropped, and deleted from disk.
+    pub(crate) fn new(
+        now: Now,
+        config: Config,
+        snapshot: impl IntoIterator<Item = (RouterHash, Bytes)>,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> NetDb {
+        let mut shared = Shared {
+            routers: RouterStore::new(now.tick),
+            connected: BTreeSet::new(),
+            rng,
+            out: VecDeque::new(),
+            fetches: Vec::new(),
+            settled: Vec::new(),
+            config,
+        };
+        let first_exploration = shared.draw_ms(config::FIRST_EXPLORE_MS);
+        let mut netdb = NetDb {
+            router: OwnerState::new(Owner::Router, shared.config.limits.router_lookups, 0),
+            floodfill: Floodfill::new(&shared.config),
+            shared,
+            own: None,
+            identities: BTreeMap::new(),
+            drops: BTreeMap::new(),
+            explore_at: now.tick + first_exploration,
+            maintain_at: now.tick + config::MAINTENANCE,
+        };
+        for (key, bytes) in snapshot {
+            netdb.load(now, key, bytes);
+        }
+        netdb
+    }
+
+    fn load(&mut self, now: Now, key: RouterHash, bytes: Bytes) {
+        let result = match Unverified::<RouterInfo>::parse(bytes) {
+            Ok(info) => {
+                let Shared {
+                    routers, config, ..
+                } = &mut self.shared;
+                routers.add_unverified(now, config, &key.into(), info, Source::Snapshot)
+            }
+            Err(_) => AddResult::Rejected(Reject::Unsupported),
+        };
+        if let AddResult::Rejected(_) = result {
+            self.note(result);
+            let output = NetDbOutput::Store { key, value: None };
+            self.shared.out.push_back(output);
+        }
+    }
+
+    /// The next thing to do, `None` when all is done. Drain after every call.
+    pub(crate) fn poll_output(&mut self) -> Option<NetDbOutput> {
+        self.shared.out.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(crate) fn deadline(&self) -> Tick {
+        let owners = std::iter::once(&self.router).chain(self.identities.values());
+        let next = owners.filter_map(OwnerState::deadline).min();
+        let own = self.explore_at.min(self.maintain_at);
+        next.map_or(own, |next| next.min(own))
+    }
+
+    /// Fires what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        if self.maintain_at <= now.tick {
+            self.maintain_at = now.tick + config::MAINTENANCE;
+            self.maintain(now);
+        }
+        if self.explore_at <= now.tick {
+            self.explore_at = now.tick + self.shared.draw_ms(config::EXPLORE_MS);
+            self.explore(now);
+        }
+        self.router.step(&mut self.shared, now);
+        for identity in self.identities.values_mut() {
+            identity.step(&mut self.shared, now);
+        }
+        self.settle(now);
+    }
+
+    fn maintain(&mut self, now: Now) {
+        let Shared {
+            routers, config, ..
+        } = &mut self.shared;
+        routers.expire(now, config);
+        self.router.expire(now);
+        for identity in self.identities.values_mut() {
+            identity.expire(now);
+        }
+        self.floodfill.expire(now);
+        self.flush();
+    }
+
+    /// Puts out what disk doesn't have yet. Runs every 30 s by itself; call it before a shutdown.
+    pub(crate) fn flush(&mut self) {
+        for (key, value) in self.shared.routers.take_dirty() {
+            self.shared.out.push_back(NetDbOutput::Store { key, value });
+        }
+    }
+
+    /// A lookup near a random key, while few routers are known.
+    fn explore(&mut self, now: Now) {
+        let routers = &self.shared.routers;
+        if routers.len() >= self.shared.config.limits.explore_below
+            || routers.floodfill_count() == 0
+        {
+            return;
+        }
+        let goal = Goal {
+            key: NetDbKey(rng::bytes(&mut *self.shared.rng)),
+            kind: Kind::Exploration,
+            prefer: Prefer::Tunnels,
+            follow: true,
+            first: None,
+            source: Source::Lookup,
+        };
+        // With every place taken there is enough to learn from.
+        let _ = self.router.start(&mut self.shared, now, goal, None);
+    }
+
+    /// Starts the fetches that lookups asked for, and tells lookups of those that ended. Ends because fetches start no others.
+    fn settle(&mut self, now: Now) {
+        loop {
+            for Fetch { hash, ask } in std::mem::take(&mut self.shared.fetches) {
+                let goal = Goal {
+                    key: hash.into(),
+                    kind: Kind::Router,
+                    prefer: Prefer::Tunnels,
+                    follow: false,
+                    first: ask,
+                    source: Source::Followup,
+                };
+                if self
+                    .router
+                    .start(&mut self.shared, now, goal, None)
+                    .is_err()
+                {
+                    self.shared.settled.push(hash);
+                }
+            }
+            let settled = std::mem::take(&mut self.shared.settled);
+            if settled.is_empty() && self.shared.fetches.is_empty() {
+                return;
+            }
+            for hash in &settled {
+                self.router.handle_fetched(&mut self.shared, now, hash);
+                for identity in self.identities.values_mut() {
+                    identity.handle_fetched(&mut self.shared, now, hash);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, reject: Reject) {
+        *self.drops.entry(reject).or_insert(0) += 1;
+    }
+
+    fn note(&mut self, result: AddResult) -> AddResult {
+        if let AddResult::Rejected(reject) = result {
+            self.count(reject);
+        }
+        result
+    }
+}
+
+/// Reading.
+impl NetDb {
+    /// A router that we know.
+    pub(crate) fn get(&self, hash: &RouterHash) -> Option<&RouterInfo> {
+        self.shared.routers.get(hash)
+    }
+
+    /// All routers we know, in the order of their hashes.
+    pub(crate) fn routers(&self) -> impl Iterator<Item = &RouterInfo> {
+        self.shared.routers.iter()
+    }
+
+    /// The floodfills among them that we'd use.
+    pub(crate) fn floodfills(&self) -> impl Iterator<Item = &RouterInfo> {
+        self.shared.routers.floodfills()
+    }
+
+    /// The floodfills closest to a key today, closest first.
+    pub(crate) fn closest_floodfills(
+        &self,
+        now: Now,
+        key: NetDbKey,
+        n: usize,
+        exclude: &BTreeSet<RouterHash>,
+    ) -> Vec<RouterHash> {
+        let key = routing_key(key, now.date);
+        let routers = &self.shared.routers;
+        routers.closest_floodfills(&key, n, |hash| exclude.contains(hash))
+    }
+
+    /// How many routers we know.
+    pub(crate) fn router_count(&self) -> usize {
+        self.shared.routers.len()
+    }
+
+    /// How many floodfills we know.
+    pub(crate) fn floodfill_count(&self) -> usize {
+        self.shared.routers.floodfill_count()
+    }
+
+    /// How many LeaseSets we hold, for whomever.
+    pub(crate) fn lease_set_count(&self) -> usize {
+        let identities = self.identities.values();
+        let cached: usize = identities.map(|identity| identity.lease_sets.len()).sum();
+        cached + self.floodfill.lease_sets.len()
+    }
+
+    /// What wasn't kept or done, by reason.
+    pub(crate) fn drops(&self) -> &BTreeMap<Reject, u64> {
+        &self.drops
+    }
+
+    /// A LeaseSet in an identity's cache.
+    pub(crate) fn lease_set(
+        &self,
+        now: Now,
+        identity: IdentityId,
+        hash: &DestinationHash,
+    ) -> Option<&LeaseSet2> {
+        let identity = self.identities.get(&identity)?;
+        identity.lease_sets.get(now.date, hash)
+    }
+
+    /// How far the owner's publication has come; `None` if it publishes nothing.
+    pub(crate) fn published(&self, owner: Owner) -> Option<PublicationState> {
+        match owner {
+            Owner::Router => self.router.publication(),
+            Owner::Identity(id) => self.identities.get(&id)?.publication(),
+        }
+    }
+}
+
+/// Commands.
+impl NetDb {
+    /// Makes room for an identity.
+    pub(crate) fn open_identity(&mut self, id: IdentityId) {
+        let limits = &self.shared.config.limits;
+        let (lookups, lease_sets) = (limits.lookups, limits.identity_lease_sets);
+        self.identities
+            .entry(id)
+            .or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups, lease_sets));
+    }
+
+    /// Forgets all of an identity, without a word to anyone; its lookups give no result any more.
+    pub(crate) fn close_identity(&mut self, id: IdentityId) {
+        self.identities.remove(&id);
+    }
+
+    /// Tells which tunnels an owner has; call it whenever its pools change.
+    pub(crate) fn set_paths(&mut self, now: Now, owner: Owner, paths: Paths) {
+        let (state, shared) = match owner {
+            Owner::Router => (Some(&mut self.router), &mut self.shared),
+            Owner::Identity(id) => (self.identities.get_mut(&id), &mut self.shared),
+        };
+        if let Some(state) = state {
+            state.set_paths(shared, now, paths);
+        }
+        self.settle(now);
+    }
+
+    /// Adds a verified RouterInfo from a handshake, a connected peer or a reseed.
+    pub(crate) fn add_router(&mut self, now: Now, info: RouterInfo, source: Source) -> AddResult {
+        let hash = info.hash();
+        let Shared {
+            routers, config, ..
+        } = &mut self.shared;
+        let result = routers.add(now, config, info, source);
+        self.router_added(now, hash, result)
+    }
+
+    fn router_added(&mut self, now: Now, hash: RouterHash, result: AddResult) -> AddResult {
+        if matches!(
+            result,
+            AddResult::New | AddResult::Updated | AddResult::Known
+        ) && let Some(info) = self.shared.routers.get(&hash).cloned()
+        {
+            self.router.found_router(&mut self.shared, &info);
+            self.settle(now);
+        }
+        self.note(result)
+    }
+
+    /// Looks for a RouterInfo that the router needs itself, such as the next hop of a tunnel. The result comes as
+    /// [`NetDbOutput::LookupDone`], at once if it is known.
+    pub(crate) fn lookup_router(&mut self, now: Now, hash: RouterHash, request: LookupRequest) {
+        let done = match self.shared.routers.get(&hash) {
+            Some(info) => Some(LookupResult::Router(info.clone())),
+            None => {
+                let goal = Goal {
+                    key: hash.into(),
+                    kind: Kind::Router,
+                    prefer: Prefer::Direct,
+                    follow: true,
+                    first: None,
+                    source: Source::Lookup,
+                };
+                let started = self
+                    .router
+                    .start(&mut self.shared, now, goal, Some(request));
+                started.err().map(LookupResult::Failed)
+            }
+        };
+        self.finish_at_once(Owner::Router, request, done);
+        self.settle(now);
+    }
+
+    /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels; `fresh` asks the network even if the cache
+    /// has one. The result comes as [`NetDbOutput::LookupDone`].
+    pub(crate) fn lookup_lease_set(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        hash: DestinationHash,
+        request: LookupRequest,
+        fresh: bool,
+    ) {
+        let Some(identity) = self.identities.get_mut(&id) else {
+            return;
+        };
+        let cached = identity.lease_sets.get(now.date, &hash).filter(|_| !fresh);
+        let done = match cached.cloned() {
+            Some(set) => Some(LookupResult::LeaseSet(set)),
+            None => {
+                let goal = Goal {
+                    key: hash.into(),
+                    kind: Kind::LeaseSet,
+                    prefer: Prefer::Tunnels,
+                    follow: true,
+                    first: None,
+                    source: Source::Followup,
+                };
+                let started = identity.start(&mut self.shared, now, goal, Some(request));
+                started.err().map(LookupResult::Failed)
+            }
+        };
+        self.finish_at_once(Owner::Identity(id), request, done);
+        self.settle(now);
+    }
+
+    fn finish_at_once(&mut self, owner: Owner, request: LookupRequest, done: Option<LookupResult>) {
+        if let Some(result) = done {
+            self.shared.out.push_back(NetDbOutput::LookupDone {
+                owner,
+                request,
+                result,
+            });
+        }
+    }
+
+    /// Adds a LeaseSet that a peer gave to an identity in garlic.
+    pub(crate) fn add_lease_set(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        set: Unverified<LeaseSet2>,
+    ) -> AddResult {
+        let key = NetDbKey::from(set.destination().hash());
+        let result = self.cache_lease_set(now, id, &key, set);
+        self.settle(now);
+        result
+    }
+
+    fn cache_lease_set(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        key: &NetDbKey,
+        set: Unverified<LeaseSet2>,
+    ) -> AddResult {
+        let Some(identity) = self.identities.get_mut(&id) else {
+            return AddResult::Rejected(Reject::Unsolicited);
+        };
+        let result = identity.lease_sets.add(now, key, set);
+        let hash = DestinationHash(key.0);
+        if matches!(
+            result,
+            AddResult::New | AddResult::Updated | AddResult::Known
+        ) && let Some(set) = identity.lease_sets.get(now.date, &hash).cloned()
+        {
+            identity.found_lease_set(&mut self.shared, &set);
+        }
+        self.note(result)
+    }
+
+    /// Publishes our RouterInfo, and serves it if we're a floodfill. Call it with every newly signed one.
+    pub(crate) fn publish_router_info(&mut self, now: Now, info: RouterInfo) {
+        self.own = Some(info.clone());
+        let entry = Entry::Router(info);
+        self.router.publish(&mut self.shared, now, entry);
+    }
+
+    /// Publishes an identity's LeaseSet through its tunnels. Call it with every newly signed one, except of identities that don't publish.
+    pub(crate) fn publish_lease_set(&mut self, now: Now, id: IdentityId, set: LeaseSet2) {
+        if let Some(identity) = self.identities.get_mut(&id) {
+            identity.publish(&mut self.shared, now, Entry::LeaseSet(set));
+        }
+    }
+
+    /// Publishes no more for an owner; what is out there ends by itself.
+    pub(crate) fn stop_publishing(&mut self, owner: Owner) {
+        match owner {
+            Owner::Router => self.router.stop_publishing(),
+            Owner::Identity(id) => {
+                if let Some(identity) = self.identities.get_mut(&id) {
+                    identity.stop_publishing();
+                }
+            }
+        }
+    }
+}
+
+/// Messages and events of the network.
+impl NetDb {
+    /// A session with a peer came up or ended: connected floodfills can be asked directly whatever they publish.
+    pub(crate) fn handle_connected(&mut self, peer: RouterHash, connected: bool) {
+        if connected {
+            self.shared.connected.insert(peer);
+            self.shared.routers.note_reached(&peer);
+        } else {
+            self.shared.connected.remove(&peer);
+        }
+    }
+
+    /// A peer can't be reached: what was sent straight to it goes elsewhere at once.
+    pub(crate) fn handle_send_failed(&mut self, now: Now, peer: RouterHash) {
+        self.shared.routers.note_failed(now.tick, peer);
+        self.router.handle_send_failed(&mut self.shared, now, &peer);
+        self.settle(now);
+    }
+
+    /// A DatabaseStore. `from` is the peer that a direct message came from.
+    pub(crate) fn handle_store(
+        &mut self,
+        now: Now,
+        from: Option<RouterHash>,
+        via: Via,
+        store: DatabaseStore,
+    ) {
+        match via {
+            Via::Tunnel(Owner::Identity(id)) => self.store_to_identity(now, id, store),
+            Via::Tunnel(Owner::Router) => self.store_to_router(now, None, None, store),
+            Via::Direct => self.store_from_network(now, from, store),
+            Via::Garlic => self.store_from_network(now, None, store),
+        }
+        self.settle(now);
+    }
+
+    /// What comes down an identity's tunnel is only an answer to that identity.
+    fn store_to_identity(&mut self, now: Now, id: IdentityId, store: DatabaseStore) {
+        let Some(identity) = self.identities.get_mut(&id) else {
+            return;
+        };
+        let StoreEntry::LeaseSet2(set) = store.entry else {
+            self.count(Reject::Unsolicited);
+            return;
+        };
+        if identity.awaits_own(&store.key) {
+            match set.clone().verify() {
+                Ok(own) if NetDbKey::from(own.destination().hash()) == store.key => {
+                    identity.found_own(&mut self.shared, now, &own);
+                }
+                _ => self.count(Reject::BadSignature),
+            }
+        }
+        let awaited = self.identities.get(&id);
+        if awaited.is_some_and(|identity| identity.awaits_lease_set(&store.key)) {
+            self.cache_lease_set(now, id, &store.key, set);
+        }
+    }
+
+    fn store_from_network(&mut self, now: Now, from: Option<RouterHash>, store: DatabaseStore) {
+        let awaited = self.router.goal(Kind::Router, &store.key).is_some();
+        let peer = from.map(NetDbKey::from);
+        if !awaited && !self.floodfill.peers.take(now.tick, peer, Work::Store) {
+            self.count(Reject::Throttled);
+            return;
+        }
+        if let Some(reply) = &store.reply {
+            self.confirm(now, reply);
+        }
+        let flood = store.reply.is_some();
+        match store.entry {
+            StoreEntry::RouterInfo(_) => self.store_to_router(now, from, Some(flood), store),
+            StoreEntry::LeaseSet2(set) => {
+                let result = self.serve_lease_set(now, from, store.key, set, flood);
+                self.note(result);
+            }
+            StoreEntry::Other { .. } | StoreEntry::Malformed { .. } => {
+                self.count(Reject::Unsupported);
+            }
+        }
+    }
+
+    /// Adds a RouterInfo if it was asked for, is the sender's own, or we serve as a floodfill. `flood` is `None` for answers.
+    fn store_to_router(
+        &mut self,
+        now: Now,
+        from: Option<RouterHash>,
+        flood: Option<bool>,
+        store: DatabaseStore,
+    ) {
+        let StoreEntry::RouterInfo(info) = store.entry else {
+            return;
+        };
+        let hash = info.hash();
+        let serves = self.shared.config.floodfill && flood.is_some();
+        let source = match self.router.goal(Kind::Router, &store.key) {
+            Some(goal) => goal.source,
+            None if from == Some(hash) => Source::Handshake,
+            None if serves => Source::Stranger,
+            None => {
+                self.count(Reject::Unsolicited);
+                return;
+            }
+        };
+        let Shared {
+            routers, config, ..
+        } = &mut self.shared;
+        let result = routers.add_unverified(now, config, &store.key, info, source);
+        let result = self.router_added(now, hash, result);
+        if serves
+            && flood == Some(true)
+            && result.is_change()
+            && let Some(info) = self.shared.routers.get(&hash).cloned()
+        {
+            self.flood_router(now, from, &info);
+        }
+    }
+
+    /// A DatabaseSearchReply: down a tunnel of `owner`, or for [`Owner::Router`] straight to us.
+    pub(crate) fn handle_search_reply(
+        &mut self,
+        now: Now,
+        owner: Owner,
+        reply: &DatabaseSearchReply,
+    ) {
+        match owner {
+            Owner::Router => self
+                .router
+                .handle_search_reply(&mut self.shared, now, reply),
+            Owner::Identity(id) => {
+                if let Some(identity) = self.identities.get_mut(&id) {
+                    identity.handle_search_reply(&mut self.shared, now, reply);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A DeliveryStatus, by the way of [`Self::handle_search_reply`]; false if it isn't for the netDb.
+    pub(crate) fn handle_delivery_status(&mut self, now: Now, owner: Owner, id: MessageId) -> bool {
+        match owner {
+            Owner::Router => self
+                .router
+                .handle_delivery_status(&mut self.shared, now, id),
+            Owner::Identity(identity) => self
+                .identities
+                .get_mut(&identity)
+                .is_some_and(|state| state.handle_delivery_status(&mut self.shared, now, id)),
+        }
+    }
+}

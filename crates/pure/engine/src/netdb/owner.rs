@@ -1,0 +1,269 @@
+//! What belongs to one owner: its lookups, negative cache, LeaseSets, publication and tunnels. Nothing here is seen by another.
+
+use std::collections::BTreeMap;
+
+use ramson_wire::i2np::DatabaseSearchReply;
+use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick};
+
+use super::config;
+use super::lease_sets::{Keep, LeaseSets};
+use super::lookup::{Goal, Kind, Lookup, Step};
+use super::output::{
+    LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState,
+};
+use super::publish::{Entry, Publication};
+use super::shared::Shared;
+use crate::identity::Owner;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct OwnerState {
+    owner: Owner,
+    lookups: BTreeMap<(Kind, NetDbKey), Lookup>,
+    max_lookups: usize,
+    negative: BTreeMap<NetDbKey, Tick>,
+    pub(super) lease_sets: LeaseSets,
+    publication: Option<Publication>,
+    pub(super) paths: Paths,
+}
+
+impl OwnerState {
+    pub(super) fn new(owner: Owner, max_lookups: usize, max_lease_sets: usize) -> OwnerState {
+        OwnerState {
+            owner,
+            lookups: BTreeMap::new(),
+            max_lookups,
+            negative: BTreeMap::new(),
+            lease_sets: LeaseSets::new(Keep::Longest, max_lease_sets),
+            publication: None,
+            paths: Paths::default(),
+        }
+    }
+
+    /// Starts a lookup or joins the one in flight.
+    pub(super) fn start(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        goal: Goal,
+        waiter: Option<LookupRequest>,
+    ) -> Result<(), LookupFailure> {
+        let id = (goal.kind, goal.key);
+        if self
+            .negative
+            .get(&goal.key)
+            .is_some_and(|until| *until > now.tick)
+        {
+            return Err(LookupFailure::NotFound);
+        }
+        if !self.lookups.contains_key(&id) && self.lookups.len() >= self.max_lookups {
+            return Err(LookupFailure::Busy);
+        }
+        let lookup = self
+            .lookups
+            .entry(id)
+            .or_insert_with(|| Lookup::new(now, goal));
+        if let Some(waiter) = waiter {
+            if lookup.waiters.len() >= config::MAX_WAITERS {
+                return Err(LookupFailure::Busy);
+            }
+            lookup.waiters.push(waiter);
+        }
+        // What the router needs for itself may displace old entries even if a fetch was first.
+        if goal.source == super::routers::Source::Lookup {
+            lookup.goal.source = goal.source;
+        }
+        self.step_lookups(shared, now);
+        Ok(())
+    }
+
+    /// The source of a RouterInfo that is being looked for.
+    pub(super) fn goal(&self, kind: Kind, key: &NetDbKey) -> Option<Goal> {
+        self.lookups.get(&(kind, *key)).map(|lookup| lookup.goal)
+    }
+
+    /// Fires what is due.
+    pub(super) fn step(&mut self, shared: &mut Shared, now: Now) {
+        self.step_lookups(shared, now);
+        if let Some(publication) = &mut self.publication {
+            publication.step(shared, now, self.owner, &self.paths);
+        }
+    }
+
+    fn step_lookups(&mut self, shared: &mut Shared, now: Now) {
+        let mut failed = Vec::new();
+        for (id, lookup) in &mut self.lookups {
+            if lookup.deadline() > now.tick {
+                continue;
+            }
+            if let Step::Failed(failure) = lookup.step(shared, now, self.owner, &self.paths) {
+                failed.push((*id, failure));
+            }
+        }
+        for (id, failure) in failed {
+            if failure == LookupFailure::NotFound {
+                self.note_negative(now, id.1);
+            }
+            self.finish(shared, id, &LookupResult::Failed(failure));
+        }
+    }
+
+    fn note_negative(&mut self, now: Now, key: NetDbKey) {
+        if self.negative.len() >= config::MAX_NEGATIVE {
+            let first = self.negative.iter().min_by_key(|(_, until)| **until);
+            if let Some(first) = first.map(|(key, _)| *key) {
+                self.negative.remove(&first);
+            }
+        }
+        self.negative.insert(key, now.tick + config::NEGATIVE_FOR);
+    }
+
+    fn finish(&mut self, shared: &mut Shared, id: (Kind, NetDbKey), result: &LookupResult) {
+        let Some(lookup) = self.lookups.remove(&id) else {
+            return;
+        };
+        if id.0 == Kind::Router {
+            shared.settled.push(RouterHash(id.1.0));
+        }
+        for request in lookup.waiters {
+            shared.out.push_back(NetDbOutput::LookupDone {
+                owner: self.owner,
+                request,
+                result: result.clone(),
+            });
+        }
+    }
+
+    /// A RouterInfo is in the store now.
+    pub(super) fn found_router(&mut self, shared: &mut Shared, info: &RouterInfo) {
+        let key = NetDbKey::from(info.hash());
+        self.negative.remove(&key);
+        let result = LookupResult::Router(info.clone());
+        self.finish(shared, (Kind::Router, key), &result);
+    }
+
+    /// A LeaseSet is in this owner's cache now.
+    pub(super) fn found_lease_set(&mut self, shared: &mut Shared, set: &LeaseSet2) {
+        let key = NetDbKey::from(set.destination().hash());
+        self.negative.remove(&key);
+        let result = LookupResult::LeaseSet(set.clone());
+        self.finish(shared, (Kind::LeaseSet, key), &result);
+    }
+
+    /// An own LeaseSet came back from a floodfill.
+    pub(super) fn found_own(&mut self, shared: &mut Shared, now: Now, set: &LeaseSet2) {
+        if let Some(publication) = &mut self.publication {
+            publication.handle_found(shared, now, self.owner, set);
+        }
+    }
+
+    /// True while the publication waits for its LeaseSet to come back.
+    pub(super) fn awaits_own(&self, key: &NetDbKey) -> bool {
+        let publication = self.publication.as_ref();
+        publication.is_some_and(|publication| publication.awaits(key))
+    }
+
+    /// True while a LeaseSet lookup for the key is in flight.
+    pub(super) fn awaits_lease_set(&self, key: &NetDbKey) -> bool {
+        self.lookups.contains_key(&(Kind::LeaseSet, *key))
+    }
+
+    pub(super) fn handle_search_reply(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        reply: &DatabaseSearchReply,
+    ) {
+        for kind in [Kind::Router, Kind::LeaseSet, Kind::Exploration] {
+            if let Some(lookup) = self.lookups.get_mut(&(kind, reply.key)) {
+                lookup.handle_search_reply(shared, now, reply);
+            }
+        }
+        // One answer is all that an exploration is for.
+        let explored = (Kind::Exploration, reply.key);
+        if self
+            .lookups
+            .get(&explored)
+            .is_some_and(|lookup| lookup.answers() > 0)
+        {
+            self.lookups.remove(&explored);
+        }
+        if let Some(publication) = &mut self.publication {
+            publication.handle_search_reply(shared, now, self.owner, &self.paths, reply);
+        }
+        self.step_lookups(shared, now);
+    }
+
+    pub(super) fn handle_fetched(&mut self, shared: &mut Shared, now: Now, hash: &RouterHash) {
+        for lookup in self.lookups.values_mut() {
+            lookup.handle_fetched(now, hash);
+        }
+        self.step_lookups(shared, now);
+    }
+
+    pub(super) fn handle_send_failed(&mut self, shared: &mut Shared, now: Now, to: &RouterHash) {
+        for lookup in self.lookups.values_mut() {
+            lookup.handle_send_failed(now, to);
+        }
+        if let Some(publication) = &mut self.publication {
+            publication.handle_send_failed(now, to);
+        }
+        self.step(shared, now);
+    }
+
+    pub(super) fn set_paths(&mut self, shared: &mut Shared, now: Now, mut paths: Paths) {
+        paths.inbound.truncate(config::MAX_REPLY_PATHS);
+        self.paths = paths;
+        for lookup in self.lookups.values_mut() {
+            lookup.handle_paths(now);
+        }
+        self.hurry(shared, now);
+    }
+
+    /// Looks at what waits for floodfills or tunnels.
+    pub(super) fn hurry(&mut self, shared: &mut Shared, now: Now) {
+        if let Some(publication) = &mut self.publication {
+            publication.hurry(now);
+        }
+        self.step(shared, now);
+    }
+
+    pub(super) fn handle_delivery_status(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        id: MessageId,
+    ) -> bool {
+        let owner = self.owner;
+        self.publication
+            .as_mut()
+            .is_some_and(|publication| publication.handle_delivery_status(shared, now, owner, id))
+    }
+
+    pub(super) fn publish(&mut self, shared: &mut Shared, now: Now, entry: Entry) {
+        match &mut self.publication {
+            Some(publication) => publication.replace(now, entry),
+            None => self.publication = Some(Publication::new(now, entry)),
+        }
+        self.step(shared, now);
+    }
+
+    pub(super) fn stop_publishing(&mut self) {
+        self.publication = None;
+    }
+
+    pub(super) fn publication(&self) -> Option<PublicationState> {
+        self.publication.as_ref().map(Publication::state)
+    }
+
+    pub(super) fn expire(&mut self, now: Now) {
+        self.negative.retain(|_, until| *until > now.tick);
+        self.lease_sets.expire(now.date);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let lookups = self.lookups.values().map(Lookup::deadline);
+        let publication = self.publication.as_ref().and_then(Publication::deadline);
+        lookups.chain(publication).min()
+    }
+}

@@ -1,0 +1,365 @@
+//! One publication: our RouterInfo, or the LeaseSet of an identity. Stored at the closest floodfill, confirmed, and for LeaseSets
+//! looked up at another one.
+
+use std::collections::BTreeSet;
+
+use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreReply};
+use ramson_wire::{
+    LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, ids::routing_key,
+};
+
+use super::config;
+use super::lease_sets::end_of;
+use super::lookup::Kind;
+use super::message;
+use super::output::{NetDbOutput, Paths, PublicationState, ReplyPath};
+use super::shared::{Prefer, Route, Shared};
+use crate::identity::Owner;
+
+/// What is published.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Router(RouterInfo),
+    LeaseSet(LeaseSet2),
+}
+
+impl Entry {
+    fn key(&self) -> NetDbKey {
+        match self {
+            Entry::Router(info) => info.hash().into(),
+            Entry::LeaseSet(set) => set.destination().hash().into(),
+        }
+    }
+
+    fn has_ended(&self, now: Now) -> bool {
+        matches!(self, Entry::LeaseSet(set) if end_of(set) <= now.date)
+    }
+}
+
+/// States: `Due` → `Sent` → (RouterInfo) `Done`, (LeaseSet) `VerifyDue` → `Verifying` → `Done`. Without confirmation or a good answer it
+/// goes back to `Due` with the next floodfill; a new version, or midnight, goes back to `Due` with the closest one.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Due(Tick),
+    Sent {
+        token: u32,
+        until: Tick,
+        direct: Option<RouterHash>,
+    },
+    VerifyDue(Tick),
+    Verifying {
+        at: RouterHash,
+        until: Tick,
+    },
+    Done,
+}
+
+/// A standing wish to have an entry in the netDb.
+#[derive(Debug)]
+pub(super) struct Publication {
+    entry: Entry,
+    phase: Phase,
+    state: PublicationState,
+    /// Floodfills tried in this round.
+    asked: BTreeSet<RouterHash>,
+    sent_to: Option<RouterHash>,
+    last_sent: Option<Tick>,
+    verify_failures: u8,
+    day: u64,
+    /// When to publish anew because the day has turned.
+    rollover: Option<Tick>,
+}
+
+impl Publication {
+    pub(super) fn new(now: Now, entry: Entry) -> Publication {
+        Publication {
+            entry,
+            phase: Phase::Due(now.tick),
+            state: PublicationState::Sending,
+            asked: BTreeSet::new(),
+            sent_to: None,
+            last_sent: None,
+            verify_failures: 0,
+            day: now.date.day(),
+            rollover: None,
+        }
+    }
+
+    pub(super) fn state(&self) -> PublicationState {
+        self.state
+    }
+
+    /// A new version. LeaseSets keep a distance between versions, unless the last one has ended.
+    pub(super) fn replace(&mut self, now: Now, entry: Entry) {
+        let earliest = match (&entry, self.last_sent) {
+            (Entry::LeaseSet(_), Some(last)) if !self.entry.has_ended(now) => {
+                last + config::MIN_LEASE_SET_INTERVAL
+            }
+            _ => now.tick,
+        };
+        if self.entry.has_ended(now) {
+            self.state = PublicationState::Sending;
+        }
+        self.entry = entry;
+        self.restart(earliest.max(now.tick));
+    }
+
+    fn restart(&mut self, at: Tick) {
+        self.asked.clear();
+        self.verify_failures = 0;
+        self.phase = Phase::Due(at);
+    }
+
+    /// When [`Self::step`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let next = match self.phase {
+            Phase::Due(at) | Phase::VerifyDue(at) => Some(at),
+            Phase::Sent { until, .. } | Phase::Verifying { until, .. } => Some(until),
+            Phase::Done => None,
+        };
+        [next, self.rollover].into_iter().flatten().min()
+    }
+
+    /// Sends what is due.
+    pub(super) fn step(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+        self.watch_day(shared, now);
+        match self.phase {
+            Phase::Due(at) if at <= now.tick => self.publish(shared, now, owner, paths),
+            Phase::Sent { until, .. } if until <= now.tick => {
+                self.publish(shared, now, owner, paths);
+            }
+            Phase::VerifyDue(at) if at <= now.tick => self.verify(shared, now, owner, paths),
+            Phase::Verifying { until, .. } if until <= now.tick => {
+                self.verify_failed(now);
+                self.step_again(shared, now, owner, paths);
+            }
+            _ => {}
+        }
+    }
+
+    fn step_again(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+        if matches!(self.phase, Phase::Due(at) if at <= now.tick) {
+            self.publish(shared, now, owner, paths);
+        }
+    }
+
+    /// Other floodfills are the closest after midnight (UTC). Each owner goes there at a time of its own.
+    fn watch_day(&mut self, shared: &mut Shared, now: Now) {
+        let day = now.date.day();
+        if day != self.day {
+            self.day = day;
+            self.rollover = Some(now.tick + shared.draw_ms(config::ROLLOVER_MS));
+        }
+        if self.rollover.is_some_and(|at| at <= now.tick) {
+            self.rollover = None;
+            self.restart(now.tick);
+        }
+    }
+
+    fn publish(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+        if self.entry.has_ended(now) {
+            self.state = PublicationState::Sending;
+            self.phase = Phase::Done;
+            return;
+        }
+        if self.asked.len() >= usize::from(config::MAX_PUBLISH_TRIES) {
+            self.rest(shared, now);
+            return;
+        }
+        let key = routing_key(self.entry.key(), now.date);
+        while let Some(to) = self.choose(shared, now, &key) {
+            match shared.route(owner, paths, to, Prefer::Direct) {
+                Route::Unreachable => {
+                    self.asked.insert(to);
+                }
+                Route::NoTunnels => {
+                    self.phase = Phase::Due(now.tick + config::PUBLISH_IDLE);
+                    return;
+                }
+                route => {
+                    self.send(shared, now, owner, to, route);
+                    return;
+                }
+            }
+        }
+        if self.asked.is_empty() {
+            self.phase = Phase::Due(now.tick + config::PUBLISH_IDLE);
+        } else {
+            self.rest(shared, now);
+        }
+    }
+
+    fn rest(&mut self, shared: &mut Shared, now: Now) {
+        self.asked.clear();
+        let rest = if self.state == PublicationState::Sending && self.last_sent.is_none() {
+            config::PUBLISH_IDLE
+        } else {
+            shared.draw_ms(config::PUBLISH_REST_MS)
+        };
+        self.phase = Phase::Due(now.tick + rest);
+    }
+
+    fn choose(&self, shared: &Shared, now: Now, key: &RoutingKey) -> Option<RouterHash> {
+        let routers = &shared.routers;
+        let skip = |hash: &RouterHash| self.asked.contains(hash);
+        let found = routers.preferred_floodfills(now.tick, key, 1, skip);
+        found.first().copied()
+    }
+
+    fn send(&mut self, shared: &mut Shared, now: Now, owner: Owner, to: RouterHash, route: Route) {
+        let reply = match route {
+            Route::Tunnels(reply) => reply,
+            _ => shared.ourselves(),
+        };
+        let token = shared.draw_token();
+        let body = self.store(token, reply);
+        let message = message::store(&mut *shared.rng, now, &body);
+        let direct = route == Route::Direct;
+        let wait = if direct {
+            shared.out.push_back(NetDbOutput::Direct { to, message });
+            config::DIRECT_CONFIRM_TIMEOUT
+        } else {
+            shared.push_wrapped(owner, to, message);
+            config::TUNNEL_CONFIRM_TIMEOUT
+        };
+        self.asked.insert(to);
+        self.sent_to = Some(to);
+        self.last_sent = Some(now.tick);
+        self.phase = Phase::Sent {
+            token,
+            until: now.tick + wait,
+            direct: direct.then_some(to),
+        };
+    }
+
+    fn store(&self, token: u32, reply: ReplyPath) -> DatabaseStore {
+        let reply = Some(StoreReply {
+            token,
+            tunnel: reply.tunnel,
+            gateway: reply.gateway,
+        });
+        match &self.entry {
+            Entry::Router(info) => DatabaseStore::router_info(info, reply),
+            Entry::LeaseSet(set) => DatabaseStore::lease_set2(set, reply),
+        }
+    }
+
+    /// True if the status confirms what we sent last.
+    pub(super) fn handle_delivery_status(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        owner: Owner,
+        id: MessageId,
+    ) -> bool {
+        if !matches!(self.phase, Phase::Sent { token, .. } if token == id.0) {
+            return false;
+        }
+        self.phase = match self.entry {
+            Entry::Router(_) => Phase::Done,
+            Entry::LeaseSet(_) => {
+                Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS))
+            }
+        };
+        self.reach(shared, owner, PublicationState::Stored);
+        true
+    }
+
+    fn reach(&mut self, shared: &mut Shared, owner: Owner, state: PublicationState) {
+        self.state = state;
+        shared
+            .out
+            .push_back(NetDbOutput::Publication { owner, state });
+    }
+
+    /// Asks a floodfill that isn't the one we stored at.
+    fn verify(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+        let key = routing_key(self.entry.key(), now.date);
+        let stored_at = self.sent_to;
+        let skip = |hash: &RouterHash| Some(*hash) == stored_at;
+        let found = shared.routers.preferred_floodfills(now.tick, &key, 1, skip);
+        let Some(at) = found.first().copied() else {
+            self.phase = Phase::Done;
+            return;
+        };
+        let route = shared.route(owner, paths, at, Prefer::Tunnels);
+        if !matches!(route, Route::Tunnels(_)) {
+            self.phase = Phase::VerifyDue(now.tick + config::PUBLISH_IDLE);
+            return;
+        }
+        let key = self.entry.key();
+        let excluded = stored_at.into_iter().collect();
+        shared.send(owner, at, route, |rng, reply, reply_key| {
+            message::lookup(rng, now, key, Kind::LeaseSet, reply, excluded, reply_key)
+        });
+        self.phase = Phase::Verifying {
+            at,
+            until: now.tick + config::VERIFY_TIMEOUT,
+        };
+    }
+
+    fn verify_failed(&mut self, now: Now) {
+        self.verify_failures += 1;
+        self.phase = if self.verify_failures >= config::MAX_VERIFY_FAILURES {
+            Phase::Done
+        } else {
+            Phase::Due(now.tick)
+        };
+    }
+
+    /// The awaited floodfill says it doesn't have it.
+    pub(super) fn handle_search_reply(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        owner: Owner,
+        paths: &Paths,
+        reply: &DatabaseSearchReply,
+    ) {
+        if reply.key == self.entry.key()
+            && matches!(self.phase, Phase::Verifying { at, .. } if at == reply.from)
+        {
+            self.verify_failed(now);
+            self.step_again(shared, now, owner, paths);
+        }
+    }
+
+    /// A LeaseSet of our own came back, verified by the caller.
+    pub(super) fn handle_found(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        owner: Owner,
+        set: &LeaseSet2,
+    ) {
+        let (Phase::Verifying { .. }, Entry::LeaseSet(ours)) = (self.phase, &self.entry) else {
+            return;
+        };
+        if set.published() >= ours.published() {
+            self.phase = Phase::Done;
+            self.reach(shared, owner, PublicationState::Verified);
+        } else {
+            self.verify_failed(now);
+        }
+    }
+
+    /// True while an own LeaseSet of this key is awaited for verification.
+    pub(super) fn awaits(&self, key: &NetDbKey) -> bool {
+        matches!(self.phase, Phase::Verifying { .. }) && self.entry.key() == *key
+    }
+
+    /// A message sent straight to `to` didn't leave: go on at once.
+    pub(super) fn handle_send_failed(&mut self, now: Now, to: &RouterHash) {
+        if matches!(self.phase, Phase::Sent { direct: Some(sent), .. } if sent == *to) {
+            self.phase = Phase::Due(now.tick);
+        }
+    }
+
+    /// Tunnels or floodfills have come: don't wait for the next look. The distance between versions still holds.
+    pub(super) fn hurry(&mut self, now: Now) {
+        let idle = now.tick + config::PUBLISH_IDLE;
+        if self.asked.is_empty() && matches!(self.phase, Phase::Due(at) if at <= idle) {
+            self.phase = Phase::Due(now.tick);
+        }
+    }
+}

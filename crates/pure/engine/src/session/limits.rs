@@ -1,0 +1,76 @@
+//! Limits and times of one identity's sessions.
+
+use std::time::Duration;
+
+/// Sizes that tests make small. Drop policies stand with the tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// Sessions in all, of any state. The least useful one (unanswered, then longest silent) makes room.
+    pub(crate) sessions: usize,
+    /// New sessions of ours that wait for a reply, in all.
+    pub(crate) pending: usize,
+    /// The same to one peer. Above it `encrypt` refuses unless the oldest is past [`PENDING_PATIENCE`].
+    pub(crate) pending_per_peer: usize,
+    /// Tags in the table.
+    pub(crate) tags: usize,
+    /// Ephemeral keys in the replay filter: more than a core can answer in the filter's time is not useful.
+    pub(crate) replay: usize,
+    /// Look-ahead of a session's first tag set; grows by half the message number to `window`.
+    pub(crate) first_window: u16,
+    /// Look-ahead of later sets, and how far behind the newest message late ones are still taken.
+    pub(crate) window: u16,
+    /// Messages sent with one tag set before a DH ratchet step is begun. Java's 4096; i2pd's 8192.
+    pub(crate) ratchet_after: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            sessions: 1024,
+            pending: 256,
+            pending_per_peer: 6,
+            tags: 262_144,
+            replay: 16_384,
+            first_window: 48,
+            window: 256,
+            ratchet_after: 4096,
+        }
+    }
+}
+
+/// Sessions of any state with one peer; the least useful one makes room.
+pub(super) const MAX_SESSIONS_PER_PEER: usize = 10;
+/// Look-ahead of reply tags; Java's and i2pd's too.
+pub(super) const REPLY_WINDOW: u16 = 12;
+/// Replies to one new session; above it, and after [`REPLY_TIME`], we begin a session of our own.
+pub(super) const MAX_REPLIES: u16 = 64;
+/// How long we reply without hearing more.
+pub(super) const REPLY_TIME: Duration = Duration::from_secs(60);
+/// A new session of ours is forgotten when no reply came for this long.
+pub(super) const PENDING_LIFETIME: Duration = Duration::from_secs(180);
+/// A pending new session older than this makes room for another.
+pub(super) const PENDING_PATIENCE: Duration = Duration::from_secs(10);
+/// We stop sending in a session that heard nothing for this long.
+pub(super) const SEND_LIFETIME: Duration = Duration::from_secs(480);
+/// A session is forgotten when it heard nothing for this long.
+pub(super) const RECEIVE_LIFETIME: Duration = Duration::from_secs(600);
+/// A session that heard nothing for this long and is older than [`RESTART_AGE`] is begun anew.
+pub(super) const RESTART_SILENCE: Duration = Duration::from_secs(90);
+/// See [`RESTART_SILENCE`].
+pub(super) const RESTART_AGE: Duration = Duration::from_secs(120);
+/// A new session from a peer replaces one that heard nothing for this long, however young.
+pub(super) const REPLACE_SILENCE: Duration = Duration::from_secs(15);
+/// A replaced session that is still heard after this long wasn't replaced for the peer.
+pub(super) const REPLACE_GRACE: Duration = Duration::from_secs(20);
+/// Sessions begun by both sides within this time of each other were begun unaware of each other.
+pub(super) const SIMULTANEOUS: Duration = Duration::from_secs(30);
+/// An acknowledgement, key or reply waits this long for a message that can carry it.
+pub(super) const ANSWER_DELAY: Duration = Duration::from_secs(1);
+/// How often the owner is asked to send one.
+pub(super) const ANSWER_TRIES: u8 = 3;
+/// How far in the past a new session's date may lie.
+pub(super) const CLOCK_BEHIND: Duration = Duration::from_secs(5 * 60);
+/// How far in the future: Java writes the message's expiration there.
+pub(super) const CLOCK_AHEAD: Duration = Duration::from_secs(2 * 60);
+/// Cloves of one message, in bytes: an I2NP message is at most 64 KiB less its headers.
+pub(super) const MAX_PAYLOAD: usize = 61_440;

@@ -1,0 +1,280 @@
+//! An answered session: tag sets of both directions, their DH ratchet steps, and acknowledgements.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use ramson_crypto::CryptoRng;
+use ramson_wire::Tick;
+
+use super::AckId;
+use super::limits::Limits;
+use super::step::{NextKey, ReceiveSteps, SendSteps};
+use super::tables::{SessionId, SetName, TagTable};
+use super::tagset::{Chains, MAX_TAGS, ReceiveSet, SendSet};
+
+/// Acknowledgements owed at once; the oldest is dropped for a new one. Java puts at most 16 into a block.
+const MAX_OWED: usize = 16;
+/// Messages of ours whose acknowledgement is awaited; the oldest is dropped for a new one.
+const MAX_AWAITED: usize = 64;
+/// How long the set before the newest is kept for late messages.
+const OLD_SET_LIFETIME: Duration = Duration::from_secs(180);
+/// Receive sets of one session at most: the newest and those before it.
+const MAX_SETS: usize = 3;
+
+/// See the module.
+pub(super) struct Link {
+    id: SessionId,
+    /// What we send with.
+    pub(super) send: SendSet,
+    send_steps: Option<SendSteps>,
+    sets: BTreeMap<u16, ReceiveSet>,
+    newest: u16,
+    receive_steps: Option<ReceiveSteps>,
+    owed: VecDeque<(u16, u16)>,
+    awaited: BTreeMap<(u16, u16), AckId>,
+}
+
+/// What has to be written beside the cloves.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// Tag set and message numbers to be acknowledged.
+    pub(super) acks: Vec<(u16, u16)>,
+    /// Key blocks.
+    pub(super) keys: Vec<NextKey>,
+}
+
+impl Link {
+    /// A session just answered; its first receive window goes into `table`.
+    pub(super) fn new(
+        id: SessionId,
+        send: Chains,
+        receive: Chains,
+        limits: &Limits,
+        table: &mut TagTable,
+    ) -> Link {
+        let mut set = ReceiveSet::new(SetName::Existing(0), receive);
+        set.extend(u32::from(limits.first_window), id, table);
+        Link {
+            id,
+            send: SendSet::new(0, send),
+            send_steps: None,
+            sets: BTreeMap::from([(0, set)]),
+            newest: 0,
+            receive_steps: None,
+            owed: VecDeque::new(),
+            awaited: BTreeMap::new(),
+        }
+    }
+
+    /// The receive set with this id.
+    pub(super) fn set(&mut self, id: u16) -> Option<&mut ReceiveSet> {
+        self.sets.get_mut(&id)
+    }
+
+    /// Begins a ratchet step of our direction when the set has been used enough.
+    pub(super) fn step_if_due(&mut self, limits: &Limits, rng: &mut dyn CryptoRng) {
+        if self.send.used() < limits.ratchet_after {
+            return;
+        }
+        match &mut self.send_steps {
+            Some(steps) if steps.waiting => {}
+            Some(steps) => {
+                steps.next(rng);
+            }
+            none => *none = Some(SendSteps::first(rng)),
+        }
+    }
+
+    /// Blocks for the next message. Keys are repeated until they are answered or confirmed; acknowledgements go out once.
+    pub(super) fn take_extras(&mut self) -> Extras {
+        let reverse = self.receive_steps.as_ref().and_then(ReceiveSteps::block);
+        let forward = self.send_steps.as_ref().and_then(SendSteps::block);
+        Extras {
+            acks: self.owed.drain(..).collect(),
+            keys: reverse.into_iter().chain(forward).collect(),
+        }
+    }
+
+    /// Remembers that message `number` of the current send set asks for an acknowledgement.
+    pub(super) fn await_ack(&mut self, number: u16, ack: AckId) {
+        if self.awaited.len() >= MAX_AWAITED {
+            self.awaited.pop_first();
+        }
+        self.awaited.insert((self.send.id, number), ack);
+    }
+
+    /// Drops acknowledgements that couldn't be sent in time.
+    pub(super) fn forgive(&mut self) {
+        self.owed.clear();
+    }
+
+    /// A message of `set` was authenticated: moves the window.
+    pub(super) fn message_received(
+        &mut self,
+        set: u16,
+        number: u16,
+        limits: &Limits,
+        table: &mut TagTable,
+    ) {
+        if set == self.newest
+            && let Some(steps) = &mut self.receive_steps
+        {
+            steps.unconfirmed = false;
+        }
+        let id = self.id;
+        if let Some(receive) = self.sets.get_mut(&set) {
+            let ahead = if set == 0 {
+                limits.first_window.saturating_add(number / 2)
+            } else {
+                limits.window
+            };
+            let ahead = ahead.min(limits.window);
+            receive.extend(u32::from(number) + 1 + u32::from(ahead), id, table);
+            receive.trim_below(number.saturating_sub(limits.window), table);
+        }
+    }
+
+    /// Message `number` of `set` asked for an acknowledgement.
+    pub(super) fn owe_ack(&mut self, set: u16, number: u16) {
+        if self.owed.len() >= MAX_OWED {
+            self.owed.pop_front();
+        }
+        self.owed.push_back((set, number));
+    }
+
+    /// The peer acknowledges a message: ours, if we asked.
+    pub(super) fn acked(&mut self, set: u16, number: u16) -> Option<AckId> {
+        self.awaited.remove(&(set, number))
+    }
+
+    /// The peer has sent no message above `last` in the set before `set`.
+    pub(super) fn previous_number(&mut self, set: u16, last: u16, table: &mut TagTable) {
+        if let Some(previous) = set.checked_sub(1).and_then(|id| self.sets.get_mut(&id)) {
+            previous.trim_above(last, table);
+        }
+    }
+
+    /// A NextKey block that came with `set`. True if an answer has to go out.
+    pub(super) fn next_key(
+        &mut self,
+        now: Tick,
+        block: &NextKey,
+        set: u16,
+        limits: &Limits,
+        table: &mut TagTable,
+        rng: &mut dyn CryptoRng,
+    ) -> bool {
+        if block.reverse {
+            if let Some((id, key)) = self
+                .send_steps
+                .as_mut()
+                .and_then(|steps| steps.handle_reverse(block))
+            {
+                self.send = SendSet::new(id, Chains::new(self.send.next_root(), &key));
+            }
+            return false;
+        }
+        // A block in an older set is a late repetition.
+        if set != self.newest {
+            return false;
+        }
+        let Some((id, key)) =
+            ReceiveSteps::handle_forward(&mut self.receive_steps, block, set, rng)
+        else {
+            return false;
+        };
+        let Some(old) = self.sets.get_mut(&set) else {
+            return false;
+        };
+        old.expires = Some(now + OLD_SET_LIFETIME);
+        let mut next = ReceiveSet::new(SetName::Existing(id), Chains::new(old.next_root(), &key));
+        next.extend(u32::from(limits.window.min(MAX_TAGS)), self.id, table);
+        self.sets.insert(id, next);
+        self.newest = id;
+        while self.sets.len() > MAX_SETS
+            && let Some((_, mut oldest)) = self.sets.pop_first()
+        {
+            oldest.clear(table);
+        }
+        true
+    }
+
+    /// Forgets old sets whose time is over.
+    pub(super) fn expire(&mut self, now: Tick, table: &mut TagTable) {
+        self.sets.retain(|_, set| {
+            let keep = set.expires.is_none_or(|at| at > now);
+            if !keep {
+                set.clear(table);
+            }
+            keep
+        });
+    }
+
+    /// When an old set expires next.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        self.sets.values().filter_map(|set| set.expires).min()
+    }
+
+    /// Takes all tags out of the table.
+    pub(super) fn clear(&mut self, table: &mut TagTable) {
+        for set in self.sets.values_mut() {
+            set.clear(table);
+        }
+    }
+
+    /// Id of the newest receive set.
+    #[cfg(test)]
+    pub(super) fn newest(&self) -> u16 {
+        self.newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ramson_crypto::rng::SeededRng;
+
+    use super::*;
+
+    /// PN, which today's routers don't send: tags beyond it are given back.
+    #[test]
+    fn a_message_number_ends_the_set_before() {
+        let limits = Limits::default();
+        let mut table = TagTable::new(10_000);
+        let mut rng = SeededRng::new([1; 32]);
+        let chains = || Chains::new(&[1; 32], &[2; 32]);
+        let mut link = Link::new(
+            SessionId(1),
+            chains(),
+            Chains::new(&[3; 32], &[4; 32]),
+            &limits,
+            &mut table,
+        );
+        let forward = SendSteps::first(&mut rng).block().unwrap();
+        assert!(link.next_key(Tick(0), &forward, 0, &limits, &mut table, &mut rng));
+        assert_eq!((link.newest(), table.len()), (1, 48 + 256));
+        link.previous_number(1, 9, &mut table);
+        assert_eq!(table.len(), 10 + 256);
+        link.expire(Tick(0) + OLD_SET_LIFETIME, &mut table);
+        assert_eq!(table.len(), 256);
+    }
+
+    #[test]
+    fn acknowledgements_are_limited() {
+        let mut table = TagTable::new(10_000);
+        let mut link = Link::new(
+            SessionId(1),
+            Chains::new(&[1; 32], &[2; 32]),
+            Chains::new(&[3; 32], &[4; 32]),
+            &Limits::default(),
+            &mut table,
+        );
+        for number in 0..100 {
+            link.owe_ack(0, number);
+            link.await_ack(number, AckId(u64::from(number)));
+        }
+        assert_eq!(link.take_extras().acks.len(), MAX_OWED);
+        assert_eq!(link.acked(0, 35), None);
+        assert_eq!(link.acked(0, 36), Some(AckId(36)));
+        assert_eq!(link.acked(0, 36), None);
+    }
+}

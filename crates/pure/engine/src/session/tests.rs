@@ -1,0 +1,153 @@
+//! Tests of sessions: helpers here, claims in the modules.
+
+mod behaviour;
+mod hostile;
+mod random;
+mod ratchet;
+mod vectors;
+
+use std::time::Duration;
+
+use ramson_crypto::rng::SeededRng;
+use ramson_crypto::x25519::{PrivateKey, PublicKey};
+use ramson_wire::garlic::{CloveDelivery, GarlicClove};
+use ramson_wire::i2np::{I2npMessage, MessageKind};
+use ramson_wire::{Date, MessageId, Now, Tick};
+
+use super::{AckId, Limits, Opened, Sealed, SessionError, SessionEvent, Sessions};
+
+/// A clove to be known again by its number.
+fn clove(number: u32, len: usize) -> GarlicClove {
+    let fill = u8::try_from(number % 251).unwrap();
+    GarlicClove {
+        delivery: CloveDelivery::Local,
+        message: I2npMessage::new(
+            MessageKind::DATA,
+            MessageId(number),
+            Date(1_700_000_060_000),
+            vec![fill; len],
+        ),
+    }
+}
+
+fn at(ms: u64) -> Now {
+    Now {
+        tick: Tick(ms * 1_000_000),
+        date: Date(1_700_000_000_000 + ms),
+    }
+}
+
+/// Two identities and a clock.
+struct Pair {
+    ms: u64,
+    a: Sessions,
+    b: Sessions,
+}
+
+impl Pair {
+    fn new() -> Pair {
+        Pair::with_limits(Limits::default())
+    }
+
+    fn with_limits(limits: Limits) -> Pair {
+        let seed = SeededRng::new([9; 32]);
+        let sessions = |name: &str, key: u8| {
+            Sessions::with_limits(
+                PrivateKey::from_bytes(&[key; 32]),
+                limits.clone(),
+                Box::new(seed.child(name)),
+            )
+        };
+        Pair {
+            ms: 1_000_000,
+            a: sessions("a", 1),
+            b: sessions("b", 2),
+        }
+    }
+
+    fn now(&self) -> Now {
+        at(self.ms)
+    }
+
+    fn keys(&self) -> (PublicKey, PublicKey) {
+        (self.a.public_key(), self.b.public_key())
+    }
+
+    /// Time passes for both, with their timers.
+    fn pass(&mut self, time: Duration) {
+        let end = self.ms + u64::try_from(time.as_millis()).unwrap();
+        for side in [&mut self.a, &mut self.b] {
+            while let Some(due) = side.deadline().filter(|due| due.0 <= end * 1_000_000) {
+                side.handle_timeout(at(due.0.div_ceil(1_000_000)));
+            }
+        }
+        self.ms = end;
+    }
+
+    fn a_writes(&mut self, number: u32) -> Sealed {
+        let to = self.b.public_key();
+        self.a
+            .encrypt(self.now(), &to, &[clove(number, 100)], false)
+            .unwrap()
+    }
+
+    fn b_writes(&mut self, number: u32) -> Sealed {
+        let to = self.a.public_key();
+        self.b
+            .encrypt(self.now(), &to, &[clove(number, 100)], false)
+            .unwrap()
+    }
+
+    fn a_reads(&mut self, sealed: &Sealed) -> Result<Opened, SessionError> {
+        self.a.decrypt(self.now(), &sealed.body)
+    }
+
+    fn b_reads(&mut self, sealed: &Sealed) -> Result<Opened, SessionError> {
+        self.b.decrypt(self.now(), &sealed.body)
+    }
+
+    /// A message each way that must arrive.
+    fn a_to_b(&mut self, number: u32) -> Sealed {
+        let sealed = self.a_writes(number);
+        let opened = self.b_reads(&sealed).unwrap();
+        assert_eq!(opened.cloves, [clove(number, 100)]);
+        assert_eq!(opened.peer, Some(self.a.public_key()));
+        sealed
+    }
+
+    fn b_to_a(&mut self, number: u32) -> Sealed {
+        let sealed = self.b_writes(number);
+        let opened = self.a_reads(&sealed).unwrap();
+        assert_eq!(opened.cloves, [clove(number, 100)]);
+        assert_eq!(opened.peer, Some(self.b.public_key()));
+        sealed
+    }
+
+    /// NS, NSR, one ES each way.
+    fn established() -> Pair {
+        Pair::new().establish()
+    }
+
+    fn establish(mut self) -> Pair {
+        assert!(self.a_to_b(1).new_session);
+        assert!(!self.b_to_a(2).new_session);
+        self.a_to_b(3);
+        self.b_to_a(4);
+        self
+    }
+}
+
+fn events(sessions: &mut Sessions) -> Vec<SessionEvent> {
+    std::iter::from_fn(|| sessions.poll_event()).collect()
+}
+
+fn acks(sessions: &mut Sessions) -> Vec<AckId> {
+    let acked = |event| {
+        if let SessionEvent::Acked(ack) = event {
+            Some(ack)
+        } else {
+            None
+        }
+    };
+    events(sessions).into_iter().filter_map(acked).collect()
+}

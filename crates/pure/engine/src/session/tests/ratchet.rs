@@ -1,0 +1,125 @@
+//! DH ratchet steps and look-ahead windows.
+
+use super::*;
+
+fn low_threshold() -> Limits {
+    Limits {
+        ratchet_after: 10,
+        first_window: 24,
+        window: 64,
+        ..Limits::default()
+    }
+}
+
+fn sets(sessions: &Sessions) -> (u16, u16) {
+    let link = sessions
+        .sessions
+        .values()
+        .next()
+        .unwrap()
+        .link
+        .as_ref()
+        .unwrap();
+    (link.send.id, link.newest())
+}
+
+#[test]
+fn steps_go_on_in_both_directions() {
+    let mut pair = Pair::with_limits(low_threshold()).establish();
+    for number in 0..5000 {
+        pair.a_to_b(number);
+        if number % 3 == 0 {
+            pair.b_to_a(number);
+        }
+    }
+    let ((a_send, a_receive), (b_send, b_receive)) = (sets(&pair.a), sets(&pair.b));
+    assert!(a_send > 300 && b_send > 100, "{a_send} {b_send}");
+    assert_eq!((a_send, b_send), (b_receive, a_receive));
+    assert!(pair.a.tags.len() <= 3 * 130, "{}", pair.a.tags.len());
+    assert!(pair.b.tags.len() <= 3 * 130);
+}
+
+#[test]
+fn a_step_survives_loss_and_reordering() {
+    let mut pair = Pair::with_limits(low_threshold()).establish();
+    let mut held: Vec<(u32, Sealed)> = Vec::new();
+    for number in 0..3000_u32 {
+        let sealed = pair.a_writes(number);
+        match number % 7 {
+            0 | 3 => {}
+            1 | 4 => held.push((number, sealed)),
+            _ => {
+                assert_eq!(pair.b_reads(&sealed).unwrap().cloves, [clove(number, 100)]);
+            }
+        }
+        if held.len() > 6 {
+            let (number, sealed) = held.remove(0);
+            assert_eq!(pair.b_reads(&sealed).unwrap().cloves, [clove(number, 100)]);
+        }
+        if number % 5 == 0 {
+            let answer = pair.b_writes(number);
+            if number % 3 == 0 {
+                pair.a_reads(&answer).unwrap();
+            }
+        }
+    }
+    assert!(sets(&pair.a).0 > 30, "{:?}", sets(&pair.a));
+}
+
+#[test]
+fn a_one_way_sender_gets_the_reverse_key_by_itself() {
+    let mut pair = Pair::with_limits(low_threshold()).establish();
+    events(&mut pair.b);
+    let to = pair.a.public_key();
+    for number in 0..200 {
+        pair.a_to_b(number);
+        pair.pass(Duration::from_millis(300));
+        if events(&mut pair.b).contains(&SessionEvent::SendDue { to }) {
+            let empty = pair.b.encrypt(pair.now(), &to, &[], false).unwrap();
+            pair.a_reads(&empty).unwrap();
+        }
+    }
+    assert!(sets(&pair.a).0 >= 10);
+}
+
+#[test]
+fn without_answers_a_set_is_used_to_its_end_and_then_left() {
+    let mut pair = Pair::with_limits(low_threshold()).establish();
+    let mut sent = 0_u32;
+    while !pair.a_writes(sent).new_session {
+        sent += 1;
+        assert!(sent < 70_000);
+    }
+    assert!(sent > 65_000);
+}
+
+#[test]
+fn bursts_may_be_lost_within_the_window() {
+    let mut pair = Pair::established();
+    for _ in 0..40 {
+        pair.a_writes(0);
+    }
+    pair.a_to_b(1);
+    for number in 0..600 {
+        pair.a_to_b(number);
+    }
+    for _ in 0..250 {
+        pair.a_writes(0);
+    }
+    pair.a_to_b(2);
+}
+
+#[test]
+fn messages_far_behind_are_forgotten() {
+    let mut pair = Pair::established();
+    let old = pair.a_writes(0);
+    let kept = pair.a_writes(1);
+    for number in 0..255 {
+        pair.a_to_b(number);
+    }
+    assert!(pair.b_reads(&kept).is_ok());
+    for number in 0..10 {
+        pair.a_to_b(number);
+    }
+    assert!(pair.b_reads(&old).is_err());
+}

@@ -1,0 +1,290 @@
+//! The tunnels of one owner: what it wants, what it has, what it uses for what. State and choices; building is in `manage`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ramson_aes::LayerKeys;
+use ramson_crypto::{CryptoRng, kdf, rng, siphash};
+use ramson_lane::tunnel_data::{Endpoint, Gateway};
+use ramson_wire::{Date, Now, RouterHash, Tick, TunnelId};
+
+use super::build::{Direction, MAX_HOPS};
+use super::recent::Recent;
+use super::select::Nearest;
+
+/// Most tunnels that a pool keeps in one direction.
+pub(crate) const MAX_QUANTITY: u8 = 16;
+/// Lifetime of a tunnel by the protocol.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+/// A tunnel this close to its end isn't used or published any more while there are others.
+const LAST_USE: Duration = Duration::from_secs(20);
+/// Replacement starts this long before the end, drawn for each tunnel.
+const REPLACE_SECS: (u64, u64) = (60, 180);
+/// Message ids remembered for each owner, against repeated messages; each at least a minute if they aren't more.
+const MAX_DUPLICATES: usize = 8192;
+const DUPLICATE_KEEP: Duration = Duration::from_secs(60);
+/// Tests in a row that a tunnel fails before it is given up.
+pub(crate) const MAX_FAILS: u8 = 2;
+
+/// What an owner wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PoolConfig {
+    /// Hops of inbound tunnels, at most 7. 0 shows everybody that this router is the destination's.
+    pub(crate) inbound_length: u8,
+    /// Hops of outbound tunnels, at most 7.
+    pub(crate) outbound_length: u8,
+    /// Inbound tunnels kept, at most 16.
+    pub(crate) inbound_quantity: u8,
+    /// Outbound tunnels kept, at most 16.
+    pub(crate) outbound_quantity: u8,
+    /// Secret from which the order of hops comes; kept with a kept destination. `None` draws one.
+    pub(crate) order_secret: Option<[u8; 32]>,
+}
+
+impl PoolConfig {
+    /// Defaults of the router's own tunnels: two of two hops each way.
+    pub(crate) fn exploratory() -> PoolConfig {
+        PoolConfig {
+            inbound_length: 2,
+            outbound_length: 2,
+            inbound_quantity: 2,
+            outbound_quantity: 2,
+            order_secret: None,
+        }
+    }
+
+    /// Defaults of an identity's tunnels: three of three hops each way.
+    pub(crate) fn client() -> PoolConfig {
+        PoolConfig {
+            inbound_length: 3,
+            outbound_length: 3,
+            inbound_quantity: 3,
+            outbound_quantity: 3,
+            order_secret: None,
+        }
+    }
+
+    pub(crate) fn length(&self, direction: Direction) -> usize {
+        let length = match direction {
+            Direction::Inbound => self.inbound_length,
+            Direction::Outbound => self.outbound_length,
+        };
+        usize::from(length).min(MAX_HOPS)
+    }
+
+    pub(crate) fn quantity(&self, direction: Direction) -> usize {
+        let quantity = match direction {
+            Direction::Inbound => self.inbound_quantity,
+            Direction::Outbound => self.outbound_quantity,
+        };
+        usize::from(quantity.min(MAX_QUANTITY))
+    }
+}
+
+/// What both kinds of tunnels have.
+pub(crate) struct Life {
+    /// The gateway first.
+    pub(crate) routers: Vec<RouterHash>,
+    pub(crate) layers: Vec<LayerKeys>,
+    pub(crate) expires: Tick,
+    pub(crate) end: Date,
+    replace_at: Tick,
+    /// Tests failed in a row.
+    pub(crate) fails: u8,
+    /// Only a return path for the first builds of the router: not counted, not published.
+    pub(crate) bootstrap: bool,
+}
+
+impl Life {
+    /// `started` is when the request was made: hops count their ten minutes from later on.
+    pub(crate) fn new(
+        started: Now,
+        routers: Vec<RouterHash>,
+        layers: Vec<LayerKeys>,
+        rng: &mut dyn CryptoRng,
+    ) -> Life {
+        let early = Duration::from_millis(rng::between(
+            rng,
+            REPLACE_SECS.0 * 1000,
+            REPLACE_SECS.1 * 1000,
+        ));
+        Life {
+            routers,
+            layers,
+            expires: started.tick + LIFETIME,
+            end: started.date + LIFETIME,
+            replace_at: started.tick + (LIFETIME - early),
+            fails: 0,
+            bootstrap: false,
+        }
+    }
+
+    fn counts(&self, now: Tick) -> bool {
+        !self.bootstrap && self.fails < MAX_FAILS && now < self.replace_at
+    }
+
+    fn usable(&self, now: Tick) -> bool {
+        !self.bootstrap && now < self.expires
+    }
+
+    /// Lower is better.
+    fn rank(&self, now: Tick) -> (u8, bool) {
+        (self.fails, now + LAST_USE >= self.expires)
+    }
+
+    /// When it next matters to the pool.
+    pub(crate) fn next(&self, now: Tick) -> Tick {
+        if now < self.replace_at && !self.bootstrap {
+            self.replace_at
+        } else {
+            self.expires
+        }
+    }
+
+    /// Takes the layers of all hops off, or puts on what their layers will take off.
+    pub(crate) fn decrypt(&self, message: &mut [u8; 1024]) {
+        for layer in self.layers.iter().rev() {
+            layer.decrypt(message);
+        }
+    }
+}
+
+/// Local name of an outbound tunnel, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct OutboundKey(pub(crate) u64);
+
+/// An outbound tunnel. Without hops messages go directly where they are addressed to.
+pub(crate) struct Outbound {
+    pub(crate) life: Life,
+    pub(crate) first_tunnel: Option<TunnelId>,
+    pub(crate) gateway: Gateway,
+}
+
+/// An inbound tunnel, known by its endpoint id with us. Without hops everybody may send to it directly.
+pub(crate) struct Inbound {
+    pub(crate) life: Life,
+    pub(crate) gateway: RouterHash,
+    pub(crate) gateway_tunnel: TunnelId,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// What building in one direction goes by.
+pub(crate) struct Side {
+    pub(crate) order_key: [u8; 16],
+    pub(crate) nearest: Nearest,
+    pub(crate) retry_at: Tick,
+    pub(crate) failures: u32,
+}
+
+pub(crate) struct Pool {
+    pub(crate) config: PoolConfig,
+    pub(crate) inbound: BTreeMap<TunnelId, Inbound>,
+    pub(crate) outbound: BTreeMap<OutboundKey, Outbound>,
+    pub(crate) inbound_side: Side,
+    pub(crate) outbound_side: Side,
+    pub(crate) next_test: Option<Tick>,
+    pub(crate) duplicates: Recent<(u32, u64)>,
+    spread_key: [u8; 16],
+}
+
+fn order_key(secret: &[u8; 32], direction: &[u8]) -> [u8; 16] {
+    let info = [b"tunnel order ".as_slice(), direction].concat();
+    kdf::hkdf(secret, &[], &info)
+}
+
+impl Pool {
+    pub(crate) fn new(
+        now: Now,
+        config: PoolConfig,
+        start_at: Tick,
+        rng: &mut dyn CryptoRng,
+    ) -> Pool {
+        let secret = config.order_secret.unwrap_or_else(|| rng::bytes(rng));
+        let side = |direction: &[u8]| Side {
+            order_key: order_key(&secret, direction),
+            nearest: Nearest::default(),
+            retry_at: start_at,
+            failures: 0,
+        };
+        Pool {
+            config,
+            inbound: BTreeMap::new(),
+            outbound: BTreeMap::new(),
+            inbound_side: side(b"inbound"),
+            outbound_side: side(b"outbound"),
+            next_test: None,
+            duplicates: Recent::new(now.tick, DUPLICATE_KEEP, MAX_DUPLICATES),
+            spread_key: rng::bytes(rng),
+        }
+    }
+
+    pub(crate) fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Inbound => &mut self.inbound_side,
+            Direction::Outbound => &mut self.outbound_side,
+        }
+    }
+
+    pub(crate) fn lives(&self, direction: Direction) -> Box<dyn Iterator<Item = &Life> + '_> {
+        match direction {
+            Direction::Inbound => Box::new(self.inbound.values().map(|tunnel| &tunnel.life)),
+            Direction::Outbound => Box::new(self.outbound.values().map(|tunnel| &tunnel.life)),
+        }
+    }
+
+    /// Tunnels that needn't be replaced yet.
+    pub(crate) fn fresh(&self, now: Tick, direction: Direction) -> usize {
+        self.lives(direction)
+            .filter(|life| life.counts(now))
+            .count()
+    }
+
+    /// Tunnels in use.
+    pub(crate) fn usable(&self, now: Tick, direction: Direction) -> usize {
+        self.lives(direction)
+            .filter(|life| life.usable(now))
+            .count()
+    }
+
+    /// The outbound tunnel for a hint: always the same one while it is among the best.
+    pub(crate) fn pick_outbound(&self, now: Tick, hint: u64) -> Option<OutboundKey> {
+        let weight = |key: &OutboundKey| {
+            let data = [hint.to_be_bytes(), key.0.to_be_bytes()].concat();
+            siphash::siphash24(&self.spread_key, &data)
+        };
+        let usable = self
+            .outbound
+            .iter()
+            .filter(|(_, tunnel)| tunnel.life.usable(now));
+        usable
+            .min_by_key(|(key, tunnel)| (tunnel.life.rank(now), weight(key)))
+            .map(|(key, _)| *key)
+    }
+
+    /// An inbound tunnel for a reply, one of the best at random.
+    pub(crate) fn pick_inbound(&self, now: Tick, rng: &mut dyn CryptoRng) -> Option<TunnelId> {
+        let draw = rng.next_u32();
+        let usable = self
+            .inbound
+            .iter()
+            .filter(|(_, tunnel)| tunnel.life.usable(now));
+        usable
+            .min_by_key(|(id, tunnel)| (tunnel.life.rank(now), id.get() ^ draw))
+            .map(|(id, _)| *id)
+    }
+
+    /// What may be published, best first.
+    pub(crate) fn leases(&self, now: Tick) -> Vec<(RouterHash, TunnelId, Date)> {
+        let mut usable: Vec<&Inbound> = self
+            .inbound
+            .values()
+            .filter(|tunnel| tunnel.life.usable(now) && now + LAST_USE < tunnel.life.expires)
+            .collect();
+        usable.sort_by_key(|tunnel| (tunnel.life.fails, std::cmp::Reverse(tunnel.life.end)));
+        usable.truncate(usize::from(MAX_QUANTITY));
+        usable
+            .iter()
+            .map(|tunnel| (tunnel.gateway, tunnel.gateway_tunnel, tunnel.life.end))
+            .collect()
+    }
+}

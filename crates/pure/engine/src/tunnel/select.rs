@@ -1,0 +1,371 @@
+//! Choice of hops: who is eligible, who stands next to us, who may stand beside whom.
+//!
+//! Eligible is a router that isn't hidden, speaks our network at 0.9.59 or later, publishes an NTCP2 address that we can dial and
+//! doesn't ask to be spared. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity. The router next to us comes
+//! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
+//! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ramson_crypto::{CryptoRng, rng, siphash};
+use ramson_wire::{Congestion, Date, Ntcp2Address, RouterHash, RouterInfo, Tick};
+
+use super::build::{Direction, Hop};
+use crate::profile::{Profiles, Standing};
+
+/// Where candidates come from: the store of verified RouterInfos.
+pub(crate) trait HopSource {
+    /// How many RouterInfos there are; a change makes the list be read anew.
+    fn count(&self) -> usize;
+    /// Shows each of them.
+    fn for_each(&self, visit: &mut dyn FnMut(&RouterInfo));
+}
+
+/// Oldest release that may be a hop.
+pub(crate) const MIN_VERSION: (u8, u8, u8) = (0, 9, 59);
+/// Routers kept next to us, in each direction of a pool.
+pub(crate) const NEAREST: usize = 6;
+/// From so many eligible routers on the network counts as large: full limits apply.
+pub(crate) const LARGE_NETWORK: usize = 50;
+/// Most candidates remembered; of more, those read first stay.
+pub(crate) const MAX_CANDIDATES: usize = 20_000;
+
+const REFRESH_EVERY: Duration = Duration::from_secs(15);
+const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
+const NEAREST_DAYS: (u64, u64) = (14, 28);
+const DAY: Duration = Duration::from_secs(86_400);
+/// A RouterInfo older than this isn't used while there are many others.
+const OLD_INFO: Duration = Duration::from_secs(27 * 3600);
+/// `E` in a RouterInfo younger than this is a refusal, later it is only a wish.
+const FRESH_CONGESTION: Duration = Duration::from_secs(15 * 60);
+/// Random draws for one place before all candidates are looked at in turn.
+const DRAWS: u32 = 24;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Subnet {
+    V4([u8; 2]),
+    V6([u8; 4]),
+}
+
+/// An eligible router.
+pub(crate) struct Candidate {
+    pub(crate) hop: Hop,
+    subnets: Vec<Subnet>,
+    family: Option<String>,
+    congested: bool,
+}
+
+/// What of a RouterInfo counts for eligibility.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) net_id: u8,
+    pub(crate) ipv4: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) ignore_subnets: bool,
+    pub(crate) us: RouterHash,
+}
+
+impl Candidate {
+    /// `None` if the router can't be a hop.
+    pub(crate) fn read(info: &RouterInfo, date: Date, rules: &Rules) -> Option<Candidate> {
+        let hash = info.hash();
+        let age = date.saturating_since(info.published());
+        if hash == rules.us
+            || info.net_id() != Some(rules.net_id)
+            || info.version().is_none_or(|version| version < MIN_VERSION)
+        {
+            return None;
+        }
+        if age > OLD_INFO {
+            return None;
+        }
+        let refuses = match info.caps().congestion {
+            Some(Congestion::Reject) => true,
+            Some(Congestion::High) => age < FRESH_CONGESTION,
+            _ => false,
+        };
+        if refuses || info.is_hidden() {
+            return None;
+        }
+        let mut dialable = false;
+        let mut subnets = Vec::new();
+        for host in info
+            .ntcp2_addresses()
+            .filter(Ntcp2Address::is_published)
+            .filter_map(|address| address.host)
+        {
+            // Neighbours must share a family; IPv4 for all is what the others ask of gateways and endpoints anyway.
+            dialable |= if rules.ipv4 {
+                host.is_ipv4()
+            } else {
+                rules.ipv6 && host.is_ipv6()
+            };
+            let subnet = subnet(host.ip());
+            if !subnets.contains(&subnet) {
+                subnets.push(subnet);
+            }
+        }
+        if !dialable {
+            return None;
+        }
+        let family = info.options().get("family").map(str::to_owned);
+        let key = info.identity().encryption_key();
+        let hop = Hop { router: hash, key };
+        Some(Candidate {
+            hop,
+            subnets,
+            family,
+            congested: info.caps().congestion.is_some(),
+        })
+    }
+
+    fn clashes(&self, other: &Candidate, ignore_subnets: bool) -> bool {
+        self.hop.router == other.hop.router
+            || (self.family.is_some() && self.family == other.family)
+            || (!ignore_subnets
+                && self
+                    .subnets
+                    .iter()
+                    .any(|subnet| other.subnets.contains(subnet)))
+    }
+}
+
+fn subnet(ip: IpAddr) -> Subnet {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            Subnet::V4([a, b])
+        }
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.octets();
+            Subnet::V6([a, b, c, d])
+        }
+    }
+}
+
+/// All eligible routers, read again from the store now and then.
+#[derive(Default)]
+pub(crate) struct Candidates {
+    list: Vec<Candidate>,
+    read: Option<(Tick, usize)>,
+}
+
+impl Candidates {
+    pub(crate) fn refresh(&mut self, now: Tick, date: Date, source: &dyn HopSource, rules: &Rules) {
+        let count = source.count();
+        let due = self.read.is_none_or(|(at, seen)| {
+            let age = now.saturating_since(at);
+            age >= REFRESH_EVERY
+                || (seen != count && (self.list.len() < LARGE_NETWORK || age >= REFRESH_AT_MOST))
+        });
+        if !due {
+            return;
+        }
+        self.read = Some((now, count));
+        self.list.clear();
+        source.for_each(&mut |info| {
+            if self.list.len() < MAX_CANDIDATES
+                && let Some(candidate) = Candidate::read(info, date, rules)
+            {
+                self.list.push(candidate);
+            }
+        });
+        self.list.sort_by_key(|candidate| candidate.hop.router);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn is_large(&self) -> bool {
+        self.list.len() >= LARGE_NETWORK
+    }
+
+    fn get(&self, router: &RouterHash) -> Option<&Candidate> {
+        let at = self
+            .list
+            .binary_search_by_key(router, |candidate| candidate.hop.router)
+            .ok()?;
+        self.list.get(at)
+    }
+
+    fn random(&self, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
+        let bound = u32::try_from(self.list.len()).ok()?;
+        self.list.get(usize::try_from(rng::below(rng, bound)).ok()?)
+    }
+
+    /// Chooses the hops of a tunnel, the gateway first. `None` if there aren't enough fitting routers now.
+    pub(crate) fn select(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) -> Option<Vec<Hop>> {
+        let mut chosen: Vec<&Candidate> = vec![self.nearest(wish, rng)?];
+        while chosen.len() < wish.length {
+            let next = self.another(wish, &chosen, rng)?;
+            chosen.push(next);
+        }
+        if let Some((_, others)) = chosen.split_first_mut() {
+            others.sort_by_key(|candidate| {
+                siphash::siphash24(&wish.order_key, &candidate.hop.router.0)
+            });
+        }
+        let mut hops: Vec<Hop> = chosen.iter().map(|candidate| candidate.hop).collect();
+        if wish.direction == Direction::Inbound {
+            hops.reverse();
+        }
+        Some(hops)
+    }
+
+    /// The hop next to us: one of the kept ones, and only if none of them can serve now another one.
+    fn nearest(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
+        self.tend(wish, rng);
+        for strict in [true, false] {
+            let usable: Vec<&Candidate> = wish
+                .nearest
+                .kept
+                .iter()
+                .filter_map(|kept| self.get(&kept.router))
+                .filter(|candidate| {
+                    wish.may_stand_next(candidate) && wish.fits(candidate, &[], strict)
+                })
+                .collect();
+            if let Some(at) = usable.len().checked_sub(1) {
+                let at = usize::try_from(rng::below(rng, u32::try_from(at + 1).ok()?)).ok()?;
+                return usable.get(at).copied();
+            }
+        }
+        self.draw(rng, |candidate| {
+            wish.may_stand_next(candidate) && wish.fits(candidate, &[], true)
+        })
+        .or_else(|| {
+            self.draw(rng, |candidate| {
+                wish.may_stand_next(candidate) && wish.fits(candidate, &[], false)
+            })
+        })
+    }
+
+    /// Drops kept routers whose time is over, that are gone or failed for a day, and fills the places.
+    fn tend(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) {
+        let (now, date, profiles) = (wish.now, wish.date, wish.profiles);
+        wish.nearest.kept.retain(|kept| {
+            let failing = profiles
+                .failing_since(&kept.router)
+                .is_some_and(|since| now.saturating_since(since) >= DAY);
+            date < kept.until && !failing && (self.get(&kept.router).is_some() || !self.is_large())
+        });
+        while wish.nearest.kept.len() < NEAREST.min(self.list.len()) {
+            let found = self
+                .draw(rng, |candidate| {
+                    wish.may_stand_next(candidate)
+                        && wish.fits(candidate, &[], true)
+                        && !wish.nearest.holds(&candidate.hop.router)
+                })
+                .map(|candidate| candidate.hop.router);
+            let Some(router) = found else { break };
+            let days = rng::between(rng, NEAREST_DAYS.0 * 24, NEAREST_DAYS.1 * 24);
+            wish.nearest.kept.push(Kept {
+                router,
+                until: date + Duration::from_secs(days * 3600),
+            });
+        }
+    }
+
+    fn another(
+        &self,
+        wish: &Wish<'_>,
+        chosen: &[&Candidate],
+        rng: &mut dyn CryptoRng,
+    ) -> Option<&Candidate> {
+        let first = self.draw(rng, |candidate| wish.fits(candidate, chosen, true));
+        let Some(first) = first else {
+            return self.draw(rng, |candidate| wish.fits(candidate, chosen, false));
+        };
+        if !wish.proven {
+            return Some(first);
+        }
+        // Clients prefer routers that have agreed before: the better one of two draws.
+        let second = self
+            .draw(rng, |candidate| wish.fits(candidate, chosen, true))
+            .unwrap_or(first);
+        let standing = |candidate: &Candidate| {
+            (
+                candidate.congested,
+                wish.profiles.standing(wish.now, &candidate.hop.router),
+            )
+        };
+        Some(if standing(second) < standing(first) {
+            second
+        } else {
+            first
+        })
+    }
+
+    /// A random candidate that passes; if some draws find none, the first one from a random place on.
+    fn draw(
+        &self,
+        rng: &mut dyn CryptoRng,
+        pass: impl Fn(&Candidate) -> bool,
+    ) -> Option<&Candidate> {
+        for _ in 0..DRAWS {
+            let candidate = self.random(rng)?;
+            if pass(candidate) {
+                return Some(candidate);
+            }
+        }
+        let start = usize::try_from(rng::below(rng, u32::try_from(self.list.len()).ok()?)).ok()?;
+        let (before, after) = self.list.split_at_checked(start)?;
+        after.iter().chain(before).find(|candidate| pass(candidate))
+    }
+}
+
+struct Kept {
+    router: RouterHash,
+    until: Date,
+}
+
+/// The routers that stand next to us in one direction of a pool.
+#[derive(Default)]
+pub(crate) struct Nearest {
+    kept: Vec<Kept>,
+}
+
+impl Nearest {
+    fn holds(&self, router: &RouterHash) -> bool {
+        self.kept.iter().any(|kept| kept.router == *router)
+    }
+}
+
+/// What a tunnel shall be like.
+pub(crate) struct Wish<'a> {
+    pub(crate) now: Tick,
+    pub(crate) date: Date,
+    pub(crate) length: usize,
+    pub(crate) direction: Direction,
+    pub(crate) rules: &'a Rules,
+    pub(crate) nearest: &'a mut Nearest,
+    pub(crate) order_key: [u8; 16],
+    pub(crate) profiles: &'a Profiles,
+    /// Prefer routers that have agreed before, avoid congested ones.
+    pub(crate) proven: bool,
+    /// How many of the pool's tunnels a router is in, and how many it may be in.
+    pub(crate) uses: &'a dyn Fn(&RouterHash) -> usize,
+    pub(crate) most_uses: usize,
+    /// Whether pacing lets a router be next to us now.
+    pub(crate) next_to_us: &'a dyn Fn(&RouterHash) -> bool,
+}
+
+impl Wish<'_> {
+    fn may_stand_next(&self, candidate: &Candidate) -> bool {
+        (self.next_to_us)(&candidate.hop.router)
+    }
+
+    /// Never with a clash or over the share of tunnels; a bad standing and congestion count only when `strict`.
+    fn fits(&self, candidate: &Candidate, chosen: &[&Candidate], strict: bool) -> bool {
+        let sound = !strict
+            || (!(self.proven && candidate.congested)
+                && self.profiles.standing(self.now, &candidate.hop.router) != Standing::Bad);
+        sound
+            && !chosen
+                .iter()
+                .any(|other| candidate.clashes(other, self.rules.ignore_subnets))
+            && (self.uses)(&candidate.hop.router) < self.most_uses
+    }
+}

@@ -1,0 +1,6 @@
+mod building;
+mod keeping;
+mod refusing;
+mod routing;
+mod vectors;
+mod world;

@@ -1,0 +1,101 @@
+//! Pools keep what they are asked for while tunnels end and routers fail.
+
+use std::time::Duration;
+
+use super::world::World;
+use crate::identity::{IdentityId, Owner};
+use crate::tunnel::PoolConfig;
+
+const CLIENT: Owner = Owner::Identity(IdentityId(1));
+
+#[test]
+fn quantities_hold_for_half_an_hour_while_hops_fail() {
+    let mut world = World::new(20, 1);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.open(CLIENT, PoolConfig::client());
+    world.run(Duration::from_secs(5));
+    let (mut short, mut none, mut samples) = (0, 0, 0);
+    for minute in 0..30 {
+        // Each minute one more router is dead, and the one of three minutes ago comes back.
+        let n = 1 + minute % 20;
+        world.nodes[n].dead = true;
+        if minute >= 3 {
+            world.nodes[1 + (minute - 3) % 20].dead = false;
+        }
+        for _ in 0..6 {
+            world.run(Duration::from_secs(10));
+            let counts = world.creator().machine.counts(CLIENT);
+            samples += 1;
+            short += usize::from(counts.inbound < 3 || counts.outbound < 3);
+            none += usize::from(counts.inbound == 0 || counts.outbound == 0);
+            assert!(counts.inbound <= 8 && counts.outbound <= 8, "{counts:?}");
+        }
+    }
+    assert_eq!(none, 0);
+    assert!(
+        short * 10 < samples,
+        "short in {short} of {samples} samples"
+    );
+    let stats = world.creator().machine.stats();
+    assert!(stats.tests > 100 && stats.tests_failed > 0, "{stats:?}");
+    assert!(stats.started < 600, "{stats:?}");
+}
+
+#[test]
+fn tunnels_are_replaced_apart_before_they_end() {
+    let mut world = World::new(20, 2);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.open(CLIENT, PoolConfig::client());
+    world.run(Duration::from_secs(5));
+    let first = world.creator().machine.stats().built;
+    world.run(Duration::from_secs(410));
+    assert_eq!(
+        world.creator().machine.stats().built,
+        first,
+        "nothing is replaced earlier than 180 s before the end"
+    );
+    let mut least = usize::MAX;
+    for _ in 0..30 {
+        world.run(Duration::from_secs(10));
+        let machine = &world.creator().machine;
+        let fresh = machine.leases(CLIENT).len();
+        least = least.min(fresh).min(machine.counts(CLIENT).outbound);
+    }
+    assert!(least >= 3, "{least}");
+    assert!(world.creator().machine.stats().built >= 2 * first);
+    assert_eq!(world.creator().machine.stats().no_reply, 0);
+}
+
+#[test]
+fn a_closed_pool_leaves_nothing() {
+    let mut world = World::new(10, 3);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.open(CLIENT, PoolConfig::client());
+    world.run(Duration::from_secs(3));
+    let now = world.now;
+    world.creator().machine.close_pool(now, CLIENT);
+    world.run(Duration::from_secs(3));
+    let counts = world.creator().machine.counts(CLIENT);
+    assert_eq!((counts.inbound, counts.outbound), (0, 0));
+    assert!(world.creator().machine.leases(CLIENT).is_empty());
+    assert_eq!(
+        world.creator().machine.own_ids.len(),
+        world.creator().machine.counts(Owner::Router).inbound + 1
+    );
+}
+
+#[test]
+fn two_runs_of_one_seed_are_equal() {
+    let run = || {
+        let mut world = World::new(9, 9);
+        world.open(Owner::Router, PoolConfig::exploratory());
+        world.open(CLIENT, PoolConfig::client());
+        world.run(Duration::from_secs(120));
+        world
+            .builds
+            .iter()
+            .map(|(_, to, message)| (*to, message.body.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}

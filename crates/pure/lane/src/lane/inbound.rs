@@ -1,0 +1,135 @@
+//! Who may connect: limits in all and for each source. A stranger ties up no more than these name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use ramson_transport::ntcp2::Session;
+use ramson_wire::{Now, Tick};
+
+use super::{
+    Lane,
+    connections::{Conn, Stage},
+};
+use crate::{ConnId, DropReason, LaneConfig, address::Source, limits::MAX_RATED_ADDRESSES};
+
+/// The window of [`LaneConfig::max_inbound_per_ip_per_minute`].
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Handshakes going on and connections taken, by source.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    pending: BTreeMap<Source, usize>,
+    total: usize,
+    /// Begin of the window, connections in it.
+    rates: BTreeMap<Source, (Tick, u32)>,
+    by_age: BTreeSet<(Tick, Source)>,
+}
+
+impl Inbound {
+    /// Takes a place for a handshake, or says which limit stands against it.
+    fn admit(&mut self, now: Tick, config: &LaneConfig, source: Source) -> Result<(), DropReason> {
+        if self.total >= config.max_pending_inbound {
+            return Err(DropReason::PendingInbound);
+        }
+        if self.pending.get(&source).copied().unwrap_or(0) >= config.max_pending_inbound_per_ip {
+            return Err(DropReason::PendingInboundPerIp);
+        }
+        if !self.count(now, config.max_inbound_per_ip_per_minute, source) {
+            return Err(DropReason::InboundRate);
+        }
+        self.total = self.total.saturating_add(1);
+        let pending = self.pending.entry(source).or_default();
+        *pending = pending.saturating_add(1);
+        Ok(())
+    }
+
+    /// Gives the place back: the handshake is over, one way or the other.
+    pub(super) fn release(&mut self, source: Source) {
+        let Some(pending) = self.pending.get_mut(&source) else { return };
+        *pending = pending.saturating_sub(1);
+        if *pending == 0 {
+            self.pending.remove(&source);
+        }
+        self.total = self.total.saturating_sub(1);
+    }
+
+    /// Counts a connection; false if the source has had all of its window.
+    fn count(&mut self, now: Tick, limit: u32, source: Source) -> bool {
+        if let Some((since, count)) = self.rates.get_mut(&source)
+            && now.saturating_since(*since) < WINDOW
+        {
+            *count = count.saturating_add(1);
+            return *count <= limit;
+        }
+        if let Some((since, _)) = self.rates.insert(source, (now, 1)) {
+            self.by_age.remove(&(since, source));
+        }
+        self.by_age.insert((now, source));
+        while self.rates.len() > MAX_RATED_ADDRESSES {
+            let Some((_, oldest)) = self.by_age.pop_first() else { break };
+            self.rates.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Lane {
+    /// Takes a connection from outside, or refuses it and counts why.
+    pub(super) fn admit(&mut self, now: Now, remote: SocketAddr) -> Option<ConnId> {
+        let source = Source::of(remote.ip());
+        let admitted = if !self.config.listen {
+            Err(DropReason::NotListening)
+        } else if self.inbound_full() {
+            Err(DropReason::SessionLimit)
+        } else {
+            self.inbound.admit(now.tick, &self.config, source)
+        };
+        if let Err(reason) = admitted {
+            self.stats.drop(reason, 1);
+            self.report(now.tick);
+            return None;
+        }
+        let rng = self.child_rng();
+        let session = Session::respond(now, &self.local, remote.ip(), rng);
+        let conn = self.next_conn();
+        let stage = Stage::Session(Box::new(session));
+        let mut entry = Conn::new(stage, true, None);
+        entry.source = Some(source);
+        self.conns.insert(conn, entry);
+        self.refresh(conn);
+        Some(conn)
+    }
+
+    /// Three quarters of the sessions are taken: the rest is for own dials.
+    pub(super) fn inbound_full(&self) -> bool {
+        self.connected >= self.config.max_sessions.saturating_sub(self.config.max_sessions / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_forgotten_by_age_and_bounded() {
+        let mut inbound = Inbound::default();
+        let config = LaneConfig { max_inbound_per_ip_per_minute: 2, ..LaneConfig::default() };
+        let source = |n: u32| Source::of(std::net::Ipv4Addr::from(n).into());
+        for n in 0..20_000 {
+            assert_eq!(inbound.admit(Tick(u64::from(n)), &config, source(n)), Ok(()));
+            inbound.release(source(n));
+        }
+        assert_eq!(inbound.rates.len(), MAX_RATED_ADDRESSES);
+        assert_eq!(inbound.by_age.len(), MAX_RATED_ADDRESSES);
+        assert!(inbound.pending.is_empty());
+        assert_eq!(inbound.total, 0);
+        let late = Tick(0) + WINDOW * 2;
+        assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
+        assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
+        assert_eq!(inbound.admit(late, &config, source(19_999)), Err(DropReason::InboundRate));
+        assert_eq!(inbound.rates.len(), inbound.by_age.len());
+    }
+}

@@ -1,0 +1,395 @@
+//! Routers: who is wanted, dialed, left alone; what waits for them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use ramson_crypto::rng;
+use ramson_transport::ntcp2::{Class, SendError, Session, TerminationReason};
+use ramson_wire::{Date, I2npMessage, Now, RouterHash, RouterInfo, Tick, TunnelId};
+
+use super::{
+    Lane,
+    connections::{Conn, Plan, Stage},
+};
+use crate::{
+    ConnId, DropReason, Fault, LaneEvent, LaneOutput,
+    address::{Candidate, candidates},
+    limits::{
+        BACKOFF_FIRST, BACKOFF_LONGEST, BACKOFF_MEMORY, CONGESTION_QUEUE, CONNECT_TIMEOUT, DIAL_ROUNDS, MAX_BACKOFFS,
+        MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL, MAX_WANTED, MAX_WANTED_BY_TRANSIT, ROUND_PAUSE,
+        WANTED_TIMEOUT,
+    },
+    timers::Timer,
+};
+
+/// A router with a session, or wanted.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// The session on which we send.
+    pub(super) active: Option<ConnId>,
+    /// A session on which we only receive.
+    pub(super) second: Option<ConnId>,
+    pub(super) dial: Dial,
+    pending: Pending,
+    congested: bool,
+}
+
+/// The way to a session of ours.
+#[derive(Default)]
+pub(super) enum Dial {
+    /// None: connected, or just made.
+    #[default]
+    None,
+    /// The engine looks for the RouterInfo.
+    Wanted,
+    /// A connection is under way; `rest` are addresses not tried in this round.
+    Under { conn: ConnId, rest: Vec<Candidate>, round: u8, info: RouterInfo },
+    /// Between two rounds.
+    Pause { round: u8, info: RouterInfo },
+}
+
+impl Dial {
+    pub(super) fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::Under { conn, .. } => Some(*conn),
+            Self::None | Self::Wanted | Self::Pause { .. } => None,
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        *self = Self::None;
+    }
+}
+
+/// Messages for an unconnected router.
+#[derive(Default)]
+struct Pending {
+    messages: VecDeque<(Class, I2npMessage)>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn push(&mut self, class: Class, message: I2npMessage) {
+        self.bytes = self.bytes.saturating_add(message.body.len());
+        self.messages.push_back((class, message));
+    }
+
+    fn has_room(&self, len: usize) -> bool {
+        self.messages.len() < MAX_PENDING_MESSAGES && self.bytes.saturating_add(len) <= MAX_PENDING_BYTES
+    }
+
+    /// Drops the oldest transit message; false if there is none.
+    fn drop_transit(&mut self) -> bool {
+        let oldest = self.messages.iter().position(|(class, _)| *class == Class::Transit);
+        let Some((_, message)) = oldest.and_then(|at| self.messages.remove(at)) else { return false };
+        self.bytes = self.bytes.saturating_sub(message.body.len());
+        true
+    }
+
+    fn own_bytes(&self) -> usize {
+        self.messages.iter().filter(|(class, _)| *class == Class::Own).map(|(_, message)| message.body.len()).sum()
+    }
+}
+
+/// Routers that failed, and how long they are left alone.
+#[derive(Default)]
+pub(super) struct Backoffs {
+    failed: BTreeMap<RouterHash, Backoff>,
+    by_until: BTreeSet<(Tick, RouterHash)>,
+}
+
+#[derive(Clone, Copy)]
+struct Backoff {
+    until: Tick,
+    length: Duration,
+    fault: Fault,
+    /// Date of the RouterInfo that failed: a newer one may be tried at once.
+    published: Date,
+}
+
+impl Backoffs {
+    fn current(&self, now: Tick, peer: RouterHash) -> Option<Backoff> {
+        self.failed.get(&peer).copied().filter(|backoff| backoff.until > now)
+    }
+
+    fn add(&mut self, now: Tick, peer: RouterHash, fault: Fault, published: Date) {
+        let last = self.failed.get(&peer).filter(|old| old.until + BACKOFF_MEMORY > now).map(|old| old.length);
+        let length = last.map_or(BACKOFF_FIRST, |last| (last * 2).min(BACKOFF_LONGEST));
+        self.clear(peer);
+        let until = now + length;
+        self.failed.insert(peer, Backoff { until, length, fault, published });
+        self.by_until.insert((until, peer));
+        while self.failed.len() > MAX_BACKOFFS {
+            let Some((_, first)) = self.by_until.pop_first() else { break };
+            self.failed.remove(&first);
+        }
+    }
+
+    pub(super) fn clear(&mut self, peer: RouterHash) {
+        if let Some(old) = self.failed.remove(&peer) {
+            self.by_until.remove(&(old.until, peer));
+        }
+    }
+}
+
+impl Lane {
+    /// Sends to a router, or lets the message wait for a session. `endpoint` is the relay whose instructions named the router.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        to: RouterHash,
+        message: I2npMessage,
+        class: Class,
+        endpoint: Option<TunnelId>,
+    ) {
+        if to == self.local.hash {
+            return self.loop_back(now, message);
+        }
+        match self.usable_session(now, to) {
+            Some(conn) => self.send_on(now, to, conn, message, class),
+            None => self.wait(now, to, message, class, endpoint),
+        }
+    }
+
+    /// The active connection if its session takes messages. One that broke, and only pretends not to, is given up.
+    fn usable_session(&mut self, now: Now, peer: RouterHash) -> Option<ConnId> {
+        loop {
+            let conn = self.peers.get(&peer)?.active?;
+            if self.conns.get_mut(&conn).and_then(Conn::session).is_some_and(|session| session.is_established()) {
+                return Some(conn);
+            }
+            self.detach(now, conn, Fault::Network);
+        }
+    }
+
+    fn send_on(&mut self, now: Now, peer: RouterHash, conn: ConnId, message: I2npMessage, class: Class) {
+        let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else { return };
+        // The session counts what it refuses, except this.
+        if session.send(now, message, class) == Err(SendError::Closed) {
+            self.stats.drop(DropReason::SessionClosed, 1);
+        }
+        self.refresh(conn);
+        if class == Class::Own {
+            self.check_congestion(peer);
+        }
+    }
+
+    /// Queues for an unconnected router, and asks for it if nobody has.
+    fn wait(&mut self, now: Now, to: RouterHash, message: I2npMessage, class: Class, endpoint: Option<TunnelId>) {
+        let transit = class == Class::Transit;
+        if !self.peers.contains_key(&to) {
+            if let Some(backoff) = self.backoffs.current(now.tick, to) {
+                self.stats.drop(DropReason::Backoff, 1);
+                if !transit {
+                    self.event(LaneEvent::ConnectFailed { peer: to, fault: backoff.fault });
+                }
+                return;
+            }
+            let wanted = self.peers.len().saturating_sub(self.connected);
+            if wanted >= if transit { MAX_WANTED_BY_TRANSIT } else { MAX_WANTED } {
+                return self.stats.drop(DropReason::WantedPeers, 1);
+            }
+            if endpoint.is_some_and(|tunnel| !self.table.allow_target(now.tick, tunnel)) {
+                return self.stats.drop(DropReason::EndpointTargets, 1);
+            }
+            self.peers.insert(to, Peer { dial: Dial::Wanted, ..Peer::default() });
+            self.timers.set(Timer::Peer(to), Some(now.tick + WANTED_TIMEOUT));
+            self.event(LaneEvent::PeerWanted { peer: to });
+        }
+        self.enqueue(to, message, class);
+        if class == Class::Own {
+            self.check_congestion(to);
+        }
+    }
+
+    fn enqueue(&mut self, to: RouterHash, message: I2npMessage, class: Class) {
+        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let len = message.body.len();
+        let before = peer.pending.bytes;
+        let mut evicted = 0;
+        if class != Class::Transit {
+            while !peer.pending.has_room(len) && peer.pending.drop_transit() {
+                evicted += 1;
+            }
+        }
+        let total = if class == Class::Transit { MAX_PENDING_TOTAL / 4 * 3 } else { MAX_PENDING_TOTAL };
+        if peer.pending.has_room(len) && self.pending_bytes.saturating_add(len) <= total {
+            peer.pending.push(class, message);
+        } else {
+            evicted += 1;
+        }
+        self.pending_bytes = self.pending_bytes.saturating_add(peer.pending.bytes).saturating_sub(before);
+        self.stats.drop(DropReason::PendingQueue, evicted);
+    }
+
+    /// Gives what waited to the session that now stands.
+    pub(super) fn flush_pending(&mut self, now: Now, peer: RouterHash) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let pending = std::mem::take(&mut entry.pending);
+        self.pending_bytes = self.pending_bytes.saturating_sub(pending.bytes);
+        for (class, message) in pending.messages {
+            if message.expiration < now.date && class == Class::Transit {
+                self.stats.drop(DropReason::Expired, 1);
+            } else {
+                self.send(now, peer, message, class, None);
+            }
+        }
+        self.check_congestion(peer);
+    }
+
+    /// Drops what waits for a router that can't be had, and the router.
+    fn drop_peer(&mut self, peer: RouterHash, reason: DropReason) {
+        let Some(entry) = self.peers.remove(&peer) else { return };
+        self.timers.set(Timer::Peer(peer), None);
+        self.pending_bytes = self.pending_bytes.saturating_sub(entry.pending.bytes);
+        self.stats.drop(reason, u64::try_from(entry.pending.messages.len()).unwrap_or(u64::MAX));
+        if entry.congested {
+            self.event(LaneEvent::Congestion { peer, congested: false });
+        }
+    }
+
+    pub(super) fn no_peer(&mut self, peer: RouterHash) {
+        if self.peers.get(&peer).is_some_and(|entry| matches!(entry.dial, Dial::Wanted)) {
+            self.drop_peer(peer, DropReason::NoPeer);
+        }
+    }
+
+    /// Dials by a RouterInfo, unless there is a session, a dial, or a reason to leave the router alone.
+    pub(super) fn connect(&mut self, now: Now, info: RouterInfo) {
+        let peer = info.hash();
+        let busy = self.peers.get(&peer).is_some_and(|entry| {
+            entry.active.is_some() || matches!(entry.dial, Dial::Under { .. } | Dial::Pause { .. })
+        });
+        if peer == self.local.hash || busy {
+            return;
+        }
+        if let Some(backoff) = self.backoffs.current(now.tick, peer) {
+            if info.published() <= backoff.published {
+                return self.connect_failed(peer, backoff.fault, DropReason::Backoff);
+            }
+            self.backoffs.clear(peer);
+        }
+        let known = self.peers.contains_key(&peer);
+        if self.peers.len().saturating_sub(usize::from(known)) >= self.config.max_sessions {
+            return self.connect_failed(peer, Fault::Local, DropReason::SessionLimit);
+        }
+        let other_network = info.net_id().is_some_and(|id| id != self.config.net_id);
+        let found = candidates(&self.config, &info);
+        if other_network || found.is_empty() {
+            self.backoffs.add(now.tick, peer, Fault::Peer, info.published());
+            return self.connect_failed(peer, Fault::Peer, DropReason::ConnectFailed);
+        }
+        self.peers.entry(peer).or_default();
+        self.dial(now, peer, found, 1, info);
+    }
+
+    fn connect_failed(&mut self, peer: RouterHash, fault: Fault, reason: DropReason) {
+        self.drop_peer(peer, reason);
+        self.event(LaneEvent::ConnectFailed { peer, fault });
+    }
+
+    fn dial(&mut self, now: Now, peer: RouterHash, mut rest: Vec<Candidate>, round: u8, info: RouterInfo) {
+        if rest.is_empty() {
+            return;
+        }
+        let candidate = rest.remove(0);
+        let remote = candidate.remote;
+        let conn = self.next_conn();
+        let mut entry = Conn::new(Stage::Dialing(candidate), false, Some(peer));
+        entry.plan = Some((now.tick + CONNECT_TIMEOUT, Plan::GiveUp));
+        self.conns.insert(conn, entry);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.dial = Dial::Under { conn, rest, round, info };
+        }
+        self.timers.set(Timer::Peer(peer), None);
+        self.refresh(conn);
+        self.outputs.push_back(LaneOutput::Dial { conn, remote });
+    }
+
+    /// The connection of a dial failed: next address, next round, or the end.
+    pub(super) fn dial_failed(&mut self, now: Now, peer: RouterHash, fault: Fault) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let Dial::Under { rest, round, info, .. } = std::mem::take(&mut entry.dial) else { return };
+        if !rest.is_empty() {
+            return self.dial(now, peer, rest, round, info);
+        }
+        if round < DIAL_ROUNDS && fault != Fault::Peer {
+            entry.dial = Dial::Pause { round, info };
+            let pause = u64::try_from(ROUND_PAUSE.as_millis()).unwrap_or(u64::MAX);
+            let pause = rng::between(&mut self.rng, pause, pause.saturating_mul(2));
+            return self.timers.set(Timer::Peer(peer), Some(now.tick + Duration::from_millis(pause)));
+        }
+        self.backoffs.add(now.tick, peer, fault, info.published());
+        self.connect_failed(peer, fault, DropReason::ConnectFailed);
+    }
+
+    /// An inbound session stands: our own dial isn't needed, if message 3 isn't out. What waits stays.
+    pub(super) fn give_up_dial(&mut self, peer: RouterHash, inbound: ConnId) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let dialed = entry.dial.conn();
+        entry.dial.stop();
+        self.timers.set(Timer::Peer(peer), None);
+        if let Some(conn) = dialed
+            && conn != inbound
+        {
+            self.forget(conn);
+        }
+    }
+
+    /// The engine didn't answer, or the pause between two rounds is over.
+    pub(super) fn peer_due(&mut self, now: Now, peer: RouterHash) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        match std::mem::take(&mut entry.dial) {
+            Dial::Wanted => self.drop_peer(peer, DropReason::NoPeer),
+            Dial::Pause { round, info } => {
+                let found = candidates(&self.config, &info);
+                self.dial(now, peer, found, round.saturating_add(1), info);
+            }
+            other => entry.dial = other,
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, now: Now, peer: RouterHash) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let (second, dialed) = (entry.second, entry.dial.conn());
+        entry.dial.stop();
+        for conn in second.into_iter().chain(dialed) {
+            self.close(now, conn, TerminationReason::Normal);
+        }
+        if let Some(conn) = self.peers.get(&peer).and_then(|entry| entry.active) {
+            self.close(now, conn, TerminationReason::Normal);
+        }
+        self.drop_peer(peer, DropReason::ConnectFailed);
+    }
+
+    /// From now on in handshakes; to the connected too, if asked.
+    pub(super) fn set_router_info(&mut self, now: Now, info: RouterInfo, announce: bool) {
+        self.router_info = info;
+        if !announce {
+            return;
+        }
+        let active: Vec<ConnId> = self.peers.values().filter_map(|peer| peer.active).collect();
+        for conn in active {
+            if let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) {
+                // A full control queue is counted by the session; the peer learns it another time.
+                let _counted = session.send_router_info(now, self.router_info.bytes().clone(), false);
+            }
+            self.refresh(conn);
+        }
+    }
+
+    /// Says when the own queue towards a router passes one of its marks.
+    pub(super) fn check_congestion(&mut self, peer: RouterHash) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let session = entry.active.and_then(|conn| self.conns.get_mut(&conn)).and_then(Conn::session);
+        let queued = session.map_or(0, |session| Session::queued(session).own.bytes);
+        let own = queued.saturating_add(entry.pending.own_bytes());
+        let congested = if entry.congested { own > CONGESTION_QUEUE / 4 } else { own > CONGESTION_QUEUE / 4 * 3 };
+        if congested != entry.congested {
+            entry.congested = congested;
+            self.event(LaneEvent::Congestion { peer, congested });
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Messages: up to the engine, into the relay table, out again.
+
+use ramson_transport::ntcp2::Class;
+use ramson_wire::{I2npMessage, MessageKind, Now, Tick};
+
+use super::Lane;
+use crate::{
+    ConnId, DropReason, LaneEvent,
+    limits::SWEEP_INTERVAL,
+    relay::{Forward, Taken},
+    timers::Timer,
+};
+
+impl Lane {
+    /// A message came on a session.
+    pub(super) fn message(&mut self, now: Now, conn: ConnId, message: I2npMessage) {
+        let Some(from) = self.conns.get(&conn).and_then(|entry| entry.peer) else { return };
+        let taken = if message.kind == MessageKind::TUNNEL_DATA {
+            self.table.tunnel_data(now, from, message)
+        } else if message.kind == MessageKind::TUNNEL_GATEWAY {
+            self.table.tunnel_gateway(now, Some(from), message)
+        } else {
+            return self.event(LaneEvent::Message { from: Some(from), message });
+        };
+        match taken {
+            Taken::Relayed => {}
+            Taken::Own(message) => self.event(LaneEvent::Message { from: Some(from), message }),
+            Taken::Dropped(reason) => self.stats.drop(reason, 1),
+        }
+    }
+
+    /// A message of ours to ourselves: into a tunnel whose gateway we are, or up.
+    pub(super) fn loop_back(&mut self, now: Now, message: I2npMessage) {
+        if message.kind == MessageKind::TUNNEL_DATA {
+            return self.stats.drop(DropReason::NextIsSelf, 1);
+        }
+        if message.kind != MessageKind::TUNNEL_GATEWAY {
+            return self.event(LaneEvent::Message { from: None, message });
+        }
+        match self.table.tunnel_gateway(now, None, message) {
+            // May come outside of a turn.
+            Taken::Relayed => self.timers.at_latest(Timer::Turn, now.tick),
+            Taken::Own(message) => self.event(LaneEvent::Message { from: None, message }),
+            Taken::Dropped(reason) => self.stats.drop(reason, 1),
+        }
+    }
+
+    /// Transforms what the turn has collected and sends it on.
+    pub(super) fn relay_turn(&mut self, now: Now) {
+        if self.table.has_work() {
+            for forward in self.table.end_turn(now, &mut self.stats) {
+                match forward {
+                    Forward::Send { to, message, endpoint } => self.send(now, to, message, Class::Transit, endpoint),
+                    Forward::Up(message) => self.event(LaneEvent::Message { from: None, message }),
+                }
+            }
+        }
+        self.timers.set(Timer::Turn, self.table.has_work().then_some(now.tick));
+        if self.table.is_assembling() {
+            self.sweep_later(now.tick);
+        }
+    }
+
+    pub(super) fn sweep_later(&mut self, now: Tick) {
+        self.timers.at_latest(Timer::Sweep, now + SWEEP_INTERVAL);
+    }
+}

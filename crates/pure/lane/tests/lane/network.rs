@@ -1,0 +1,285 @@
+//! The virtual network.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use ramson_crypto::{
+    ed25519,
+    rng::{self, SeededRng},
+    x25519,
+};
+use ramson_lane::{
+    Class, ConnId, DropReason, Lane, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LocalIdentity,
+};
+use ramson_wire::{
+    Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash,
+    RouterIdentity, RouterInfo, RouterInfoBuilder, Tick,
+};
+
+pub(crate) const NET_ID: u8 = 77;
+
+/// A router: its lane, and what came out of it.
+pub(crate) struct Node {
+    pub(crate) lane: Lane,
+    pub(crate) hash: RouterHash,
+    pub(crate) info: RouterInfo,
+    pub(crate) address: SocketAddr,
+    pub(crate) events: Vec<LaneEvent>,
+    /// Answer `PeerWanted` with what the network knows.
+    pub(crate) answers: bool,
+    pub(crate) online: bool,
+    deadline: Option<Tick>,
+}
+
+impl Node {
+    /// Takes out the messages that came up.
+    pub(crate) fn messages(&mut self) -> Vec<(Option<RouterHash>, I2npMessage)> {
+        let mut messages = Vec::new();
+        self.events.retain(|event| match event {
+            LaneEvent::Message { from, message } => {
+                messages.push((*from, message.clone()));
+                false
+            }
+            _ => true,
+        });
+        messages
+    }
+
+    pub(crate) fn drops(&self, reason: DropReason) -> u64 {
+        self.lane.stats().drops.get(&reason).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn count(&self, wanted: impl Fn(&LaneEvent) -> bool) -> usize {
+        self.events.iter().filter(|event| wanted(event)).count()
+    }
+}
+
+/// One direction of a pipe.
+struct Flow {
+    from: (usize, ConnId),
+    to: (usize, ConnId),
+    bytes: VecDeque<u8>,
+    ended: bool,
+}
+
+pub(crate) struct Network {
+    pub(crate) now: Now,
+    pub(crate) nodes: Vec<Node>,
+    flows: Vec<Flow>,
+    rng: SeededRng,
+    /// Dials that are under way: dialer, connection, target.
+    dials: Vec<(usize, ConnId, SocketAddr)>,
+}
+
+impl Network {
+    pub(crate) fn new(count: usize, seed: u8) -> Self {
+        Self::with_config(count, seed, |_| LaneConfig::closed_network(NET_ID))
+    }
+
+    pub(crate) fn with_config(count: usize, seed: u8, config: impl Fn(usize) -> LaneConfig) -> Self {
+        let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
+        let mut rng = SeededRng::new([seed; 32]);
+        let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
+        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new() }
+    }
+
+    pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {
+        self.nodes[node].lane.handle_command(self.now, command);
+    }
+
+    pub(crate) fn connect(&mut self, from: usize, to: usize) {
+        let info = self.nodes[to].info.clone();
+        self.command(from, LaneCommand::Connect { info });
+    }
+
+    pub(crate) fn send(&mut self, from: usize, to: usize, message: I2npMessage, class: Class) {
+        let to = self.nodes[to].hash;
+        self.command(from, LaneCommand::Send { to, message, class });
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.flows.iter().filter(|flow| !flow.ended).count() / 2
+    }
+
+    /// Breaks all connections without telling anyone but the peers of `node`, whose lane is replaced: a crash.
+    pub(crate) fn restart(&mut self, node: usize, config: LaneConfig) {
+        let mut rng = SeededRng::new([99; 32]);
+        self.nodes[node] = node_new(self.now, node, config, &mut rng, node);
+        self.flows.retain(|flow| flow.from.0 != node && flow.to.0 != node);
+    }
+
+    /// Until nothing moves: outputs are drained, and random pieces of random pipes delivered.
+    pub(crate) fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    /// One move of a random kind; false if there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        let mut moved = false;
+        for node in 0..self.nodes.len() {
+            moved |= self.drain(node);
+        }
+        let ready: Vec<usize> = (0..self.flows.len())
+            .filter(|at| !self.flows[*at].bytes.is_empty() || self.flows[*at].ended)
+            .collect();
+        let choices = u32::try_from(ready.len() + self.dials.len()).unwrap();
+        if choices == 0 {
+            return moved;
+        }
+        let choice = rng::below(&mut self.rng, choices) as usize;
+        match ready.get(choice) {
+            Some(flow) => self.deliver(*flow),
+            None => self.establish(choice - ready.len()),
+        }
+        true
+    }
+
+    /// Lets time pass, with all timers in it.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let end = self.now.tick + time;
+        self.settle();
+        loop {
+            let next = self.nodes.iter().filter_map(|node| node.deadline).min();
+            let at = next.map_or(end, |next| next.min(end)).max(self.now.tick);
+            let passed = at.saturating_since(self.now.tick);
+            self.now = Now { tick: at, date: self.now.date + passed };
+            for node in &mut self.nodes {
+                if node.deadline.is_some_and(|deadline| deadline <= at) {
+                    node.lane.handle_timeout(self.now);
+                }
+            }
+            self.settle();
+            if at >= end && self.nodes.iter().all(|node| node.deadline.is_none_or(|next| next > end)) {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, at: usize) {
+        let flow = &mut self.flows[at];
+        let (node, conn) = flow.to;
+        if flow.bytes.is_empty() {
+            let back = (flow.to, flow.from);
+            self.flows.remove(at);
+            self.flows.retain(|flow| (flow.from, flow.to) != back);
+            self.nodes[node].lane.handle_eof(self.now, conn);
+            return;
+        }
+        let most = u32::try_from(flow.bytes.len().min(3000)).unwrap();
+        let len = 1 + rng::below(&mut self.rng, most) as usize;
+        let bytes: Vec<u8> = flow.bytes.drain(..len).collect();
+        self.nodes[node].lane.handle_bytes(self.now, conn, &bytes);
+        self.nodes[node].lane.end_turn(self.now);
+    }
+
+    fn establish(&mut self, at: usize) {
+        let (from, conn, remote) = self.dials.remove(at);
+        let to = self.nodes.iter().position(|node| node.address == remote && node.online);
+        let Some(to) = to else {
+            return self.nodes[from].lane.handle_connect_failed(self.now, conn);
+        };
+        let source = SocketAddr::new(self.nodes[from].address.ip(), 40_000);
+        self.nodes[from].lane.handle_connected(self.now, conn);
+        let Some(accepted) = self.nodes[to].lane.handle_incoming(self.now, source) else {
+            return self.nodes[from].lane.handle_eof(self.now, conn);
+        };
+        let (a, b) = ((from, conn), (to, accepted));
+        for (from, to) in [(a, b), (b, a)] {
+            self.flows.push(Flow { from, to, bytes: VecDeque::new(), ended: false });
+        }
+    }
+
+    fn drain(&mut self, at: usize) -> bool {
+        let mut moved = false;
+        loop {
+            let node = &mut self.nodes[at];
+            match node.lane.poll_output() {
+                LaneOutput::Timeout(deadline) => {
+                    node.deadline = deadline;
+                    return moved;
+                }
+                LaneOutput::Event(LaneEvent::PeerWanted { peer }) if node.answers => {
+                    let info = self.nodes.iter().find(|other| other.hash == peer).map(|other| other.info.clone());
+                    let answer = info.map_or(LaneCommand::NoPeer { peer }, |info| LaneCommand::Connect { info });
+                    self.command(at, answer);
+                }
+                LaneOutput::Event(event) => node.events.push(event),
+                LaneOutput::Dial { conn, remote } => self.dials.push((at, conn, remote)),
+                LaneOutput::Close { conn } => {
+                    self.dials.retain(|dial| (dial.0, dial.1) != (at, conn));
+                    for flow in &mut self.flows {
+                        flow.ended |= flow.from == (at, conn);
+                    }
+                    self.flows.retain(|flow| flow.to != (at, conn));
+                }
+                LaneOutput::Writable { conn } => self.write(at, conn),
+            }
+            moved = true;
+        }
+    }
+
+    fn write(&mut self, at: usize, conn: ConnId) {
+        loop {
+            let limit = 1 + rng::below(&mut self.rng, 20_000) as usize;
+            let mut out = Vec::new();
+            self.nodes[at].lane.write_into(self.now, conn, &mut out, limit);
+            if out.is_empty() {
+                return;
+            }
+            if let Some(flow) = self.flows.iter_mut().find(|flow| flow.from == (at, conn)) {
+                flow.bytes.extend(out);
+            }
+        }
+    }
+}
+
+fn node(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng) -> Node {
+    node_new(now, n, config, rng, n)
+}
+
+fn node_new(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng, at: usize) -> Node {
+    let mut keys = SeededRng::new([u8::try_from(n + 1).unwrap(); 32]);
+    let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, u8::try_from(at + 1).unwrap()));
+    let address = SocketAddr::new(ip, 10_000);
+    let static_key = x25519::PrivateKey::generate(&mut keys);
+    let signing = ed25519::SigningKey::generate(&mut keys);
+    let encryption = x25519::PrivateKey::generate(&mut keys);
+    let identity = RouterIdentity::new(&encryption.public(), &signing.public(), &mut keys);
+    let iv = [7; 16];
+    let published =
+        Ntcp2Address { host: Some(address), static_key: static_key.public(), iv: Some(iv), ipv4: true, ipv6: false };
+    let mut options = Mapping::new();
+    for (key, value) in [("caps", "LR"), ("netId", "77"), ("router.version", "0.9.67")] {
+        options.insert(key, value).unwrap();
+    }
+    let builder =
+        RouterInfoBuilder { identity, published: now.date, addresses: vec![published.to_address(3)], options };
+    let info = RouterInfo::sign(&builder, &signing).unwrap();
+    let hash = info.hash();
+    let local = Arc::new(LocalIdentity { hash, static_key, iv, net_id: NET_ID });
+    let lane = Lane::new(now, config, local, info.clone(), Box::new(SeededRng::new(rng::bytes(rng))));
+    Node { lane, hash, info, address, events: Vec::new(), answers: true, online: true, deadline: None }
+}
+
+/// A message of a kind that the lane doesn't look at.
+pub(crate) fn note(now: Now, id: u32, len: usize) -> I2npMessage {
+    let body: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    I2npMessage::new(MessageKind::DATA, MessageId(id), whole_second(now.date + Duration::from_secs(30)), body)
+}
+
+/// The short header keeps seconds only.
+fn whole_second(date: Date) -> Date {
+    Date(date.0 / 1000 * 1000)
+}
+
+pub(crate) fn by_id(messages: &[(Option<RouterHash>, I2npMessage)]) -> BTreeMap<u32, usize> {
+    let mut ids = BTreeMap::new();
+    for (_, message) in messages {
+        *ids.entry(message.id.0).or_default() += 1;
+    }
+    ids
+}

@@ -1,0 +1,228 @@
+//! Bounded gzip. Inflating stops at a limit given by the caller, so a small message can't grow into a large one.
+
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+
+use crate::codec::{DecodeError, DecodeErrorKind, Reader, Writer};
+
+/// First four bytes without optional fields: magic 1f 8b · method 8 (deflate) · flags 0.
+const MAGIC: [u8; 4] = [0x1f, 0x8b, 8, 0];
+/// Output grows in steps of this many bytes.
+const STEP: usize = 4096;
+/// Largest stored deflate block.
+const MAX_STORED: usize = 65_535;
+/// Payloads shorter than this aren't worth deflating.
+const WORTH_DEFLATING: usize = 96;
+
+/// The six bytes of a gzip header that carry no meaning for inflating: modification time 4 · extra flags 1 · operating system 1. I2P
+/// puts ports and protocol here.
+pub(crate) type Label = [u8; 6];
+
+/// Inflates one gzip member to at most `limit` bytes and checks its CRC-32 and size. Bytes after it are ignored.
+/// Errors: `Truncated`, `Compression`, `Checksum`, `TooLong`. Source: RFC 1952.
+pub(crate) fn inflate(data: &[u8], limit: usize) -> Result<(Label, Vec<u8>), DecodeError> {
+    let mut r = Reader::new(data);
+    let [m0, m1, method, flags] = r.array("gzip magic")?;
+    if (m0, m1, method) != (0x1f, 0x8b, 8) {
+        return Err(r.error(DecodeErrorKind::Compression, "gzip magic"));
+    }
+    let label = r.array("gzip header")?;
+    skip_optional(&mut r, flags)?;
+    let (out, used) = inflate_raw(r.peek(), limit).map_err(|kind| r.error(kind, "gzip data"))?;
+    r.take(used, "gzip data")?;
+    let crc = u32::from_le_bytes(r.array("gzip trailer")?);
+    let size = u32::from_le_bytes(r.array("gzip trailer")?);
+    if crc != crc32(&out) || usize::try_from(size) != Ok(out.len()) {
+        return Err(r.error(DecodeErrorKind::Checksum, "gzip trailer"));
+    }
+    Ok((label, out))
+}
+
+/// Skips extra field, name, comment and header checksum as the flags announce them.
+fn skip_optional(r: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
+    if flags & 4 != 0 {
+        let [low, high] = r.array("gzip extra")?;
+        r.take(usize::from(u16::from_le_bytes([low, high])), "gzip extra")?;
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            while r.u8("gzip text")? != 0 {}
+        }
+    }
+    if flags & 2 != 0 {
+        r.take(2, "gzip header checksum")?;
+    }
+    Ok(())
+}
+
+/// Inflates a raw deflate stream; gives the output and how many input bytes it took.
+fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
+    let mut state = Decompress::new(false);
+    let mut out = Vec::new();
+    loop {
+        // One byte beyond the limit tells "exactly full" from "more to come".
+        let room = (limit + 1).saturating_sub(out.len());
+        if room == 0 {
+            return Err(DecodeErrorKind::TooLong);
+        }
+        out.reserve_exact(room.min(STEP));
+        let before = (state.total_in(), state.total_out());
+        let used = usize::try_from(before.0).unwrap_or(usize::MAX);
+        let input = data.get(used..).unwrap_or_default();
+        let status = state
+            .decompress_vec(input, &mut out, FlushDecompress::None)
+            .map_err(|_| DecodeErrorKind::Compression)?;
+        if status == Status::StreamEnd {
+            break;
+        }
+        if before == (state.total_in(), state.total_out()) {
+            return Err(DecodeErrorKind::Compression);
+        }
+    }
+    if out.len() > limit {
+        return Err(DecodeErrorKind::TooLong);
+    }
+    let used = usize::try_from(state.total_in()).map_err(|_| DecodeErrorKind::Compression)?;
+    Ok((out, used))
+}
+
+/// A gzip member with `label` in its header: deflated if that is worth it (see [`looks_compressible`]), else stored.
+pub(crate) fn pack(label: Label, data: &[u8]) -> Vec<u8> {
+    let deflated = if looks_compressible(data) {
+        deflate(data)
+    } else {
+        None
+    };
+    let mut w = Writer::with_capacity(data.len() + 32);
+    w.bytes(&MAGIC);
+    w.bytes(&label);
+    match deflated {
+        Some(body) => w.bytes(&body),
+        None => store(&mut w, data),
+    }
+    w.bytes(&crc32(data).to_le_bytes());
+    w.bytes(&u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
+    w.into_vec()
+}
+
+/// A cheap guess from the first 256 bytes: text and repeated padding use few byte values, ciphertext and media use most (256 random
+/// bytes use about 160). Saves running the compressor over what can't shrink.
+fn looks_compressible(data: &[u8]) -> bool {
+    const MOST_VALUES: u32 = 120;
+    if data.len() < WORTH_DEFLATING {
+        return false;
+    }
+    let mut seen = [0u64; 4];
+    let sample = data.get(..256).unwrap_or(data);
+    for byte in sample {
+        if let Some(word) = seen.get_mut(usize::from(byte >> 6)) {
+            *word |= 1 << (byte & 63);
+        }
+    }
+    let values: u32 = seen.iter().map(|word| word.count_ones()).sum();
+    let length = u32::try_from(sample.len()).unwrap_or(u32::MAX);
+    values <= MOST_VALUES && values * 8 < length * 7
+}
+
+/// Deflated bytes, or `None` unless at least an eighth is saved.
+fn deflate(data: &[u8]) -> Option<Vec<u8>> {
+    let mut state = Compress::new(Compression::fast(), false);
+    let mut out = Vec::with_capacity(data.len() - data.len() / 8);
+    // The output has no room beyond what is worth having: not reaching the end means it isn't.
+    let status = state
+        .compress_vec(data, &mut out, FlushCompress::Finish)
+        .ok()?;
+    (status == Status::StreamEnd).then_some(out)
+}
+
+/// Appends `data` as stored deflate blocks.
+fn store(w: &mut Writer, data: &[u8]) {
+    let mut chunks = data.chunks(MAX_STORED).peekable();
+    if chunks.peek().is_none() {
+        w.bytes(&[1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(chunk) = chunks.next() {
+        let length = u16::try_from(chunk.len()).unwrap_or(u16::MAX);
+        w.u8(u8::from(chunks.peek().is_none()));
+        w.bytes(&length.to_le_bytes());
+        w.bytes(&(!length).to_le_bytes());
+        w.bytes(chunk);
+    }
+}
+
+fn crc32(data: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(data);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1u32;
+        (0..length)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn packs_and_inflates() {
+        for data in [
+            Vec::new(),
+            vec![7; 95],
+            vec![7; 5000],
+            noise(300),
+            noise(70_000),
+            b"GET / HTTP/1.1\r\n".repeat(9),
+        ] {
+            let packed = pack([1, 2, 3, 4, 5, 6], &data);
+            assert_eq!(
+                inflate(&packed, data.len()).unwrap(),
+                ([1, 2, 3, 4, 5, 6], data.clone())
+            );
+            assert!(packed.len() <= data.len() + 18 + 5 * data.len().div_ceil(MAX_STORED).max(1));
+            if !data.is_empty() {
+                let error = inflate(&packed, data.len() - 1).unwrap_err();
+                assert_eq!(error.kind, DecodeErrorKind::TooLong);
+            }
+        }
+        assert!(pack([0; 6], &[7; 5000]).len() < 100);
+    }
+
+    #[test]
+    fn bombs_stop_at_the_limit() {
+        let bomb = pack([0; 6], &vec![0; 50_000_000]);
+        assert!(bomb.len() < 500_000);
+        assert_eq!(
+            inflate(&bomb, 4096).unwrap_err().kind,
+            DecodeErrorKind::TooLong
+        );
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let packed = pack([0; 6], b"hello");
+        for cut in 0..packed.len() {
+            assert!(inflate(&packed[..cut], 100).is_err());
+        }
+        for index in (0..3).chain(11..packed.len()) {
+            let mut damaged = packed.clone();
+            damaged[index] ^= 0x10;
+            assert!(inflate(&damaged, 100).is_err(), "{index}");
+        }
+    }
+
+    #[test]
+    fn optional_header_fields_are_skipped() {
+        let packed = pack([0; 6], b"hello");
+        let mut long = packed[..10].to_vec();
+        long[3] = 2 | 4 | 8 | 16;
+        long.extend_from_slice(b"\x03\0abcname\0comment\0\x12\x34");
+        long.extend_from_slice(&packed[10..]);
+        assert_eq!(inflate(&long, 100).unwrap().1, b"hello");
+    }
+}
