@@ -236,8 +236,13 @@ impl Net {
     pub(crate) fn gone(&mut self, router: usize, silent: bool) {
         self.listeners.retain(|_, whose| *whose != router);
         let of_router = |link: &Link, side: usize| link.ends[side].router == router;
-        let ends: Vec<EndId> =
-            self.links.iter().flat_map(|(id, link)| [0, 1].map(|side| (*id, side, of_router(link, side)))).filter(|(_, _, mine)| *mine).map(|(id, side, _)| (id, side)).collect();
+        let ends: Vec<EndId> = self
+            .links
+            .iter()
+            .flat_map(|(id, link)| [0, 1].map(|side| (*id, side, of_router(link, side))))
+            .filter(|(_, _, mine)| *mine)
+            .map(|(id, side, _)| (id, side))
+            .collect();
         for end in ends {
             if silent {
                 if let Some(link) = self.links.get_mut(&end.0) {
