@@ -24,6 +24,7 @@ mod error;
 mod files;
 mod keys;
 mod lane_thread;
+mod listening;
 mod mailbox;
 mod names;
 mod reseed;
@@ -35,6 +36,7 @@ pub use destination::{Accepted, Destination};
 pub use error::{Closed, StartError};
 pub use files::DataDir;
 pub use keys::{load_or_create_destination, new_destination};
+pub use listening::accept;
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
     CloseReason, DestinationConfig, DestinationStatus, Progress, Status, Traffic, TransitCounts, TunnelCounts,
