@@ -68,8 +68,13 @@ pub(crate) struct EngineThread {
 pub(crate) struct Routes {
     next_request: u64,
     destinations: BTreeMap<IdentityId, DestinationRoute>,
-    lookups: BTreeMap<RequestId, (IdentityId, oneshot::Sender<Option<Box<Destination>>>)>,
+    lookups: BTreeMap<RequestId, Lookup>,
     statuses: BTreeMap<RequestId, oneshot::Sender<Box<Status>>>,
+}
+
+struct Lookup {
+    asker: IdentityId,
+    answer: oneshot::Sender<Option<Box<Destination>>>,
 }
 
 struct DestinationRoute {
@@ -146,7 +151,7 @@ impl EngineThread {
             }
             ToEngine::Lookup { id, hash, answer } => {
                 let request = self.routes.request();
-                self.routes.lookups.insert(request, (id, answer));
+                self.routes.lookups.insert(request, Lookup { asker: id, answer });
                 Command::LookupDestination { id, request, hash }
             }
             ToEngine::Status { answer } => {
@@ -197,7 +202,7 @@ impl Routes {
     /// A destination closes: nobody gets its streams, and its look-ups have no answer.
     fn forget(&mut self, id: IdentityId) {
         self.destinations.remove(&id);
-        self.lookups.retain(|_, (asker, _)| *asker != id);
+        self.lookups.retain(|_, lookup| lookup.asker != id);
     }
 
     fn request(&mut self) -> RequestId {
@@ -230,8 +235,8 @@ impl Routes {
                 }
             }
             Event::LookupResult { request, destination } => {
-                if let Some((_, answer)) = self.lookups.remove(&request) {
-                    let _ = answer.send(destination);
+                if let Some(lookup) = self.lookups.remove(&request) {
+                    let _ = lookup.answer.send(destination);
                 }
             }
             Event::Status { request, status } => {

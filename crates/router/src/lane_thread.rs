@@ -70,6 +70,8 @@ pub(crate) struct LaneThread {
     lane: Lane,
     clock: Clock,
     poll: Poll,
+    /// A wake-up sent with the last handle is lost if the waker goes with it.
+    _waker: Arc<Waker>,
     mailbox: Arc<Mailbox<ToLane>>,
     engine: Arc<Mailbox<ToEngine>>,
     listeners: Vec<TcpListener>,
@@ -118,12 +120,13 @@ impl LaneThread {
         let mailbox = Arc::new(Mailbox::new());
         let handle = LaneHandle {
             mailbox: Arc::clone(&mailbox),
-            waker,
+            waker: Arc::clone(&waker),
         };
         let thread = Self {
             lane,
             clock,
             poll,
+            _waker: waker,
             mailbox,
             engine,
             listeners,

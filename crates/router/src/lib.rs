@@ -17,6 +17,7 @@
 //! ```
 
 mod clock;
+mod copying;
 mod destination;
 mod engine_thread;
 mod entropy;
@@ -32,6 +33,7 @@ mod router;
 mod storage;
 mod stream;
 
+pub use copying::{copy_both, while_moving};
 pub use destination::{Accepted, Destination};
 pub use error::{Closed, StartError};
 pub use files::DataDir;

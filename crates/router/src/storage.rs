@@ -97,7 +97,8 @@ fn open_file(path: &Path) -> Result<Database, OpenError> {
         .mode(0o600)
         .open(path)
         .map_err(OpenError::File)?;
-    redb::Builder::new().create_file(file).map_err(|error| match error {
+    let opened = redb::backends::FileBackend::new(file).and_then(|backend| redb::Builder::new().create_with_backend(backend));
+    opened.map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Corrupted(_)) | redb::DatabaseError::UpgradeRequired(_) => {
             OpenError::Damaged(error)
         }
