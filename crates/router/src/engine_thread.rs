@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ramson_engine::{
-    Command, DestinationConfig, Engine, Event, IdentityId, Output, Progress, Record, RequestId, Status, StreamId,
+    CloseReason, Command, DestinationConfig, Engine, Event, IdentityId, Output, Progress, Record, RequestId, Status, StreamId,
     StreamRings,
 };
 use ramson_lane::LaneEvent;
@@ -41,6 +41,15 @@ pub(crate) enum ToEngine {
     Status { answer: oneshot::Sender<Box<Status>> },
     /// End the thread.
     Stop,
+}
+
+impl ToEngine {
+    /// Answers in the place of an engine that is gone. Most letters hold the way to who waits, and dropping that tells.
+    pub(crate) fn refuse(self) {
+        if let Self::Command(Command::Connect { rings, .. }) = self {
+            rings.set_closed(CloseReason::Shutdown);
+        }
+    }
 }
 
 /// A stream that a peer opened.
@@ -88,7 +97,7 @@ impl EngineThread {
         let (mailbox, lane, storage) = (Arc::clone(&self.mailbox), self.lane.clone(), self.storage.clone());
         // In this order even if the engine panics: nobody waits for it any more, and nothing outlives it.
         let _stopping = StopOthers { lane, storage };
-        let _closing = CloseOnDrop(&mailbox);
+        let _closing = CloseOnDrop { mailbox: &mailbox, refuse: ToEngine::refuse };
         self.work();
     }
 

@@ -148,7 +148,7 @@ impl LaneThread {
     pub(crate) fn run(self) {
         let (mailbox, engine) = (Arc::clone(&self.mailbox), Arc::clone(&self.engine));
         let _stopping = StopEngine(engine);
-        let _closing = CloseOnDrop(&mailbox);
+        let _closing = CloseOnDrop { mailbox: &mailbox, refuse: drop };
         self.work();
     }
 

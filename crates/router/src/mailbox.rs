@@ -18,11 +18,15 @@ struct Inner<T> {
 }
 
 /// Closes the mailbox when its reader ends, however it ends: who waits for an answer then learns that none comes.
-pub(crate) struct CloseOnDrop<'a, T>(pub(crate) &'a Mailbox<T>);
+pub(crate) struct CloseOnDrop<'a, T> {
+    pub(crate) mailbox: &'a Mailbox<T>,
+    /// Gets the letters that nobody has read.
+    pub(crate) refuse: fn(T),
+}
 
 impl<T> Drop for CloseOnDrop<'_, T> {
     fn drop(&mut self) {
-        self.0.close();
+        self.mailbox.close().into_iter().for_each(self.refuse);
     }
 }
 
@@ -59,14 +63,23 @@ impl<T> Mailbox<T> {
         self.send_all(&mut vec![letter])
     }
 
-    /// Drops what waits and what will still be sent.
-    pub(crate) fn close(&self) {
-        let left = {
-            let mut inner = self.lock();
-            inner.closed = true;
-            std::mem::take(&mut inner.letters)
-        };
-        drop(left);
+    /// Appends one letter, or gives it back after [`Self::close`].
+    pub(crate) fn try_send(&self, letter: T) -> Result<(), T> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(letter);
+        }
+        inner.letters.push(letter);
+        drop(inner);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Gives back what waits, and takes nothing more.
+    fn close(&self) -> Vec<T> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        std::mem::take(&mut inner.letters)
     }
 
     /// Letters waiting.
@@ -122,7 +135,8 @@ mod tests {
         let mailbox = Mailbox::new();
         let letter = std::sync::Arc::new(());
         mailbox.send(std::sync::Arc::clone(&letter));
-        drop(CloseOnDrop(&mailbox));
+        drop(CloseOnDrop { mailbox: &mailbox, refuse: drop });
+        assert!(mailbox.try_send(std::sync::Arc::clone(&letter)).is_err());
         assert!(!mailbox.send(std::sync::Arc::clone(&letter)));
         assert_eq!(std::sync::Arc::strong_count(&letter), 1);
     }

@@ -262,11 +262,13 @@ impl EngineHandle {
     }
 
     pub(crate) fn command(&self, command: Command) {
-        self.mailbox.send(ToEngine::Command(command));
+        self.send(ToEngine::Command(command));
     }
 
     pub(crate) fn send(&self, letter: ToEngine) {
-        self.mailbox.send(letter);
+        if let Err(letter) = self.mailbox.try_send(letter) {
+            letter.refuse();
+        }
     }
 
     /// A name for a new stream. The engine names those of peers from the upper half of the numbers.
