@@ -52,6 +52,10 @@ class Router:
         return self.dir / "router.info"
 
     @property
+    def hash(self):
+        return b64(identity_hash(self.router_info.read_bytes()))
+
+    @property
     def sam(self):
         return self.address, SAM
 

@@ -225,6 +225,9 @@ impl Destination {
         if self.own.renewal_due(now.tick) {
             self.renew_lease_set(now);
         }
+        while let Some(hash) = self.peers.next_retry(now.tick) {
+            self.look_up_again(now, hash);
+        }
         self.peers.expire(now);
         self.drain(now);
     }
@@ -271,8 +274,7 @@ impl Destination {
         let hash = set.destination().hash();
         let destination = set.destination().clone();
         self.peers.learn(now, set);
-        let peer = self.peers.entry(now.tick, hash);
-        let (connects, requests) = (std::mem::take(&mut peer.connects), std::mem::take(&mut peer.requests));
+        let (connects, requests) = self.peers.entry(now.tick, hash).take_waiting();
         for request in requests {
             let destination = Some(Box::new(destination.clone()));
             self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
@@ -284,8 +286,11 @@ impl Destination {
     }
 
     fn not_found(&mut self, now: Now, hash: DestinationHash) {
+        if self.peers.retry_later(now.tick, hash) {
+            return;
+        }
         let peer = self.peers.entry(now.tick, hash);
-        let (connects, requests) = (std::mem::take(&mut peer.connects), std::mem::take(&mut peer.requests));
+        let (connects, requests) = peer.take_waiting();
         if peer.usable_lease_set(now.date).is_none() {
             peer.held.clear();
             self.streaming.set_unreachable(now, hash);
@@ -302,6 +307,13 @@ impl Destination {
         connect.rings.set_closed(reason);
         let closed = Event::StreamClosed { id: self.id, stream: connect.stream, reason };
         self.outputs.push_back(DestinationOutput::Event(closed));
+    }
+
+    /// Somebody still waits for this LeaseSet.
+    fn look_up_again(&mut self, now: Now, hash: DestinationHash) {
+        if self.peers.entry(now.tick, hash).begin_retry() {
+            self.outputs.push_back(DestinationOutput::Lookup(hash));
+        }
     }
 
     fn look_up(&mut self, now: Now, hash: DestinationHash) {

@@ -1,6 +1,6 @@
 //! Remote destinations as one local destination knows them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ const LEASE_GRACE: Duration = Duration::from_secs(30);
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 /// Pause between look-ups of one destination.
 const LOOKUP_EVERY: Duration = Duration::from_secs(5);
+/// Whoever waits for a LeaseSet that no floodfill has gets it looked up again for so long: i2pd says that a destination is
+/// ready before its LeaseSet is out.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause between these look-ups.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
 /// A peer's lease and our tunnel to it change at most this often because of losses.
 const SWITCH_EVERY: Duration = Duration::from_secs(2);
 /// Our LeaseSet is sent again if its arrival isn't confirmed after this.
@@ -61,6 +66,8 @@ pub(super) struct Peer {
     pub(super) held: VecDeque<Held>,
     looking_up: bool,
     next_lookup: Tick,
+    /// Since when somebody waits for the LeaseSet.
+    wanted_since: Option<Tick>,
     lease: Option<Lease>,
     /// Chooses our outbound tunnel.
     route: u64,
@@ -91,6 +98,7 @@ impl Peer {
             held: VecDeque::new(),
             looking_up: false,
             next_lookup: now,
+            wanted_since: None,
             lease: None,
             route: 0,
             switched: now,
@@ -113,17 +121,36 @@ impl Peer {
         self.lease_set.as_ref().is_some_and(|set| set.published() >= published)
     }
 
-    /// True if a look-up is to be started now.
+    fn is_waited_for(&self) -> bool {
+        !self.connects.is_empty() || !self.requests.is_empty()
+    }
+
+    /// True if a look-up is to be started now. Whoever waits joins the one that is going on, or gets a new one at once.
     pub(super) fn begin_lookup(&mut self, now: Tick) -> bool {
-        let start = !self.looking_up && self.next_lookup <= now;
+        let start = !self.looking_up && (self.next_lookup <= now || self.is_waited_for() && self.wanted_since.is_none());
         self.looking_up |= start;
-        // Whoever waits now gets the answer of the look-up that is going on, or a new one at once.
-        let waited_for = !self.connects.is_empty() || !self.requests.is_empty();
-        if !start && !self.looking_up && waited_for {
-            self.looking_up = true;
-            return true;
+        if self.is_waited_for() {
+            self.wanted_since.get_or_insert(now);
         }
         start
+    }
+
+    /// The same for one made again.
+    pub(super) fn begin_retry(&mut self) -> bool {
+        let start = !self.looking_up && self.is_waited_for();
+        self.looking_up |= start;
+        start
+    }
+
+    /// Nothing was found: whether to look again for those who wait.
+    fn has_patience(&self, now: Tick) -> bool {
+        self.is_waited_for() && self.wanted_since.is_some_and(|since| now.saturating_since(since) < PATIENCE)
+    }
+
+    /// Those who waited, to be told.
+    pub(super) fn take_waiting(&mut self) -> (Vec<Connect>, Vec<RequestId>) {
+        self.wanted_since = None;
+        (std::mem::take(&mut self.connects), std::mem::take(&mut self.requests))
     }
 
     pub(super) fn lookup_ended(&mut self, now: Tick) {
@@ -192,13 +219,15 @@ pub(super) struct Peers {
     /// Keys of verified LeaseSets.
     by_key: BTreeMap<x25519::PublicKey, DestinationHash>,
     next_sweep: Tick,
+    /// Look-ups to be made again.
+    retries: BTreeSet<(Tick, DestinationHash)>,
     /// Gives each peer a route of its own.
     routes: u64,
 }
 
 impl Peers {
     pub(super) fn new(now: Tick) -> Self {
-        Self { by_hash: BTreeMap::new(), by_key: BTreeMap::new(), next_sweep: now + SWEEP, routes: 0 }
+        Self { by_hash: BTreeMap::new(), by_key: BTreeMap::new(), next_sweep: now + SWEEP, retries: BTreeSet::new(), routes: 0 }
     }
 
     pub(super) fn get(&self, hash: &DestinationHash) -> Option<&Peer> {
@@ -287,7 +316,28 @@ impl Peers {
         }
     }
 
+    /// After a look-up that found nothing: true if it will be made again.
+    pub(super) fn retry_later(&mut self, now: Tick, hash: DestinationHash) -> bool {
+        let Some(peer) = self.by_hash.get(&hash).filter(|peer| peer.has_patience(now)) else {
+            return false;
+        };
+        self.retries.insert((now + RETRY_EVERY, hash));
+        true
+    }
+
+    /// A look-up whose time has come.
+    pub(super) fn next_retry(&mut self, now: Tick) -> Option<DestinationHash> {
+        let (at, hash) = *self.retries.first()?;
+        if at > now {
+            return None;
+        }
+        self.retries.pop_first();
+        Some(hash)
+    }
+
     pub(super) fn deadline(&self) -> Option<Tick> {
-        (!self.by_hash.is_empty()).then_some(self.next_sweep)
+        let sweep = (!self.by_hash.is_empty()).then_some(self.next_sweep);
+        let retry = self.retries.first().map(|(at, _)| *at);
+        sweep.into_iter().chain(retry).min()
     }
 }

@@ -111,7 +111,8 @@ pub(super) const MAX_FETCHES: usize = 6;
 /// Callers that wait for one lookup.
 pub(super) const MAX_WAITERS: usize = 64;
 /// What several floodfills didn't know isn't asked again for this long.
-pub(super) const NEGATIVE_FOR: Duration = Duration::from_secs(20);
+/// Short, because a destination that has just come up is published some seconds after it is announced.
+pub(super) const NEGATIVE_FOR: Duration = Duration::from_secs(1);
 /// Entries of an owner's negative cache. Full: the one that ends first goes.
 pub(super) const MAX_NEGATIVE: usize = 256;
 /// Life of a lookup message.

@@ -38,6 +38,9 @@ const ALL_LOST: u32 = 1 << 20;
 const LOSS_TOLERATED: u32 = ALL_LOST / 10;
 /// Packets over which the share is averaged.
 const LOSS_MEMORY: u32 = 128;
+/// A round trip may be this much longer because the peer gathers acks: i2pd answers a stream that only receives after a tenth of
+/// its own idea of the round trip, up to 200 ms; Java after up to 200 ms. Taken for a queue, it would starve every short path.
+const ACK_DELAY: Duration = Duration::from_millis(250);
 /// Longest burst after idling, in packets.
 const BURST: u32 = 10;
 /// What a pacer may catch up when its timer fires late.
@@ -171,12 +174,12 @@ impl Congestion {
         }
     }
 
-    /// Whether the last round's least round trip lies above the path's, beyond a share and what scheduling explains.
+    /// Whether the last round's least round trip lies above the path's, beyond a share and what the peer's delayed acks explain.
     fn queue_stands(&self, rtt: &Rtt, times: u32, over: u32) -> bool {
         let (Some(round), Some(base)) = (self.last_round, rtt.base()) else {
             return false;
         };
-        round > base * times / over + Duration::from_millis(8)
+        round > base * times / over + ACK_DELAY
     }
 
     fn cut(&mut self, newest: u64, times: u32, over: u32) {

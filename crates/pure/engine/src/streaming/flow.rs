@@ -17,6 +17,7 @@ const PAUSES: [u16; 2] = [60_000, 65_535];
 
 impl Stream {
     pub(super) fn on_delay(&mut self, ctx: &Context<'_>, delay: u16) {
+        tracing::trace!(delay, "delay requested");
         if PAUSES.contains(&delay) {
             if self.choked == Choked::No && !self.sender.all_acked() {
                 self.choked = Choked::Until(self.sender.next());

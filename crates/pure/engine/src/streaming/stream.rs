@@ -318,6 +318,15 @@ impl Stream {
         let Some(acked) = acked else {
             return;
         };
+        tracing::trace!(
+            acked = acked.packets,
+            nacks = self.nacks.len(),
+            through = packet.ack_through,
+            window = self.congestion.window(),
+            in_flight = self.sender.in_flight(),
+            rtt_us = self.rtt.estimate().as_micros(),
+            "ack"
+        );
         if acked.packets > 0 {
             self.timeouts = 0;
             self.rtt.progress();

@@ -94,6 +94,7 @@ impl Stream {
             return;
         }
         self.timeouts += 1;
+        tracing::trace!(timeouts = self.timeouts, in_flight = self.sender.in_flight(), window = self.congestion.window(), "timeout");
         let limit = if self.receiver.closed() && self.close_sequence.is_some() {
             MAX_TIMEOUTS_CLOSED
         } else if self.half_open() {

@@ -79,3 +79,22 @@ fn choke_starts_small_and_keeps_to_the_peers_room() {
     }
     assert!(congestion.window() <= CHOKED_MAX_WINDOW);
 }
+
+/// i2pd gathers acks: after some prompt ones the round trip reads forty times the path's, with no queue anywhere.
+#[test]
+fn delayed_acks_are_no_queue() {
+    let mut rtt = rtt(1);
+    let mut congestion = Congestion::new(None);
+    let mut number = 0;
+    for round in 0..100u64 {
+        let now = Tick(round * 44_000_000);
+        rtt.sample(now, Duration::from_millis(44));
+        congestion.on_rtt(Duration::from_millis(44));
+        let newest = number + u64::from(congestion.window());
+        while number < newest {
+            congestion.on_ack(now, number, newest, true, &rtt);
+            number += 1;
+        }
+    }
+    assert_eq!(congestion.window(), MAX_WINDOW);
+}
