@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ramson_router::{Destination, NameError, Names, Stream, Target};
+use ramson_router::{Destination, NameError, Names, accept};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -27,22 +27,29 @@ const DRAIN_TIME: Duration = Duration::from_millis(500);
 pub struct HttpProxy {
     destination: Destination,
     names: Arc<Names>,
+    patience: Duration,
 }
 
 impl HttpProxy {
     /// A proxy that connects from `destination`, which nothing else should use.
     #[must_use]
     pub fn new(destination: Destination, names: Arc<Names>) -> Self {
-        Self { destination, names }
+        Self { destination, names, patience: READY_TIME }
+    }
+
+    /// Sets how long a request waits for tunnels before the browser is told; a minute otherwise.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Serves browsers until dropped.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+    pub async fn serve(self, listener: TcpListener) {
         let proxy = Arc::new(self);
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut tasks = JoinSet::new();
         loop {
-            let (mut browser, _) = listener.accept().await?;
+            let (mut browser, _) = accept(|| listener.accept()).await;
             while tasks.try_join_next().is_some() {}
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
                 // Told without a task: one that waits would be one more connection held. Best effort.
@@ -79,21 +86,25 @@ impl HttpProxy {
             NameError::Unknown => Problem::UnknownName,
             NameError::UnsupportedAddress => Problem::UnsupportedAddress,
         })?;
-        let ready = tokio::time::timeout(READY_TIME, self.destination.ready()).await;
+        let ready = tokio::time::timeout(self.patience, self.destination.ready()).await;
         if !matches!(ready, Ok(Ok(()))) {
             return Err(Problem::NotReady);
         }
         headers::towards_site(&mut head, &url.authority, &url.path);
-        let request = Request { head: head.to_bytes(), beyond, framing, upgrade };
-        let mut site = self.open(&target, url.port);
+        let head_only = head.method == "HEAD";
+        let request = Request { head: head.to_bytes(), beyond, framing, head_only, upgrade };
+        let mut site = self.destination.open_stream(target.hash(), 0, url.port);
         match exchange(browser, &mut site, request, headers::towards_browser).await {
-            Ok(()) | Err(RelayError::Broken) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(RelayError::Broken) => {
+                site.reset();
+                // A plain close would make a part of the answer look like the whole. A socket that can't be set is
+                // closed already.
+                let _ = browser.set_zero_linger();
+                Ok(())
+            }
             Err(RelayError::NoAnswer(error)) => Err(problem_of(&error)),
         }
-    }
-
-    fn open(&self, target: &Target, port: u16) -> Stream {
-        self.destination.open_stream(target.hash(), 0, port)
     }
 }
 
@@ -145,6 +156,9 @@ impl Url {
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
+        if authority.starts_with('[') {
+            return Err(Problem::Clearnet);
+        }
         // Credentials in a URL would be sent on in the Host header.
         if authority.contains('@') {
             return Err(Problem::BadRequest);
@@ -188,6 +202,7 @@ mod tests {
         assert_eq!(url("/index.html").unwrap_err(), Problem::NotAProxyRequest);
         assert_eq!(url("https://a.i2p/").unwrap_err(), Problem::Method);
         assert_eq!(url("ftp://a.i2p/").unwrap_err(), Problem::Method);
+        assert_eq!(url("http://[::1]:80/").unwrap_err(), Problem::Clearnet);
         assert_eq!(url("a.i2p").unwrap_err(), Problem::BadRequest);
         assert_eq!(url("http://user:pass@a.i2p/").unwrap_err(), Problem::BadRequest);
         assert_eq!(url("http://a.i2p:99999/").unwrap_err(), Problem::BadRequest);

@@ -77,11 +77,11 @@ impl Problem {
         let Text { status, title, body } = self.text();
         let mut page = String::with_capacity(1024);
         // Writing to a String can't fail.
-        let _ = write!(
+        let _ = writeln!(
             page,
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
              <title>{title}</title><style>body{{font:1.1em/1.5 system-ui,sans-serif;max-width:38em;margin:12vh auto;padding:0 1em;\
-             color-scheme:light dark}}small{{opacity:.7}}</style><h1>{title}</h1><p>{body}<p><small>ramson HTTP proxy, {status}</small>\n"
+             color-scheme:light dark}}small{{opacity:.7}}</style><h1>{title}</h1><p>{body}<p><small>ramson HTTP proxy, {status}</small>"
         );
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ramson_router::{Accepted, Destination};
+use ramson_router::{Accepted, Destination, Stream, copy_both};
 use ramson_wire::DestinationHash;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -23,6 +24,10 @@ const MAX_CONNECTIONS: usize = 512;
 const MAX_CONNECTIONS_OF_PEER: usize = 64;
 /// How long the server may take to accept.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long a refused request is still read, so that the peer gets the refusal and not a reset.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How much of it.
+const DRAIN_BYTES: u64 = 64 * 1024;
 
 /// What flows through a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,7 @@ impl ServerTunnel {
     /// Serves peers until the destination closes.
     pub async fn serve(self) {
         let peers = Peers::default();
+        let server = Arc::new(Server { target: self.target, down: AtomicBool::new(false) });
         let mut tasks = JoinSet::new();
         while let Ok(accepted) = self.destination.accept().await {
             while tasks.try_join_next().is_some() {}
@@ -57,10 +63,13 @@ impl ServerTunnel {
                 accepted.stream.reset();
                 continue;
             };
-            let (kind, target) = (self.kind, self.target);
+            let (kind, server) = (self.kind, Arc::clone(&server));
             tasks.spawn(async move {
-                if let Err(error) = serve_peer(accepted, kind, target).await {
+                let Accepted { mut stream, from, .. } = accepted;
+                if let Err(error) = serve_peer(&mut stream, &from, kind, &server).await {
                     tracing::debug!(%error, "a stream to a local server ended early");
+                    // A plain close would make a part look like the whole.
+                    stream.reset();
                 }
                 drop(slot);
             });
@@ -68,33 +77,44 @@ impl ServerTunnel {
     }
 }
 
-async fn serve_peer(accepted: Accepted, kind: TunnelKind, target: SocketAddr) -> io::Result<()> {
-    let Accepted { mut stream, from, .. } = accepted;
-    let connecting = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(target));
-    let mut server = match connecting.await {
-        Ok(Ok(server)) => server,
-        Ok(Err(error)) => return no_server(stream, kind, error).await,
-        Err(_) => return no_server(stream, kind, io::ErrorKind::TimedOut.into()).await,
-    };
-    match kind {
-        TunnelKind::Server => copy_both(&mut stream, &mut server).await,
-        TunnelKind::HttpServer => serve_request(&mut stream, &mut server, &from).await,
+/// The local server, and whether it was last seen down.
+struct Server {
+    target: SocketAddr,
+    down: AtomicBool,
+}
+
+impl Server {
+    /// Connects, and says once when the server goes down or comes back: how often depends on strangers.
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let connecting = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(self.target));
+        let result = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let was_down = self.down.swap(result.is_err(), Ordering::Relaxed);
+        match &result {
+            Err(error) if !was_down => tracing::warn!(%error, "the server behind a tunnel does not accept connections"),
+            Ok(_) if was_down => tracing::info!("the server behind a tunnel accepts connections again"),
+            _ => {}
+        }
+        result
     }
 }
 
-/// Copies both ways until both ends have closed or one failed.
-async fn copy_both<A, B>(stream: &mut A, server: &mut B) -> io::Result<()>
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    tokio::io::copy_bidirectional(stream, server).await.map(|_| ())
+async fn serve_peer(stream: &mut Stream, from: &ramson_wire::Destination, kind: TunnelKind, server: &Server) -> io::Result<()> {
+    match (server.connect().await, kind) {
+        (Ok(mut socket), TunnelKind::Server) => {
+            let result = copy_both(stream, &mut socket).await;
+            if result.is_err() {
+                // A socket that can't be set is closed already.
+                let _ = socket.set_zero_linger();
+            }
+            result
+        }
+        (Ok(mut socket), TunnelKind::HttpServer) => serve_request(stream, &mut socket, from).await,
+        (Err(error), TunnelKind::Server) => Err(error),
+        (Err(_), TunnelKind::HttpServer) => tell(stream, "503 Service Unavailable").await,
+    }
 }
 
-async fn serve_request<S>(stream: &mut S, server: &mut TcpStream, from: &ramson_wire::Destination) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn serve_request(stream: &mut Stream, server: &mut TcpStream, from: &ramson_wire::Destination) -> io::Result<()> {
     let (mut head, beyond) = match read_request(stream).await {
         Ok(read) => read,
         Err(HeadError::Closed) => return Ok(()),
@@ -107,8 +127,9 @@ where
         return tell(stream, "400 Bad Request").await;
     };
     let upgrade = headers::wants_upgrade(&head.fields);
+    let head_only = head.method == "HEAD";
     headers::towards_server(&mut head, from);
-    let request = Request { head: head.to_bytes(), beyond, framing, upgrade };
+    let request = Request { head: head.to_bytes(), beyond, framing, head_only, upgrade };
     match exchange(stream, server, request, headers::from_server).await {
         Ok(()) => Ok(()),
         Err(RelayError::NoAnswer(_)) => tell(stream, "502 Bad Gateway").await,
@@ -116,18 +137,14 @@ where
     }
 }
 
-async fn no_server<S: AsyncWrite + Unpin>(mut stream: S, kind: TunnelKind, error: io::Error) -> io::Result<()> {
-    tracing::warn!(%error, "the server behind a tunnel does not accept connections");
-    match kind {
-        TunnelKind::HttpServer => tell(&mut stream, "503 Service Unavailable").await,
-        TunnelKind::Server => Err(error),
-    }
-}
-
-async fn tell(stream: &mut (impl AsyncWrite + Unpin), status: &str) -> io::Result<()> {
+/// Answers in the server's place.
+async fn tell(stream: &mut Stream, status: &str) -> io::Result<()> {
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    stream.shutdown().await?;
+    // What is left unread would make the close a reset. The peer may go on sending or never close.
+    let _ = tokio::time::timeout(DRAIN_TIME, tokio::io::copy(&mut stream.take(DRAIN_BYTES), &mut tokio::io::sink())).await;
+    Ok(())
 }
 
 /// Open connections by peer.

@@ -2,9 +2,10 @@
 //! router. One JSON object a line each way; a request is `{"version":1,"command":"status"}`.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use anyhow::Context;
-use ramson_router::{DataDir, Router};
+use ramson_router::{DataDir, Router, accept};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -32,26 +33,33 @@ struct Refusal<'a> {
     error: &'a str,
 }
 
-/// Makes the socket. A leftover of a killed router is replaced: the folder's lock proves that it is one.
-pub(crate) fn listen(data_dir: &DataDir) -> anyhow::Result<UnixListener> {
-    remove(data_dir);
-    let path = data_dir.file(SOCKET);
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot make the control socket {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
-        .with_context(|| format!("cannot protect {}", path.display()))?;
-    Ok(listener)
+/// Takes the socket away when dropped.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // That it may be gone already is no error.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
-/// Takes the socket away. That it may be gone already is no error.
-pub(crate) fn remove(data_dir: &DataDir) {
-    let _ = std::fs::remove_file(data_dir.file(SOCKET));
+/// Makes the socket. A leftover of a killed router is replaced: the folder's lock proves that it is one.
+pub(crate) fn listen(data_dir: &DataDir) -> anyhow::Result<(UnixListener, SocketFile)> {
+    let path = data_dir.file(SOCKET);
+    drop(SocketFile(path.clone()));
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot make the control socket {}; give a --data-dir with a short path", path.display()))?;
+    let file = SocketFile(path);
+    std::fs::set_permissions(&file.0, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect {}", file.0.display()))?;
+    Ok((listener, file))
 }
 
 /// Answers until dropped.
-pub(crate) async fn serve(listener: UnixListener, router: Router) -> anyhow::Result<()> {
+pub(crate) async fn serve(listener: UnixListener, router: Router) {
     let mut tasks = JoinSet::new();
     loop {
-        let (socket, _) = listener.accept().await.context("the control socket failed")?;
+        let (socket, _) = accept(|| listener.accept()).await;
         while tasks.try_join_next().is_some() {}
         let router = router.clone();
         tasks.spawn(async move {

@@ -2,6 +2,7 @@
 //! of them hosting a site, another with the HTTP proxy.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use ramson_proxy::{HttpProxy, ServerTunnel, TunnelKind};
 use ramson_router::{DataDir, DestinationConfig, Names, Progress, Router, RouterConfig, new_destination};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::progress::say;
@@ -30,14 +32,16 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
 <h1>A site in a private I2P network</h1><p>This page came through two tunnels of three routers each.\n";
 
 pub(crate) async fn run(once: bool) -> anyhow::Result<ExitCode> {
-    let folder = Folder(std::env::temp_dir().join(format!("ramson-demo-{}", std::process::id())));
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let folder = Folder::make()?;
     let start = Instant::now();
     let said = |text: &str| say(&format!("{:6.1} s  {text}", start.elapsed().as_secs_f32()));
     let routers = start_routers(&folder.0).await?;
     said(&format!("{ROUTERS} routers started, {FLOODFILLS} of them floodfills"));
     let outcome = tokio::select! {
         outcome = browse(&routers, once, &said) => outcome,
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = tokio::signal::ctrl_c() => interrupted(once),
+        _ = terminate.recv() => interrupted(once),
     };
     tokio::task::spawn_blocking(move || routers.iter().for_each(Router::shutdown)).await?;
     match outcome {
@@ -49,8 +53,23 @@ pub(crate) async fn run(once: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// A signal ends the demo well, unless the page that it was to fetch has not come.
+fn interrupted(once: bool) -> anyhow::Result<()> {
+    ensure!(!once, "interrupted");
+    Ok(())
+}
+
 /// Removed at the end, with the keys in it.
 struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one, for our eyes only: in the folder for temporary files anybody may have made any other.
+    fn make() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("ramson-demo-{}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -105,11 +124,7 @@ async fn browse(routers: &[Router], once: bool, said: &impl Fn(&str)) -> anyhow:
     let listener = TcpListener::bind((LOOPBACK, 0)).await.context("cannot listen for the HTTP proxy")?;
     let proxy = listener.local_addr()?;
     let http_proxy = HttpProxy::new(client.clone(), Arc::new(Names::default()));
-    services.spawn(async move {
-        if let Err(error) = http_proxy.serve(listener).await {
-            tracing::error!(%error, "the HTTP proxy failed");
-        }
-    });
+    services.spawn(http_proxy.serve(listener));
 
     tokio::time::timeout(PATIENCE, async {
         for router in routers {

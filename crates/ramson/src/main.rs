@@ -11,10 +11,13 @@ mod status;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// An I2P router: anonymous sites, chats and programs over a network of volunteers.
 #[derive(Parser)]
@@ -72,9 +75,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// A filter in which every part is a level or `target=level`: a bare word that is no level is a mistyped one, which
+/// the filter itself would take for a target.
+fn log_filter(text: &str) -> anyhow::Result<EnvFilter> {
+    let known = |part: &str| part.contains('=') || LevelFilter::from_str(part).is_ok();
+    let filter = EnvFilter::try_new(text).ok().filter(|_| text.split(',').all(|part| known(part.trim())));
+    filter.with_context(|| {
+        format!("--log: {text:?} is neither a level (error, warn, info, debug, trace, off) nor a list of target=level")
+    })
+}
+
+/// A router holds a socket for each of its sessions: the usual soft limit of 1,024 descriptors is meant for programs
+/// that use select. What the system refuses is refused later too, one connection at a time.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::debug!(%error, "the limit of descriptors stays");
+    }
+}
+
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let filter = EnvFilter::try_new(&arguments.log)
-        .with_context(|| format!("--log: {:?} is no level (error, warn, info, debug, trace) or filter", arguments.log))?;
+    let filter = log_filter(&arguments.log)?;
+    raise_descriptor_limit();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,5 +1,6 @@
 //! All settings: one definition is both the command line's flags and the keys of the file. Flags win.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -193,8 +194,9 @@ impl Settings {
         let path = config.clone().unwrap_or_else(|| data_dir.join("ramson.toml"));
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && config.is_none() => Self::default(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}", path.display())),
+            // A data folder that can't be one is told of when it is opened.
+            Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Self::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}; make it, or name another with --config", path.display())),
         };
         let merged = Self {
             net_id: self.net_id.or(file.net_id),

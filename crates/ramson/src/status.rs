@@ -1,11 +1,12 @@
 //! `ramson status`: asks the running router, and shows the answer to a person or as JSON.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use ramson_router::Status;
 use ramson_wire::base64;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ use tokio::net::UnixStream;
 
 use crate::control::{Request, SOCKET, VERSION};
 use crate::progress::say;
+
+/// How long the router may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// The JSON object of `ramson status --json`. Hashes are in I2P's base64.
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,18 +137,23 @@ pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode
     let socket = match UnixStream::connect(&path).await {
         Ok(socket) => socket,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            say(&format!("no router runs on the data folder {}", data_dir.display()));
+            // Not where a script expects the answer.
+            let _ = writeln!(std::io::stderr(), "ramson: no router runs on the data folder {}", data_dir.display());
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot ask {}", path.display())),
     };
-    let line = ask(socket).await.with_context(|| format!("no answer on {}", path.display()))?;
+    let asking = tokio::time::timeout(ANSWER_TIME, ask(socket)).await;
+    let line = asking
+        .map_err(anyhow::Error::from)
+        .flatten()
+        .with_context(|| format!("no answer on {}: the router hangs or is stopping", path.display()))?;
+    let report: StatusReport = serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
     if json {
         say(line.trim_end());
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        say(&describe(&report));
     }
-    let report: StatusReport = serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
-    say(&describe(&report));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -155,6 +164,7 @@ async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
     socket.write_all(text.as_bytes()).await?;
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line).await?;
+    ensure!(line.ends_with('\n'), "it closed the connection");
     Ok(line)
 }
 

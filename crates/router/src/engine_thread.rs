@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ramson_engine::{
-    Command, DestinationConfig, Engine, Event, IdentityId, Output, Progress, Record, RequestId, Status, StreamId,
+    CloseReason, Command, DestinationConfig, Engine, Event, IdentityId, Output, Progress, Record, RequestId, Status, StreamId,
     StreamRings,
 };
 use ramson_lane::LaneEvent;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::lane_thread::{LaneHandle, ToLane};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{CloseOnDrop, Mailbox};
 use crate::storage::StorageHandle;
 
 /// What other threads tell the engine's thread.
@@ -43,6 +43,15 @@ pub(crate) enum ToEngine {
     Stop,
 }
 
+impl ToEngine {
+    /// Answers in the place of an engine that is gone. Most letters hold the way to who waits, and dropping that tells.
+    pub(crate) fn refuse(self) {
+        if let Self::Command(Command::Connect { rings, .. }) = self {
+            rings.set_closed(CloseReason::Shutdown);
+        }
+    }
+}
+
 /// A stream that a peer opened.
 pub(crate) struct IncomingStream {
     pub(crate) stream: StreamId,
@@ -68,8 +77,13 @@ pub(crate) struct EngineThread {
 pub(crate) struct Routes {
     next_request: u64,
     destinations: BTreeMap<IdentityId, DestinationRoute>,
-    lookups: BTreeMap<RequestId, oneshot::Sender<Option<Box<Destination>>>>,
+    lookups: BTreeMap<RequestId, Lookup>,
     statuses: BTreeMap<RequestId, oneshot::Sender<Box<Status>>>,
+}
+
+struct Lookup {
+    asker: IdentityId,
+    answer: oneshot::Sender<Option<Box<Destination>>>,
 }
 
 struct DestinationRoute {
@@ -78,8 +92,16 @@ struct DestinationRoute {
 }
 
 impl EngineThread {
-    /// Runs until told to stop.
-    pub(crate) fn run(mut self) {
+    /// Runs until told to stop, then ends the streams and stops the threads that serve it.
+    pub(crate) fn run(self) {
+        let (mailbox, lane, storage) = (Arc::clone(&self.mailbox), self.lane.clone(), self.storage.clone());
+        // In this order even if the engine panics: nobody waits for it any more, and nothing outlives it.
+        let _stopping = StopOthers { lane, storage };
+        let _closing = CloseOnDrop { mailbox: &mailbox, refuse: ToEngine::refuse };
+        self.work();
+    }
+
+    fn work(mut self) {
         let mut letters = Vec::new();
         let mut commands = Vec::new();
         let mut records = Vec::new();
@@ -90,6 +112,7 @@ impl EngineThread {
                 .wait(&mut letters, deadline.map(|deadline| self.clock.until(deadline)));
             for letter in letters.drain(..) {
                 if !self.handle(letter, &mut commands, &mut records) {
+                    self.close_destinations(&mut commands, &mut records);
                     self.pass_on(&mut commands, &mut records);
                     return;
                 }
@@ -98,6 +121,14 @@ impl EngineThread {
             self.engine.handle_timeout(self.clock.now());
             deadline = self.drain(&mut commands, &mut records);
             self.pass_on(&mut commands, &mut records);
+        }
+    }
+
+    /// Ends every stream, so that peers and the holders of handles learn of it.
+    fn close_destinations(&mut self, commands: &mut Vec<ToLane>, records: &mut Vec<Record>) {
+        for id in std::mem::take(&mut self.routes.destinations).into_keys() {
+            self.engine.handle_command(self.clock.now(), Command::CloseDestination { id });
+            self.drain(commands, records);
         }
     }
 
@@ -119,7 +150,7 @@ impl EngineThread {
             }
             ToEngine::Command(command) => {
                 if let Command::CloseDestination { id } = &command {
-                    self.routes.destinations.remove(id);
+                    self.routes.forget(*id);
                 }
                 command
             }
@@ -129,7 +160,7 @@ impl EngineThread {
             }
             ToEngine::Lookup { id, hash, answer } => {
                 let request = self.routes.request();
-                self.routes.lookups.insert(request, answer);
+                self.routes.lookups.insert(request, Lookup { asker: id, answer });
                 Command::LookupDestination { id, request, hash }
             }
             ToEngine::Status { answer } => {
@@ -152,21 +183,45 @@ impl EngineThread {
                 Output::Event(Event::Progress(progress)) => {
                     self.progress.send_replace(progress);
                 }
-                Output::Event(event) => self.routes.deliver(event),
+                Output::Event(event) => {
+                    if let Some((id, stream)) = self.routes.deliver(event) {
+                        self.engine.handle_command(self.clock.now(), Command::StreamDirty { id, stream });
+                    }
+                }
                 Output::Timeout(deadline) => return deadline,
             }
         }
     }
 }
 
+/// Stops lane and storage when the engine's thread ends.
+struct StopOthers {
+    lane: LaneHandle,
+    storage: StorageHandle,
+}
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        self.lane.send_all(&mut vec![ToLane::Stop]);
+        self.storage.stop();
+    }
+}
+
 impl Routes {
+    /// A destination closes: nobody gets its streams, and its look-ups have no answer.
+    fn forget(&mut self, id: IdentityId) {
+        self.destinations.remove(&id);
+        self.lookups.retain(|_, lookup| lookup.asker != id);
+    }
+
     fn request(&mut self) -> RequestId {
         self.next_request += 1;
         RequestId(self.next_request)
     }
 
     /// Hands an event to its waiter. Waiters that went away are no error: their question is just forgotten.
-    fn deliver(&mut self, event: Event) {
+    /// Returns the stream that nobody took and that was reset, of which the engine must be told.
+    fn deliver(&mut self, event: Event) -> Option<(IdentityId, StreamId)> {
         match event {
             Event::DestinationReady { id } => {
                 if let Some(route) = self.destinations.get(&id) {
@@ -185,11 +240,12 @@ impl Routes {
                 };
                 if let Some(incoming) = refused {
                     incoming.rings.reset();
+                    return Some((id, stream));
                 }
             }
             Event::LookupResult { request, destination } => {
-                if let Some(answer) = self.lookups.remove(&request) {
-                    let _ = answer.send(destination);
+                if let Some(lookup) = self.lookups.remove(&request) {
+                    let _ = lookup.answer.send(destination);
                 }
             }
             Event::Status { request, status } => {
@@ -200,5 +256,6 @@ impl Routes {
             // The rings of the stream tell its handle.
             Event::StreamConnected { .. } | Event::StreamClosed { .. } | Event::Progress(_) => {}
         }
+        None
     }
 }

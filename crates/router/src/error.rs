@@ -15,7 +15,7 @@ pub enum StartError {
         source: getrandom::Error,
     },
     /// A file or folder of the data folder.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; mend that, or give another --data-dir", path.display())]
     File {
         /// What was tried.
         action: &'static str,
@@ -35,6 +35,16 @@ pub enum StartError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The data folder is one of other things, and open to other users.
+    #[error(
+        "the folder {} holds other things and is open to other users; give a folder of ramson's own as --data-dir, \
+         or close this one with chmod 700",
+        path.display()
+    )]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The data folder is in use.
     #[error("another ramson runs on the data folder {}; stop it or give another --data-dir", path.display())]
     InUse {
@@ -50,7 +60,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// A reseed folder or file.
-    #[error("cannot read routers from {}: {problem}", path.display())]
+    #[error("cannot read routers from {}: {problem}; give another --reseed DIR|FILE.zip, or none", path.display())]
     Reseed {
         /// Folder or zip file.
         path: PathBuf,
@@ -58,7 +68,7 @@ pub enum StartError {
         problem: String,
     },
     /// The state database.
-    #[error("cannot use the database {}: {problem}", path.display())]
+    #[error("cannot use the database {}: {problem}; move it away to start with an empty one", path.display())]
     Database {
         /// The file.
         path: PathBuf,

@@ -34,7 +34,13 @@ impl DataDir {
             .mode(0o700)
             .create(path)
             .map_err(failed("make the folder", path))?;
-        std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("protect", path))?;
+        let mode = std::fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            if !is_ours(path).map_err(failed("read", path))? {
+                return Err(StartError::NotOurs { path: path.to_owned() });
+            }
+            std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("protect", path))?;
+        }
         let lock_path = path.join("lock");
         let lock = OpenOptions::new()
             .write(true)
@@ -55,6 +61,22 @@ impl DataDir {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whether nothing but a router's files tells what the folder is for. A home folder, given by mistake, must not be
+/// closed to others.
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let mut empty = true;
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if ["ramson.toml", "router.keys", "hosts.txt", "lock"].iter().any(|ours| name == *ours)
+            || Path::new(&name).extension().is_some_and(|extension| extension == "keys")
+        {
+            return Ok(true);
+        }
+        empty = false;
+    }
+    Ok(empty)
 }
 
 /// Reads a whole secret file; `None` if there is none.
@@ -78,4 +100,25 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), StartError> 
         file.commit()
     };
     write().map_err(|source| StartError::File { action: "write", path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_of_other_things_is_not_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(folder.path().join("letter.txt"), "").unwrap();
+        assert!(matches!(DataDir::open(folder.path()), Err(StartError::NotOurs { .. })));
+        assert_eq!(mode(folder.path()), 0o755);
+        std::fs::write(folder.path().join("ramson.toml"), "").unwrap();
+        DataDir::open(folder.path()).unwrap();
+        assert_eq!(mode(folder.path()), 0o700);
+    }
 }

@@ -4,7 +4,7 @@
 //! One turn: wait; accept; read what is ready, bounded per socket; hand over commands; let the lane transform
 //! the turn's batch; write each socket that has something; send the turn's events to the engine in one batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use ramson_wire::Tick;
 
 use crate::clock::Clock;
 use crate::engine_thread::ToEngine;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{CloseOnDrop, Mailbox};
 
 /// Bytes read from one socket in one turn, so that none starves the others.
 const READ_PER_TURN: usize = 64 * 1024;
@@ -29,6 +29,10 @@ const ACCEPTS_PER_TURN: usize = 64;
 const ENGINE_BACKLOG: usize = 256;
 /// How soon a paused lane looks whether the engine caught up.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long no connection is taken after the system refused one, as when descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a socket that the lane is done with may take to send its last bytes.
+const LINGER: Duration = Duration::from_secs(2);
 
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -66,11 +70,19 @@ pub(crate) struct LaneThread {
     lane: Lane,
     clock: Clock,
     poll: Poll,
+    /// A wake-up sent with the last handle is lost if the waker goes with it.
+    _waker: Arc<Waker>,
     mailbox: Arc<Mailbox<ToLane>>,
     engine: Arc<Mailbox<ToEngine>>,
     listeners: Vec<TcpListener>,
     binds: Vec<IpAddr>,
     sockets: BTreeMap<ConnId, Socket>,
+    /// Listeners with waiting connections: readiness is told once, accepting is bounded.
+    acceptable: BTreeSet<usize>,
+    /// No connection is taken until then.
+    accept_paused: Option<Tick>,
+    /// Sockets that the lane is done with, by the time at which they are closed in any case.
+    lingering: VecDeque<(Tick, ConnId)>,
     /// Sockets with unread bytes: readiness is told once, reading is bounded.
     readable: BTreeSet<ConnId>,
     /// Sockets for which the lane has bytes.
@@ -108,17 +120,21 @@ impl LaneThread {
         let mailbox = Arc::new(Mailbox::new());
         let handle = LaneHandle {
             mailbox: Arc::clone(&mailbox),
-            waker,
+            waker: Arc::clone(&waker),
         };
         let thread = Self {
             lane,
             clock,
             poll,
+            _waker: waker,
             mailbox,
             engine,
             listeners,
             binds,
             sockets: BTreeMap::new(),
+            acceptable: BTreeSet::new(),
+            accept_paused: None,
+            lingering: VecDeque::new(),
             readable: BTreeSet::new(),
             dirty: BTreeSet::new(),
             events: Vec::new(),
@@ -128,8 +144,15 @@ impl LaneThread {
         Ok((thread, handle))
     }
 
-    /// Runs until told to stop.
-    pub(crate) fn run(mut self) {
+    /// Runs until told to stop. The engine ends with it.
+    pub(crate) fn run(self) {
+        let (mailbox, engine) = (Arc::clone(&self.mailbox), Arc::clone(&self.engine));
+        let _stopping = StopEngine(engine);
+        let _closing = CloseOnDrop { mailbox: &mailbox, refuse: drop };
+        self.work();
+    }
+
+    fn work(mut self) {
         let mut ready = Events::with_capacity(1024);
         let mut letters = Vec::new();
         self.drain();
@@ -145,14 +168,16 @@ impl LaneThread {
                 }
             }
             self.note_readiness(&ready);
+            self.accept_all();
             if !engine_is_behind {
                 self.read();
             }
             self.mailbox.take(&mut letters);
+            let mut stop = false;
             for letter in letters.drain(..) {
                 match letter {
                     ToLane::Command(command) => self.lane.handle_command(self.clock.now(), command),
-                    ToLane::Stop => return,
+                    ToLane::Stop => stop = true,
                 }
             }
             let now = self.clock.now();
@@ -161,6 +186,10 @@ impl LaneThread {
             self.drain();
             self.write();
             self.drain();
+            if stop {
+                return;
+            }
+            self.end_lingering(now.tick);
             if !self.events.is_empty() {
                 let batch = std::mem::take(&mut self.events);
                 self.engine.send(ToEngine::Lane(batch));
@@ -172,10 +201,14 @@ impl LaneThread {
         if engine_is_behind {
             return Some(PAUSE);
         }
-        if !self.readable.is_empty() {
+        let accepting = !self.acceptable.is_empty() && self.accept_paused.is_none();
+        // What the last drain made dirty waits for no event.
+        if accepting || !self.readable.is_empty() || !self.dirty.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.deadline.map(|deadline| self.clock.until(deadline))
+        let lingering = self.lingering.front().map(|(until, _)| *until);
+        let deadline = [self.deadline, lingering, self.accept_paused].into_iter().flatten().min();
+        deadline.map(|deadline| self.clock.until(deadline))
     }
 
     fn note_readiness(&mut self, ready: &Events) {
@@ -185,7 +218,7 @@ impl LaneThread {
                 continue;
             }
             if token < FIRST_CONN {
-                self.accept(token - FIRST_LISTENER);
+                self.acceptable.insert(token - FIRST_LISTENER);
                 continue;
             }
             let conn = conn_of(token);
@@ -221,9 +254,19 @@ impl LaneThread {
         }
     }
 
-    fn accept(&mut self, listener: usize) {
+    fn accept_all(&mut self) {
+        if self.accept_paused.is_some_and(|until| until > self.clock.now().tick) {
+            return;
+        }
+        self.accept_paused = None;
+        for listener in std::mem::take(&mut self.acceptable) {
+            self.accept(listener);
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listeners.get(listener) else {
+            let Some(listener) = self.listeners.get(index) else {
                 return;
             };
             match listener.accept() {
@@ -233,10 +276,16 @@ impl LaneThread {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Out of descriptors or a connection that died in the backlog: neither ends the listener.
-                Err(error) => tracing::debug!(%error, "accept failed"),
+                Err(error) if is_of_one_connection(&error) => {}
+                // Out of descriptors or memory: trying again at once would only burn time.
+                Err(error) => {
+                    tracing::debug!(%error, "no connection can be accepted");
+                    self.accept_paused = Some(self.clock.now().tick + ACCEPT_PAUSE);
+                    break;
+                }
             }
         }
+        self.acceptable.insert(index);
     }
 
     fn adopt(&mut self, conn: ConnId, mut stream: TcpStream, connecting: bool) {
@@ -244,7 +293,11 @@ impl LaneThread {
         let registered = self.poll.registry().register(&mut stream, token_of(conn), interest);
         if let Err(error) = registered.and_then(|()| stream.set_nodelay(true)) {
             tracing::debug!(%error, "a socket cannot be used");
-            self.lane.handle_eof(self.clock.now(), conn);
+            if connecting {
+                self.lane.handle_connect_failed(self.clock.now(), conn);
+            } else {
+                self.lane.handle_eof(self.clock.now(), conn);
+            }
             return;
         }
         let socket = Socket {
@@ -293,12 +346,7 @@ impl LaneThread {
         loop {
             match self.lane.poll_output() {
                 LaneOutput::Dial { conn, remote } => self.dial(conn, remote),
-                LaneOutput::Close { conn } => {
-                    if let Some(socket) = self.sockets.get_mut(&conn) {
-                        socket.closing = true;
-                        self.dirty.insert(conn);
-                    }
-                }
+                LaneOutput::Close { conn } => self.close(conn),
                 LaneOutput::Writable { conn } => self.take_writable(conn),
                 LaneOutput::Event(event) => self.events.push(event),
                 LaneOutput::Timeout(deadline) => {
@@ -306,6 +354,29 @@ impl LaneThread {
                     return;
                 }
             }
+        }
+    }
+
+    /// The lane is done with a connection: it goes when its last bytes are out, or soon in any case.
+    fn close(&mut self, conn: ConnId) {
+        let Some(socket) = self.sockets.get_mut(&conn) else {
+            return;
+        };
+        if socket.connecting || socket.tail.is_empty() {
+            self.forget(conn);
+            return;
+        }
+        socket.closing = true;
+        self.dirty.insert(conn);
+        self.lingering.push_back((self.clock.now().tick + LINGER, conn));
+    }
+
+    fn end_lingering(&mut self, now: Tick) {
+        while let Some((until, conn)) = self.lingering.front().copied()
+            && until <= now
+        {
+            self.lingering.pop_front();
+            self.forget(conn);
         }
     }
 
@@ -372,7 +443,26 @@ impl LaneThread {
             let _ = self.poll.registry().deregister(&mut socket.stream);
         }
         self.readable.remove(&conn);
+        self.dirty.remove(&conn);
     }
+}
+
+/// Ends the engine when the lane's thread ends.
+struct StopEngine(Arc<Mailbox<ToEngine>>);
+
+impl Drop for StopEngine {
+    fn drop(&mut self) {
+        self.0.send(ToEngine::Stop);
+    }
+}
+
+/// An accept that failed for one connection only: it died in the backlog, or the system passes on its error.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted | ErrorKind::PermissionDenied
+    )
 }
 
 /// Writes until the socket is full or the lane has nothing more for it.

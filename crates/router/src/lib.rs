@@ -17,6 +17,7 @@
 //! ```
 
 mod clock;
+mod copying;
 mod destination;
 mod engine_thread;
 mod entropy;
@@ -24,6 +25,7 @@ mod error;
 mod files;
 mod keys;
 mod lane_thread;
+mod listening;
 mod mailbox;
 mod names;
 mod reseed;
@@ -31,10 +33,12 @@ mod router;
 mod storage;
 mod stream;
 
+pub use copying::{copy_both, while_moving};
 pub use destination::{Accepted, Destination};
 pub use error::{Closed, StartError};
 pub use files::DataDir;
 pub use keys::{load_or_create_destination, new_destination};
+pub use listening::accept;
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
     CloseReason, DestinationConfig, DestinationStatus, Progress, Status, Traffic, TransitCounts, TunnelCounts,

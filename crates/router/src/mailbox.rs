@@ -8,28 +8,52 @@ use std::time::Duration;
 
 /// Letters waiting for one reader.
 pub(crate) struct Mailbox<T> {
-    letters: Mutex<Vec<T>>,
+    inner: Mutex<Inner<T>>,
     arrived: Condvar,
+}
+
+struct Inner<T> {
+    letters: Vec<T>,
+    closed: bool,
+}
+
+/// Closes the mailbox when its reader ends, however it ends: who waits for an answer then learns that none comes.
+pub(crate) struct CloseOnDrop<'a, T> {
+    pub(crate) mailbox: &'a Mailbox<T>,
+    /// Gets the letters that nobody has read.
+    pub(crate) refuse: fn(T),
+}
+
+impl<T> Drop for CloseOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.mailbox.close().into_iter().for_each(self.refuse);
+    }
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
         Self {
-            letters: Mutex::new(Vec::new()),
+            inner: Mutex::new(Inner { letters: Vec::new(), closed: false }),
             arrived: Condvar::new(),
         }
     }
 
     /// Appends all of `batch`, leaving it empty. Returns whether the mailbox was empty before, which is when
-    /// a reader that waits elsewhere than in [`Self::wait`] needs a wake-up.
+    /// a reader that waits elsewhere than in [`Self::wait`] needs a wake-up. After [`Self::close`] the batch is dropped.
     pub(crate) fn send_all(&self, batch: &mut Vec<T>) -> bool {
         if batch.is_empty() {
             return false;
         }
-        let mut letters = self.lock();
-        let was_empty = letters.is_empty();
-        letters.append(batch);
-        drop(letters);
+        let mut inner = self.lock();
+        if inner.closed {
+            // Outside the lock: a letter's drop may send another one.
+            drop(inner);
+            batch.clear();
+            return false;
+        }
+        let was_empty = inner.letters.is_empty();
+        inner.letters.append(batch);
+        drop(inner);
         self.arrived.notify_one();
         was_empty
     }
@@ -39,36 +63,55 @@ impl<T> Mailbox<T> {
         self.send_all(&mut vec![letter])
     }
 
+    /// Appends one letter, or gives it back after [`Self::close`].
+    pub(crate) fn try_send(&self, letter: T) -> Result<(), T> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(letter);
+        }
+        inner.letters.push(letter);
+        drop(inner);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Gives back what waits, and takes nothing more.
+    fn close(&self) -> Vec<T> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        std::mem::take(&mut inner.letters)
+    }
+
     /// Letters waiting.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().letters.len()
     }
 
     /// Swaps the waiting letters into `into`, which must be empty.
     pub(crate) fn take(&self, into: &mut Vec<T>) {
         debug_assert!(into.is_empty());
-        std::mem::swap(&mut *self.lock(), into);
+        std::mem::swap(&mut self.lock().letters, into);
     }
 
     /// Like [`Self::take`], after waiting for a letter up to `limit` (for ever if `None`).
     pub(crate) fn wait(&self, into: &mut Vec<T>, limit: Option<Duration>) {
         debug_assert!(into.is_empty());
-        let mut letters = self.lock();
-        if letters.is_empty() {
-            letters = match limit {
+        let mut inner = self.lock();
+        if inner.letters.is_empty() {
+            inner = match limit {
                 Some(limit) => {
-                    let waited = self.arrived.wait_timeout(letters, limit);
+                    let waited = self.arrived.wait_timeout(inner, limit);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.arrived.wait(letters).unwrap_or_else(PoisonError::into_inner),
+                None => self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        std::mem::swap(&mut *letters, into);
+        std::mem::swap(&mut inner.letters, into);
     }
 
     /// A poisoned lock holds a whole vector all the same: no code panics while it is half changed.
-    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,6 +128,17 @@ mod tests {
             mailbox.wait(&mut got, None);
             assert_eq!(got, [1, 2, 3]);
         });
+    }
+
+    #[test]
+    fn a_closed_mailbox_drops_letters() {
+        let mailbox = Mailbox::new();
+        let letter = std::sync::Arc::new(());
+        mailbox.send(std::sync::Arc::clone(&letter));
+        drop(CloseOnDrop { mailbox: &mailbox, refuse: drop });
+        assert!(mailbox.try_send(std::sync::Arc::clone(&letter)).is_err());
+        assert!(!mailbox.send(std::sync::Arc::clone(&letter)));
+        assert_eq!(std::sync::Arc::strong_count(&letter), 1);
     }
 
     #[test]

@@ -23,15 +23,18 @@ use crate::entropy;
 use crate::error::{Closed, StartError};
 use crate::files::DataDir;
 use crate::keys::RouterKeys;
-use crate::lane_thread::{LaneHandle, LaneThread, ToLane};
+use crate::lane_thread::LaneThread;
 use crate::mailbox::Mailbox;
 use crate::reseed;
-use crate::storage::{self, StorageHandle};
+use crate::storage;
 
 /// The public network.
 pub const MAIN_NET_ID: u8 = 2;
 /// Streams of peers that wait to be accepted, for each destination.
 const ACCEPT_BACKLOG: usize = 64;
+
+/// Addresses to listen on.
+const MAX_BINDS: usize = 16;
 
 /// How a router joins its network.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ pub struct RouterConfig {
     pub hosts: Vec<IpAddr>,
     /// Addresses to listen on and to dial from; none: all.
     pub binds: Vec<IpAddr>,
-    /// Transport port; `None`: the one drawn at the first start; 0: any free one, with one address to listen on.
+    /// Transport port; `None`: the one drawn at the first start; 0: any free one.
     pub port: Option<u16>,
     /// Folders or zip files of RouterInfos.
     pub reseed: Vec<PathBuf>,
@@ -70,7 +73,8 @@ impl Default for RouterConfig {
 }
 
 impl RouterConfig {
-    fn check(&self) -> Result<(), StartError> {
+    /// Refuses settings that contradict each other.
+    pub fn check(&self) -> Result<(), StartError> {
         let danger = self.danger_allow_reserved_peers || self.danger_ignore_subnets;
         if danger && self.net_id == MAIN_NET_ID {
             return Err(StartError::Setting(
@@ -86,15 +90,17 @@ impl RouterConfig {
         if self.hosts.iter().any(IpAddr::is_unspecified) {
             return Err(StartError::Setting("host: 0.0.0.0 and :: are no addresses that others could dial"));
         }
+        if self.binds.len() > MAX_BINDS {
+            return Err(StartError::Setting("bind: at most 16 addresses"));
+        }
         Ok(())
     }
 
-    fn listen_addresses(&self, port: u16) -> Vec<SocketAddr> {
+    fn listen_addresses(&self) -> Vec<IpAddr> {
         if self.binds.is_empty() {
-            let v6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-            return vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port), SocketAddr::new(v6, port)];
+            return vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         }
-        self.binds.iter().map(|bind| SocketAddr::new(*bind, port)).collect()
+        self.binds.clone()
     }
 }
 
@@ -108,13 +114,17 @@ struct Shared {
     hash: RouterHash,
     router_info: Bytes,
     engine: Arc<Mailbox<ToEngine>>,
-    lane: LaneHandle,
-    storage: StorageHandle,
     progress: watch::Receiver<Progress>,
     next_identity: AtomicU32,
     next_stream: Arc<AtomicU64>,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
-    _data_dir: Arc<DataDir>,
+}
+
+impl Drop for Shared {
+    /// The last handle is gone: the threads end by themselves, and the data folder is free when they have.
+    fn drop(&mut self) {
+        self.engine.send(ToEngine::Stop);
+    }
 }
 
 impl Router {
@@ -126,7 +136,7 @@ impl Router {
         let keys = RouterKeys::load_or_create(&data_dir.file("router.keys"), &mut *rng)?;
         let (listeners, port) = listen(&config, config.port.unwrap_or(keys.port))?;
         let reseed = reseed::read(&config.reseed)?;
-        let (routers, storage, storage_thread) = storage::start(&data_dir.file("netdb.redb"))?;
+        let (routers, database) = storage::open(&data_dir.file("netdb.redb"))?;
 
         let local = Arc::new(LocalIdentity {
             hash: keys.secrets.identity.hash(),
@@ -148,13 +158,14 @@ impl Router {
         let mailbox = Arc::new(Mailbox::new());
         let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
             .map_err(|source| StartError::Thread { name: "lane", source })?;
+        let (storage, storage_thread) = storage::start(database, data_dir)?;
         let (progress_sender, progress) = watch::channel(Progress::NoRouters);
         let engine_thread = EngineThread {
             engine,
             clock,
             mailbox: Arc::clone(&mailbox),
-            lane: lane.clone(),
-            storage: storage.clone(),
+            lane,
+            storage,
             progress: progress_sender,
             routes: Routes::default(),
         };
@@ -168,13 +179,10 @@ impl Router {
                 hash: local.hash,
                 router_info: router_info.bytes().clone(),
                 engine: mailbox,
-                lane,
-                storage,
                 progress,
                 next_identity: AtomicU32::new(1),
                 next_stream: Arc::new(AtomicU64::new(1)),
                 threads: std::sync::Mutex::new(threads),
-                _data_dir: data_dir,
             }),
         })
     }
@@ -191,7 +199,7 @@ impl Router {
         &self.shared.router_info
     }
 
-    /// Tells each step from start to ready.
+    /// Tells each step from start to ready. It ends when the router has stopped.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.shared.progress.clone()
@@ -225,8 +233,6 @@ impl Router {
     /// Stops all threads and writes what is unwritten. Blocks for as long as that takes.
     pub fn shutdown(&self) {
         self.shared.engine.send(ToEngine::Stop);
-        self.shared.lane.send_all(&mut vec![ToLane::Stop]);
-        self.shared.storage.stop();
         let threads = std::mem::take(
             &mut *self.shared.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
         );
@@ -256,11 +262,13 @@ impl EngineHandle {
     }
 
     pub(crate) fn command(&self, command: Command) {
-        self.mailbox.send(ToEngine::Command(command));
+        self.send(ToEngine::Command(command));
     }
 
     pub(crate) fn send(&self, letter: ToEngine) {
-        self.mailbox.send(letter);
+        if let Err(letter) = self.mailbox.try_send(letter) {
+            letter.refuse();
+        }
     }
 
     /// A name for a new stream. The engine names those of peers from the upper half of the numbers.
@@ -294,7 +302,8 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<Join
 /// a machine without IPv6 is no error.
 fn listen(config: &RouterConfig, mut port: u16) -> Result<(Vec<TcpListener>, u16), StartError> {
     let mut listeners = Vec::new();
-    for address in config.listen_addresses(port) {
+    for address in config.listen_addresses() {
+        let address = SocketAddr::new(address, port);
         match listen_on(address) {
             Ok(listener) => {
                 port = listener.local_addr().map_or(port, |address| address.port());

@@ -11,6 +11,7 @@ use ramson_wire::RouterHash;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::error::StartError;
+use crate::files::DataDir;
 use crate::mailbox::Mailbox;
 
 const ROUTERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("routers");
@@ -40,31 +41,39 @@ impl StorageHandle {
     }
 }
 
-/// Opens the file, reads what it holds and starts the writer. A damaged file is moved aside: nothing in it
-/// is worth refusing to start.
-pub(crate) fn start(path: &Path) -> Result<(Vec<(RouterHash, Bytes)>, StorageHandle, JoinHandle<()>), StartError> {
+/// Opens the file and reads what it holds. A damaged file is moved aside: nothing in it is worth refusing to start.
+pub(crate) fn open(path: &Path) -> Result<(Vec<(RouterHash, Bytes)>, Database), StartError> {
     let failed = |problem: &dyn std::fmt::Display| StartError::Database {
         path: path.to_owned(),
         problem: problem.to_string(),
     };
-    let database = match open(path) {
+    let database = match open_file(path) {
         Ok(database) => database,
         Err(OpenError::Damaged(error)) => {
             let aside = path.with_extension("redb.damaged");
             tracing::warn!(%error, "the database of known routers was damaged: it was moved aside, a new one is made");
             std::fs::rename(path, &aside).map_err(|error| failed(&error))?;
-            open(path).map_err(|error| failed(&error))?
+            open_file(path).map_err(|error| failed(&error))?
         }
         Err(error) => return Err(failed(&error)),
     };
     let routers = read_all(&database).map_err(|error| failed(&error))?;
+    Ok((routers, database))
+}
+
+/// Starts the writer, which keeps the folder until it has ended.
+pub(crate) fn start(database: Database, data_dir: Arc<DataDir>) -> Result<(StorageHandle, JoinHandle<()>), StartError> {
     let mailbox = Arc::new(Mailbox::new());
     let handle = StorageHandle { mailbox: Arc::clone(&mailbox) };
     let thread = std::thread::Builder::new()
         .name("ramson-storage".into())
-        .spawn(move || run(&database, &mailbox))
+        .spawn(move || {
+            run(&database, &mailbox);
+            drop(database);
+            drop(data_dir);
+        })
         .map_err(|source| StartError::Thread { name: "storage", source })?;
-    Ok((routers, handle, thread))
+    Ok((handle, thread))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +86,7 @@ enum OpenError {
     File(std::io::Error),
 }
 
-fn open(path: &Path) -> Result<Database, OpenError> {
+fn open_file(path: &Path) -> Result<Database, OpenError> {
     use std::os::unix::fs::OpenOptionsExt;
     // Made here rather than by redb so that it is private from birth.
     let file = std::fs::OpenOptions::new()
@@ -88,7 +97,8 @@ fn open(path: &Path) -> Result<Database, OpenError> {
         .mode(0o600)
         .open(path)
         .map_err(OpenError::File)?;
-    redb::Builder::new().create_file(file).map_err(|error| match error {
+    let opened = redb::backends::FileBackend::new(file).and_then(|backend| redb::Builder::new().create_with_backend(backend));
+    opened.map_err(|error| match error {
         redb::DatabaseError::Storage(redb::StorageError::Corrupted(_)) | redb::DatabaseError::UpgradeRequired(_) => {
             OpenError::Damaged(error)
         }
@@ -170,18 +180,18 @@ mod tests {
     #[test]
     fn routers_outlive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("netdb.redb");
-        let (routers, handle, thread) = start(&path).unwrap();
+        let data_dir = Arc::new(DataDir::open(folder.path()).unwrap());
+        let path = data_dir.file("netdb.redb");
+        let (routers, database) = open(&path).unwrap();
         assert!(routers.is_empty());
+        let (handle, thread) = start(database, data_dir).unwrap();
         let kept = Record::Router { hash: RouterHash([1; 32]), bytes: Bytes::from_static(b"info") };
         let gone = Record::Router { hash: RouterHash([2; 32]), bytes: Bytes::from_static(b"gone") };
         handle.send_all(&mut vec![kept, gone, Record::RouterGone { hash: RouterHash([2; 32]) }]);
         handle.stop();
         thread.join().unwrap();
-        let (routers, handle, thread) = start(&path).unwrap();
+        let (routers, _) = open(&path).unwrap();
         assert_eq!(routers, [(RouterHash([1; 32]), Bytes::from_static(b"info"))]);
-        handle.stop();
-        thread.join().unwrap();
     }
 
     #[test]
@@ -189,10 +199,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("netdb.redb");
         std::fs::write(&path, vec![0x55; 10_000]).unwrap();
-        let (routers, handle, thread) = start(&path).unwrap();
+        let (routers, _) = open(&path).unwrap();
         assert!(routers.is_empty());
         assert!(path.with_extension("redb.damaged").exists());
-        handle.stop();
-        thread.join().unwrap();
     }
 }

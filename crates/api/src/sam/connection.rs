@@ -5,15 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ramson_router::{Accepted, CloseReason, NameError, Stream, Target};
-use ramson_wire::{Codec, Destination, DestinationKeys};
+use ramson_router::{Accepted, CloseReason, NameError, Stream, Target, copy_both};
+use ramson_wire::{Destination, DestinationKeys};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::line::Line;
 use super::options::{self, Version};
 use super::reply::Outcome;
-use super::server::{SessionGuard, Shared};
+use super::server::{Session, SessionGuard, Shared};
 
 /// Longest line: a destination with its private keys fits several times.
 const MAX_LINE: u64 = 16 * 1024;
@@ -21,6 +21,8 @@ const MAX_LINE: u64 = 16 * 1024;
 const HELLO_TIME: Duration = Duration::from_secs(60);
 /// How long a new session may take to get its tunnels.
 const SESSION_TIME: Duration = Duration::from_secs(300);
+/// How long a look-up may wait for tunnels.
+const LOOKUP_TIME: Duration = Duration::from_secs(60);
 
 pub(crate) struct Connection {
     shared: Arc<Shared>,
@@ -168,24 +170,35 @@ impl Connection {
         Ok(base64.to_string())
     }
 
-    async fn stream_connect(mut self: &mut Self, line: &Line) -> io::Result<Next> {
+    async fn stream_connect(&mut self, line: &Line) -> io::Result<Next> {
         let silent = line.is_true("SILENT");
         let opened = self.connect(line).await;
         if !silent {
             let text = opened.as_ref().err().map_or_else(|| "RESULT=OK".to_owned(), Outcome::text);
             self.say(&format!("STREAM STATUS {text}")).await?;
         }
-        if let Ok((session, mut stream)) = opened {
-            let this = &mut self;
-            tokio::select! {
-                result = tokio::io::copy_bidirectional(&mut this.socket, &mut stream) => drop(result?),
-                () = session.ended() => {}
-            }
+        if let Ok((session, stream)) = opened {
+            self.carry(&session, stream).await?;
         }
         Ok(Next::Close)
     }
 
-    async fn connect(&mut self, line: &Line) -> Result<(Arc<super::server::Session>, Stream), Outcome> {
+    /// From here on the socket is the stream. What didn't end well is reset: a plain close would make a part look
+    /// like the whole.
+    async fn carry(&mut self, session: &Session, mut stream: Stream) -> io::Result<()> {
+        let result = tokio::select! {
+            result = copy_both(&mut self.socket, &mut stream) => result,
+            () = session.ended() => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        if result.is_err() {
+            stream.reset();
+            // A socket that can't be set is closed already.
+            let _ = self.socket.get_ref().set_zero_linger();
+        }
+        result
+    }
+
+    async fn connect(&mut self, line: &Line) -> Result<(Arc<Session>, Stream), Outcome> {
         let session = line.get("ID").and_then(|id| self.shared.session(id)).ok_or(Outcome::InvalidId)?;
         let name = line.get("DESTINATION").ok_or_else(|| Outcome::error("DESTINATION is missing"))?;
         let target = self.shared.names.resolve(name).map_err(|error| match error {
@@ -197,6 +210,7 @@ impl Connection {
         let stream = tokio::select! {
             stream = connecting => stream,
             () = session.ended() => return Err(Outcome::error("the session was closed")),
+            () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
         };
         match stream {
             Ok(stream) => Ok((session, stream)),
@@ -223,7 +237,7 @@ impl Connection {
             () = session.ended() => None,
             () = closed(&mut self.socket) => return Ok(Next::Close),
         };
-        let Some(Accepted { mut stream, from, from_port, to_port }) = accepted else {
+        let Some(Accepted { stream, from, from_port, to_port }) = accepted else {
             if !silent {
                 let outcome = Outcome::error("the session was closed");
                 self.say(&format!("STREAM STATUS {}", outcome.text())).await?;
@@ -234,10 +248,7 @@ impl Connection {
             let ports = if self.version.has_ports() { format!(" FROM_PORT={from_port} TO_PORT={to_port}") } else { String::new() };
             self.say(&format!("{}{ports}", from.to_base64())).await?;
         }
-        tokio::select! {
-            result = tokio::io::copy_bidirectional(&mut self.socket, &mut stream) => drop(result?),
-            () = session.ended() => {}
-        }
+        self.carry(&session, stream).await?;
         Ok(Next::Close)
     }
 
@@ -266,7 +277,9 @@ impl Connection {
                 if from.address().hash() == hash {
                     return Ok(from.address().clone());
                 }
-                from.ready().await.map_err(|_| Outcome::error("the router is stopping"))?;
+                let ready = tokio::time::timeout(LOOKUP_TIME, from.ready());
+                ready.await.map_err(|_| Outcome::error("no tunnels could be built in time"))?
+                    .map_err(|_| Outcome::error("the router is stopping"))?;
                 from.lookup(hash).await.map(|destination| *destination).ok_or(Outcome::KeyNotFound)
             }
             Err(NameError::Unknown) => Err(Outcome::KeyNotFound),

@@ -1,10 +1,9 @@
 //! The bridge: a listener, and the sessions that its connections share by name.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ramson_router::{Destination, DestinationConfig, Names, Router};
+use ramson_router::{Destination, DestinationConfig, Names, Router, accept};
 use ramson_wire::DestinationHash;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -47,11 +46,11 @@ impl SamServer {
     }
 
     /// Serves clients until dropped.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+    pub async fn serve(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut tasks = JoinSet::new();
         loop {
-            let (socket, _) = listener.accept().await?;
+            let (socket, _) = accept(|| listener.accept()).await;
             while tasks.try_join_next().is_some() {}
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
                 continue;

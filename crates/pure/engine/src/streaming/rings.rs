@@ -372,7 +372,8 @@ impl StreamRings {
         wake(waker);
     }
 
-    pub(crate) fn set_closed(&self, reason: CloseReason) {
+    /// The stream is over. Also for a driver whose engine is gone: nobody else will say so.
+    pub fn set_closed(&self, reason: CloseReason) {
         let wakers = {
             let mut inner = self.lock();
             if !matches!(inner.status, StreamStatus::Closed(_)) {

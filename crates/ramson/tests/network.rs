@@ -1,0 +1,23 @@
+//! Services over a private network of complete routers in this process.
+
+#[path = "network/sam_client.rs"]
+mod sam_client;
+#[path = "network/testnet.rs"]
+mod testnet;
+
+#[path = "network/a_server_tunnel_carries_bytes_both_ways.rs"]
+mod a_server_tunnel_carries_bytes_both_ways;
+#[path = "network/a_site_learns_who_asks_and_nothing_else.rs"]
+mod a_site_learns_who_asks_and_nothing_else;
+#[path = "network/a_stopped_router_leaves_nobody_waiting.rs"]
+mod a_stopped_router_leaves_nobody_waiting;
+#[path = "network/sam_greets_every_version.rs"]
+mod sam_greets_every_version;
+#[path = "network/sam_names_are_found.rs"]
+mod sam_names_are_found;
+#[path = "network/sam_sessions_are_checked_and_end_with_their_socket.rs"]
+mod sam_sessions_are_checked_and_end_with_their_socket;
+#[path = "network/sam_streams_carry_bytes_both_ways.rs"]
+mod sam_streams_carry_bytes_both_ways;
+#[path = "network/the_proxy_tells_when_it_cannot_reach_a_site.rs"]
+mod the_proxy_tells_when_it_cannot_reach_a_site;

@@ -1,0 +1,125 @@
+//! Routers in this process that know each other, on free ports of 127.0.0.1.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ramson_api::sam::SamServer;
+use ramson_proxy::{HttpProxy, ServerTunnel, TunnelKind};
+use ramson_router::{DataDir, Destination, DestinationConfig, Names, Progress, Router, RouterConfig, new_destination};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// Far more than anything here takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Short tunnels: few routers make them, and the tests are of what is above.
+pub(crate) fn one_hop() -> DestinationConfig {
+    DestinationConfig {
+        inbound_length: 1,
+        outbound_length: 1,
+        inbound_quantity: 2,
+        outbound_quantity: 2,
+        ..DestinationConfig::default()
+    }
+}
+
+/// A network and the services that a test starts on it. All ends when it is dropped.
+pub(crate) struct TestNet {
+    pub(crate) routers: Vec<Router>,
+    services: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl TestNet {
+    /// So many routers, all ready; the first two are floodfills.
+    pub(crate) async fn start(count: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let routers = tokio::task::spawn_blocking(move || start_routers(&path, count)).await.unwrap();
+        for router in &routers {
+            let mut progress = router.progress();
+            let ready = progress.wait_for(|step| *step == Progress::Ready);
+            tokio::time::timeout(PATIENCE, ready).await.expect("the network came up").unwrap();
+        }
+        Self { routers, services: JoinSet::new(), _folder: folder }
+    }
+
+    pub(crate) fn serve(&mut self, service: impl Future<Output = ()> + Send + 'static) {
+        self.services.spawn(service);
+    }
+
+    pub(crate) async fn sam(&mut self, router: usize) -> SocketAddr {
+        self.sam_with_names(router, Names::default()).await
+    }
+
+    pub(crate) async fn sam_with_names(&mut self, router: usize, names: Names) -> SocketAddr {
+        let (listener, address) = listen().await;
+        self.serve(SamServer::new(self.routers[router].clone(), Arc::new(names)).serve(listener));
+        address
+    }
+
+    pub(crate) async fn http_proxy(&mut self, router: usize) -> SocketAddr {
+        let (listener, address) = listen().await;
+        let client = self.routers[router].open("proxy", new_destination().unwrap(), one_hop());
+        client.ready().await.unwrap();
+        self.serve(HttpProxy::new(client, Arc::default()).serve(listener));
+        address
+    }
+
+    /// A published destination whose streams go to `target`.
+    pub(crate) async fn tunnel(&mut self, router: usize, kind: TunnelKind, target: SocketAddr) -> Destination {
+        let config = DestinationConfig { publish: true, accept: true, ..one_hop() };
+        let site = self.routers[router].open("site", new_destination().unwrap(), config);
+        self.serve(ServerTunnel::new(site.clone(), kind, target).serve());
+        tokio::time::timeout(PATIENCE, site.ready()).await.expect("the site was published").unwrap();
+        site
+    }
+}
+
+impl Drop for TestNet {
+    fn drop(&mut self) {
+        self.services.abort_all();
+        self.routers.iter().for_each(Router::shutdown);
+    }
+}
+
+pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A router that knows no other.
+pub(crate) fn lonely_router(folder: &Path) -> Router {
+    start_router(folder, Vec::new(), false)
+}
+
+fn start_routers(folder: &Path, count: usize) -> Vec<Router> {
+    let known = folder.join("known");
+    std::fs::create_dir(&known).unwrap();
+    let mut routers = Vec::new();
+    for number in 0..count {
+        let router = start_router(&folder.join(number.to_string()), vec![known.clone()], number < 2);
+        let name = format!("routerInfo-{}.dat", ramson_wire::base64::encode(&router.hash().0));
+        std::fs::write(known.join(name), router.router_info()).unwrap();
+        routers.push(router);
+    }
+    routers
+}
+
+fn start_router(folder: &Path, reseed: Vec<PathBuf>, floodfill: bool) -> Router {
+    let config = RouterConfig {
+        net_id: 99,
+        hosts: vec![LOOPBACK],
+        binds: vec![LOOPBACK],
+        port: Some(0),
+        reseed,
+        floodfill,
+        danger_allow_reserved_peers: true,
+        danger_ignore_subnets: true,
+    };
+    Router::start(config, Arc::new(DataDir::open(folder).unwrap())).unwrap()
+}

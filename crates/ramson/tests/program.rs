@@ -1,0 +1,29 @@
+//! What the built program does, as its user sees it.
+
+#[path = "program/running.rs"]
+mod running;
+
+#[path = "program/a_broken_key_file_is_refused_and_left_alone.rs"]
+mod a_broken_key_file_is_refused_and_left_alone;
+#[path = "program/a_data_folder_serves_one_router_at_a_time.rs"]
+mod a_data_folder_serves_one_router_at_a_time;
+#[path = "program/a_mistake_in_the_settings_is_named.rs"]
+mod a_mistake_in_the_settings_is_named;
+#[path = "program/a_port_in_use_is_named.rs"]
+mod a_port_in_use_is_named;
+#[path = "program/a_reseed_that_cannot_be_read_is_named.rs"]
+mod a_reseed_that_cannot_be_read_is_named;
+#[path = "program/a_signal_ends_the_router_cleanly.rs"]
+mod a_signal_ends_the_router_cleanly;
+#[path = "program/hostile_bytes_do_not_disturb_the_router.rs"]
+mod hostile_bytes_do_not_disturb_the_router;
+#[path = "program/identities_outlive_a_kill.rs"]
+mod identities_outlive_a_kill;
+#[path = "program/status_has_its_documented_shape.rs"]
+mod status_has_its_documented_shape;
+#[path = "program/the_demo_fetches_its_page.rs"]
+mod the_demo_fetches_its_page;
+#[path = "program/the_proxy_explains_what_it_refuses.rs"]
+mod the_proxy_explains_what_it_refuses;
+#[path = "program/what_is_written_is_private.rs"]
+mod what_is_written_is_private;

@@ -1,0 +1,30 @@
+use nix::sys::signal::Signal;
+
+use crate::running::{Running, TUNNEL, assert_names, write_settings};
+
+#[test]
+fn torn_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    write_settings(folder.path(), TUNNEL);
+    let running = Running::run(folder.path(), &[]).up();
+    running.send(Signal::SIGTERM);
+    assert_eq!(running.ended().code, Some(0));
+    for name in ["router.keys", "web.keys"] {
+        let path = folder.path().join(name);
+        let whole = std::fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        // In the signing key of each, which no longer fits the identity.
+        let at = if name == "web.keys" { whole.len() - 1 } else { 30 };
+        changed[at] ^= 1;
+        let mut longer = whole.clone();
+        longer.push(0);
+        for broken in [&whole[..0], &whole[..1], &whole[..whole.len() / 2], &whole[..whole.len() - 1], &changed, &longer] {
+            std::fs::write(&path, broken).unwrap();
+            let message = Running::run(folder.path(), &[]).refused();
+            assert_names(&message, &[path.to_str().unwrap(), "broken", "backup"]);
+            assert_eq!(std::fs::read(&path).unwrap(), broken);
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    Running::run(folder.path(), &[]).up();
+}

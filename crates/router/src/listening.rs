@@ -1,0 +1,41 @@
+//! Accepting connections of local programs without giving up.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+/// How long to wait after the system refused a connection.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The next connection, whatever goes wrong before it: a listener that stands fails only for single connections, or
+/// while descriptors or memory are short. Neither is a reason to end a service, nor to try again at once.
+pub async fn accept<T, F>(mut next: impl FnMut() -> F) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut told = false;
+    loop {
+        match next().await {
+            Ok(connection) => return connection,
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "no connection of local programs can be accepted for now");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_the_system_is_waited_out() {
+        let mut answers = vec![Ok(7), Err(io::ErrorKind::Other.into()), Err(io::ErrorKind::ConnectionAborted.into())];
+        let start = tokio::time::Instant::now();
+        assert_eq!(accept(|| std::future::ready(answers.pop().unwrap())).await, 7);
+        assert_eq!(start.elapsed(), 2 * PAUSE);
+    }
+}
