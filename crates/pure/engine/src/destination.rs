@@ -26,7 +26,7 @@ use ramson_wire::{
 
 use crate::identity::IdentityId;
 use crate::interface::{DestinationConfig, Event, RequestId};
-use crate::session::{Classified, Readiness, SessionEvent, Sessions};
+use crate::session::{Classified, NEW_SESSION_SPACING, Readiness, SessionEvent, Sessions};
 use crate::streaming::{
     CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput,
 };
@@ -36,8 +36,6 @@ use peer::{Held, Peers};
 
 /// Life of our messages between destinations (Java: 60 s).
 const MESSAGE_LIFE: Duration = Duration::from_secs(60);
-/// While a peer hasn't answered our new session, another is made at most this often: i2pd drops those that come within 200 ms.
-const NEW_SESSION_EVERY: Duration = Duration::from_millis(1_500);
 
 /// What a destination wants done.
 #[derive(Debug)]
@@ -408,7 +406,7 @@ impl Destination {
         let may_go = match sessions.readiness(now, &key) {
             Readiness::Ready | Readiness::NewSession => true,
             Readiness::AwaitingReply { last } => {
-                held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_EVERY
+                held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_SPACING
             }
         };
         if may_go {
@@ -448,6 +446,7 @@ impl Destination {
                 return;
             }
         };
+        debug_assert!(bundle || !sealed.new_session, "the peer can't answer without our LeaseSet");
         if bundle {
             self.peers.entry(now.tick, to).lease_set_sent(version, now.tick, sealed.ack);
         }

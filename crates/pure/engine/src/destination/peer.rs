@@ -333,11 +333,11 @@ impl Peers {
 
     /// After a look-up that found nothing: true if it will be made again.
     pub(super) fn retry_later(&mut self, now: Tick, hash: DestinationHash) -> bool {
-        let Some(peer) = self.by_hash.get(&hash).filter(|peer| peer.has_patience(now)) else {
-            return false;
-        };
-        self.retries.insert((now + RETRY_EVERY, hash));
-        true
+        let retry = self.by_hash.get(&hash).is_some_and(|peer| peer.has_patience(now));
+        if retry {
+            self.retries.insert((now + RETRY_EVERY, hash));
+        }
+        retry
     }
 
     /// A look-up whose time has come.
