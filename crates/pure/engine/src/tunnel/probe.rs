@@ -12,7 +12,6 @@ use super::build::Direction;
 use super::garlic::{self, KeyUse};
 use super::pool::{MAX_FAILS, OutboundKey};
 use super::{TunnelOutput, Tunnels, build};
-use ramson_lane::LaneCommand;
 
 use crate::identity::Owner;
 
@@ -227,7 +226,7 @@ impl Tunnels {
         }
     }
 
-    /// Removes failed tunnels where there are better ones.
+    /// Gives failed tunnels up where there are better ones.
     pub(super) fn drop_failed(&mut self, now: Now, owner: Owner) {
         let Some(pool) = self.pools.get_mut(&owner) else {
             return;
@@ -237,15 +236,9 @@ impl Tunnels {
                 .retain(|_, tunnel| tunnel.life.fails < MAX_FAILS);
         }
         if pool.fresh(now.tick, Direction::Inbound) > 0 {
-            pool.inbound.retain(|id, tunnel| {
-                let keep = tunnel.life.fails < MAX_FAILS;
-                if !keep {
-                    self.own_ids.remove(id);
-                    self.outputs
-                        .push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: *id }));
-                }
-                keep
-            });
+            for tunnel in pool.inbound.values_mut() {
+                tunnel.life.given_up |= tunnel.life.fails >= MAX_FAILS;
+            }
         }
     }
 }
