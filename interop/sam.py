@@ -1,5 +1,8 @@
 """A small SAM 3 client: blocking sockets, streams only."""
+import base64
+import hashlib
 import socket
+import time
 
 
 class SamError(Exception):
@@ -78,6 +81,16 @@ class Session:
         lines = hello(self.address)
         expect(lines.ask(f"STREAM CONNECT ID={self.name} DESTINATION={destination} SILENT=false"), "RESULT=OK")
         return lines
+
+    def wait_for(self, destination, timeout=60):
+        """Waits until the other destination's LeaseSet is found: i2pd calls a session ready before it is published."""
+        raw = base64.b64decode(destination.replace("-", "+").replace("~", "/"))
+        name = base64.b32encode(hashlib.sha256(raw).digest()).decode().lower().rstrip("=") + ".b32.i2p"
+        end = time.monotonic() + timeout
+        while "RESULT=OK" not in (line := self.control.ask(f"NAMING LOOKUP NAME={name}")).split():
+            if time.monotonic() > end:
+                raise SamError(f"never found: {line[:200]}")
+            time.sleep(0.5)
 
     def accept(self):
         """Waits for a peer; returns the stream and who it is."""

@@ -412,11 +412,10 @@ impl Destination {
             }
         };
         if may_go {
-            let refresh = peer.wants_refresh(now);
             let retransmission = held.retransmission;
             let data = self.clove(now, CloveDelivery::Destination(to), MessageKind::DATA, Data(held.framed.into()).to_bytes());
             self.seal_and_send(now, to, vec![data], retransmission);
-            if refresh {
+            if self.peers.entry(now.tick, to).wants_refresh(now) {
                 self.look_up(now, to);
             }
         } else if !held.retransmission {
@@ -469,6 +468,7 @@ impl Destination {
     /// The owner of this key takes our messages now: what was held for a session can go.
     fn release_held(&mut self, now: Now, key: &x25519::PublicKey) {
         if let Some(hash) = self.peers.owner_of(key) {
+            self.peers.entry(now.tick, hash).heard();
             self.flush_held(now, hash);
         }
     }

@@ -115,6 +115,14 @@ impl Profiles {
             .map_or(Standing::Unknown, |profile| profile.standing(now))
     }
 
+    /// How much speaks against a router, for a choice among bad ones: that we can't reach it, then its points.
+    pub(crate) fn blemish(&self, now: Tick, router: &RouterHash) -> (bool, u32) {
+        self.table.get(router).map_or((false, 0), |profile| {
+            let unreachable = now < profile.unreachable_until;
+            (unreachable, profile.silent.saturating_add(profile.lossy))
+        })
+    }
+
     /// Since when the router fails without a good deed in between.
     pub(crate) fn failing_since(&self, router: &RouterHash) -> Option<Tick> {
         self.table.get(router)?.failing_since
@@ -251,6 +259,19 @@ mod tests {
         profiles.agreed(at(3), &A);
         assert_eq!(profiles.standing(at(4), &A), Standing::Good);
         assert_eq!(profiles.failing_since(&A), None);
+    }
+
+    #[test]
+    fn the_one_that_fails_most_has_most_against_it() {
+        let mut profiles = Profiles::new();
+        let (dead, alive) = (A, RouterHash([2; 32]));
+        for n in 0..8 {
+            profiles.no_reply(at(n), [dead, alive].iter());
+            profiles.agreed(at(n), &alive);
+        }
+        assert!(profiles.blemish(at(9), &alive) < profiles.blemish(at(9), &dead));
+        profiles.unreachable(at(9), &alive);
+        assert!(profiles.blemish(at(10), &alive) > profiles.blemish(at(10), &dead));
     }
 
     #[test]

@@ -25,6 +25,8 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 const LEASE_GRACE: Duration = Duration::from_secs(30);
 /// When the last lease ends sooner than this, the LeaseSet is looked up again.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
+/// Leases changed because of losses, without a sign of the peer, after which its LeaseSet is taken for outdated.
+const SWITCHES_BEFORE_LOOKUP: u32 = 2;
 /// Pause between look-ups of one destination.
 const LOOKUP_EVERY: Duration = Duration::from_secs(5);
 /// Whoever waits for a LeaseSet that no floodfill has gets it looked up again for so long: i2pd says that a destination is
@@ -72,6 +74,8 @@ pub(super) struct Peer {
     /// Chooses our outbound tunnel.
     route: u64,
     switched: Tick,
+    /// Changes because of losses since the peer was last heard.
+    switches: u32,
     bundle: Bundle,
     used: Tick,
 }
@@ -102,6 +106,7 @@ impl Peer {
             lease: None,
             route: 0,
             switched: now,
+            switches: 0,
             bundle: Bundle::Nothing,
             used: now,
         }
@@ -158,8 +163,17 @@ impl Peer {
         self.next_lookup = now + LOOKUP_EVERY;
     }
 
-    /// The last lease ends soon.
+    /// A message of the peer came.
+    pub(super) fn heard(&mut self) {
+        self.switches = 0;
+    }
+
+    /// The last lease ends soon, or the peer doesn't answer on several: it gives up tunnels whose tests fail, and doesn't know who
+    /// has the LeaseSet with them.
     pub(super) fn wants_refresh(&self, now: Now) -> bool {
+        if self.switches >= SWITCHES_BEFORE_LOOKUP {
+            return true;
+        }
         let end = self.lease_set.as_ref().and_then(|set| set.leases().iter().map(|lease| lease.end).max());
         end.is_none_or(|end| end < now.date + REFRESH_BEFORE)
     }
@@ -189,6 +203,7 @@ impl Peer {
         if switch {
             self.route = self.route.wrapping_add(1);
             self.switched = now.tick;
+            self.switches = self.switches.saturating_add(1);
         }
         self.lease = chosen;
         chosen

@@ -69,6 +69,17 @@ pub(super) const SIMULTANEOUS: Duration = Duration::from_secs(30);
 pub(super) const ANSWER_DELAY: Duration = Duration::from_secs(1);
 /// How often the owner is asked to send one.
 pub(super) const ANSWER_TRIES: u8 = 3;
+/// We ask for an acknowledgement at least this often, in messages, to know that the peer's window of tags keeps up with us.
+pub(super) const ASK_EVERY: u16 = 16;
+/// The same when [`SURE_WINDOW`] messages went out since the last one that was acknowledged.
+pub(super) const ASK_IN_DOUBT: u16 = 4;
+/// Tags that every peer is ready for beyond the newest one it saw (i2pd's first window; Java and we have more). When so many
+/// messages in a row are lost, it may have none of those to come, and nothing that is sent in the session arrives any more.
+pub(super) const SURE_WINDOW: u16 = 24;
+/// An acknowledgement that doesn't come for this long, [`SURE_WINDOW`] messages after the last one that did: the session is outrun.
+pub(super) const ACK_PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a peer who has acknowledged nothing yet and isn't heard.
+pub(super) const NO_ACK_PATIENCE: Duration = Duration::from_secs(20);
 /// How far in the past a new session's date may lie.
 pub(super) const CLOCK_BEHIND: Duration = Duration::from_secs(5 * 60);
 /// How far in the future: Java writes the message's expiration there.

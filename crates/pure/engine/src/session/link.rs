@@ -7,7 +7,7 @@ use ramson_crypto::CryptoRng;
 use ramson_wire::Tick;
 
 use super::AckId;
-use super::limits::Limits;
+use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, NO_ACK_PATIENCE, SURE_WINDOW};
 use super::step::{NextKey, ReceiveSteps, SendSteps};
 use super::tables::{SessionId, SetName, TagTable};
 use super::tagset::{Chains, MAX_TAGS, ReceiveSet, SendSet};
@@ -31,7 +31,10 @@ pub(super) struct Link {
     newest: u16,
     receive_steps: Option<ReceiveSteps>,
     owed: VecDeque<(u16, u16)>,
-    awaited: BTreeMap<(u16, u16), AckId>,
+    /// With the name under which the owner waits for it, if it asked.
+    awaited: BTreeMap<(u16, u16), (Tick, Option<AckId>)>,
+    /// The newest message that the peer acknowledged: send set and number.
+    confirmed: Option<(u16, u16)>,
 }
 
 /// What has to be written beside the cloves.
@@ -63,6 +66,7 @@ impl Link {
             receive_steps: None,
             owed: VecDeque::new(),
             awaited: BTreeMap::new(),
+            confirmed: None,
         }
     }
 
@@ -96,11 +100,40 @@ impl Link {
     }
 
     /// Remembers that message `number` of the current send set asks for an acknowledgement.
-    pub(super) fn await_ack(&mut self, number: u16, ack: AckId) {
+    pub(super) fn await_ack(&mut self, now: Tick, number: u16, ack: Option<AckId>) {
         if self.awaited.len() >= MAX_AWAITED {
             self.awaited.pop_first();
         }
-        self.awaited.insert((self.send.id, number), ack);
+        self.awaited.insert((self.send.id, number), (now, ack));
+    }
+
+    /// First message of the send set that isn't known to have been overtaken by an arrived one.
+    fn unconfirmed(&self) -> u16 {
+        match self.confirmed {
+            Some((set, number)) if set == self.send.id => number.saturating_add(1),
+            _ => 0,
+        }
+    }
+
+    /// Whether the next message should ask for an acknowledgement, because none of the last ones did.
+    pub(super) fn should_ask(&self) -> bool {
+        let last = self.awaited.last_key_value().map(|(key, _)| *key);
+        let asked = last
+            .filter(|(set, _)| *set == self.send.id)
+            .map_or(0, |(_, number)| number);
+        let since_asked = self.send.used().saturating_sub(asked.max(self.unconfirmed()));
+        let in_doubt = self.send.used().saturating_sub(self.unconfirmed()) >= SURE_WINDOW;
+        since_asked >= if in_doubt { ASK_IN_DOUBT } else { ASK_EVERY }
+    }
+
+    /// So many messages in a row may be lost that the peer has no tag for the next one. A peer who never acknowledges, as the
+    /// protocol allows, must be silent too, since `heard`.
+    pub(super) fn is_outrun(&self, now: Tick, heard: Tick) -> bool {
+        let from = self.unconfirmed();
+        let oldest = self.awaited.range((self.send.id, from)..).next();
+        (self.confirmed.is_some() || now.saturating_since(heard) > NO_ACK_PATIENCE)
+            && self.send.used().saturating_sub(from) >= SURE_WINDOW
+            && oldest.is_some_and(|(_, (at, _))| now.saturating_since(*at) > ACK_PATIENCE)
     }
 
     /// Drops acknowledgements that couldn't be sent in time.
@@ -144,7 +177,9 @@ impl Link {
 
     /// The peer acknowledges a message: ours, if we asked.
     pub(super) fn acked(&mut self, set: u16, number: u16) -> Option<AckId> {
-        self.awaited.remove(&(set, number))
+        let (_, ack) = self.awaited.remove(&(set, number))?;
+        self.confirmed = self.confirmed.max(Some((set, number)));
+        ack
     }
 
     /// The peer has sent no message above `last` in the set before `set`.
@@ -270,7 +305,7 @@ mod tests {
         );
         for number in 0..100 {
             link.owe_ack(0, number);
-            link.await_ack(number, AckId(u64::from(number)));
+            link.await_ack(Tick(0), number, Some(AckId(u64::from(number))));
         }
         assert_eq!(link.take_extras().acks.len(), MAX_OWED);
         assert_eq!(link.acked(0, 35), None);

@@ -40,7 +40,7 @@ impl Sessions {
     ) -> Result<Sealed, SessionError> {
         payload::check_size(cloves)?;
         match self.way(now, to) {
-            Way::Existing(id) => self.seal_existing(id, cloves, ack_request),
+            Way::Existing(id) => self.seal_existing(now, id, cloves, ack_request),
             Way::Reply(id) => self.seal_reply(now, id, cloves),
             Way::New => self.seal_new(now, to, cloves, ack_request),
         }
@@ -106,6 +106,7 @@ impl Sessions {
 
     fn seal_existing(
         &mut self,
+        now: Now,
         id: SessionId,
         cloves: &[GarlicClove],
         ack_request: bool,
@@ -115,8 +116,9 @@ impl Sessions {
         let link = session.link.as_mut().ok_or(SessionError::UnknownTag)?;
         link.step_if_due(&self.limits, &mut *self.rng);
         let (number, tag, key) = link.send.take().ok_or(SessionError::UnknownTag)?;
-        if let Some(ack) = ack {
-            link.await_ack(number, ack);
+        let asks = ack_request || link.should_ask();
+        if asks {
+            link.await_ack(now.tick, number, ack);
         }
         let extras = link.take_extras();
         session.due = None;
@@ -124,7 +126,7 @@ impl Sessions {
         let blocks = Blocks {
             date: None,
             cloves,
-            ack_request,
+            ack_request: asks,
             extras: Some(&extras),
         };
         let mut prefix = start_body();

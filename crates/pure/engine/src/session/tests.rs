@@ -123,6 +123,20 @@ impl Pair {
         sealed
     }
 
+    /// Both sides send what they are asked to.
+    fn answer_due(&mut self) {
+        let (now, (a, b)) = (self.now(), self.keys());
+        let due = |event: &SessionEvent| matches!(event, SessionEvent::SendDue { .. });
+        for _ in events(&mut self.a).iter().filter(|event| due(event)) {
+            let sealed = self.a.encrypt(now, &b, &[], false).unwrap();
+            self.b_reads(&sealed).unwrap();
+        }
+        for _ in events(&mut self.b).iter().filter(|event| due(event)) {
+            let sealed = self.b.encrypt(now, &a, &[], false).unwrap();
+            self.a_reads(&sealed).unwrap();
+        }
+    }
+
     /// NS, NSR, one ES each way.
     fn established() -> Pair {
         Pair::new().establish()

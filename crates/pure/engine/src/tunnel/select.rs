@@ -45,6 +45,8 @@ const OLD_INFO: Duration = Duration::from_secs(27 * 3600);
 const FRESH_CONGESTION: Duration = Duration::from_secs(15 * 60);
 /// Random draws for one place before all candidates are looked at in turn.
 const DRAWS: u32 = 24;
+/// Candidates compared when only bad ones are left.
+const BAD_DRAWS: u32 = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Subnet {
@@ -258,7 +260,7 @@ impl Candidates {
     fn nearest(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
         self.tend(wish, rng);
         for strict in [true, false] {
-            let usable: Vec<&Candidate> = wish
+            let mut usable: Vec<&Candidate> = wish
                 .nearest
                 .kept
                 .iter()
@@ -267,6 +269,9 @@ impl Candidates {
                     wish.may_stand_next(candidate) && wish.fits(candidate, &[], strict)
                 })
                 .collect();
+            if !strict && let Some(least) = usable.iter().map(|one| wish.blemish(one)).min() {
+                usable.retain(|one| wish.blemish(one) == least);
+            }
             if let Some(at) = usable.len().checked_sub(1) {
                 let at = usize::try_from(rng::below(rng, u32::try_from(at + 1).ok()?)).ok()?;
                 return usable.get(at).copied();
@@ -276,7 +281,7 @@ impl Candidates {
             wish.may_stand_next(candidate) && wish.fits(candidate, &[], true)
         })
         .or_else(|| {
-            self.draw(rng, |candidate| {
+            self.least_bad(wish, rng, |candidate| {
                 wish.may_stand_next(candidate) && wish.fits(candidate, &[], false)
             })
         })
@@ -316,7 +321,7 @@ impl Candidates {
     ) -> Option<&Candidate> {
         let first = self.draw(rng, |candidate| wish.fits(candidate, chosen, true));
         let Some(first) = first else {
-            return self.draw(rng, |candidate| wish.fits(candidate, chosen, false));
+            return self.least_bad(wish, rng, |candidate| wish.fits(candidate, chosen, false));
         };
         if !wish.proven {
             return Some(first);
@@ -336,6 +341,17 @@ impl Candidates {
         } else {
             first
         })
+    }
+
+    /// Of some that pass, the one with the least against it: where only bad ones are left, most share the blame for the worst of them.
+    fn least_bad(
+        &self,
+        wish: &Wish<'_>,
+        rng: &mut dyn CryptoRng,
+        pass: impl Fn(&Candidate) -> bool,
+    ) -> Option<&Candidate> {
+        let drawn: Vec<&Candidate> = (0..BAD_DRAWS).filter_map(|_| self.draw(rng, &pass)).collect();
+        drawn.into_iter().min_by_key(|one| wish.blemish(one))
     }
 
     /// A random candidate that passes; if some draws find none, the first one from a random place on.
@@ -397,6 +413,10 @@ pub(crate) struct Wish<'a> {
 }
 
 impl Wish<'_> {
+    fn blemish(&self, candidate: &Candidate) -> (bool, u32) {
+        self.profiles.blemish(self.now, &candidate.hop.router)
+    }
+
     fn may_stand_next(&self, candidate: &Candidate) -> bool {
         (self.next_to_us)(&candidate.hop.router)
     }

@@ -84,9 +84,13 @@ fn both_sides_begin_at_once() {
         let (from_a, from_b) = (pair.a_writes(number), pair.b_writes(number));
         assert!(pair.a_reads(&from_b).is_ok() && pair.b_reads(&from_a).is_ok());
     }
+    pair.pass(2 * SECOND);
+    pair.answer_due();
     // One session is used by both at last: silence in the other ends it.
     for round in 0..70 {
-        pair.pass(Duration::from_secs(10));
+        pair.pass(2 * SECOND);
+        pair.answer_due();
+        pair.pass(8 * SECOND);
         pair.a_to_b(100 + round);
         pair.b_to_a(100 + round);
     }
@@ -327,5 +331,63 @@ fn new_sessions_have_a_clock_window() {
         let read_at = pair.ms.checked_add_signed(skew * 1000).unwrap();
         let opened = pair.b.decrypt(at(read_at), &ns.body);
         assert_eq!(opened.is_ok(), ok, "{skew}: {opened:?}");
+    }
+}
+
+/// Messages lost in a row take us beyond the tags that the peer looks for; it goes on to be heard, so silence doesn't tell.
+#[test]
+fn an_outrun_session_is_begun_anew() {
+    let mut pair = Pair::established();
+    for number in 10..40 {
+        pair.a_to_b(number);
+    }
+    pair.pass(Duration::from_secs(2));
+    pair.b_to_a(50);
+    for number in 100..250 {
+        assert!(!pair.a_writes(number).new_session);
+        pair.b_to_a(number);
+    }
+    let lost = pair.a_writes(251);
+    assert!(pair.b_reads(&lost).is_err());
+    for _ in 0..20 {
+        pair.pass(Duration::from_secs(1));
+    }
+    assert!(pair.a_to_b(300).new_session);
+    pair.b_to_a(301);
+    assert!(!pair.a_to_b(302).new_session);
+    pair.b_to_a(303);
+    consistent(&pair.a);
+    consistent(&pair.b);
+}
+
+/// The same before anything was acknowledged.
+#[test]
+fn a_session_outrun_from_the_start_is_begun_anew() {
+    let mut pair = Pair::established();
+    for number in 100..200 {
+        assert!(!pair.a_writes(number).new_session);
+    }
+    pair.b_to_a(200);
+    for _ in 0..21 {
+        pair.pass(Duration::from_secs(1));
+    }
+    assert!(pair.a_to_b(300).new_session);
+    pair.b_to_a(301);
+    assert!(!pair.a_to_b(302).new_session);
+}
+
+/// A busy session whose acknowledgements come isn't begun anew, however many single messages are lost.
+#[test]
+fn losses_here_and_there_are_no_reason_to_begin_anew() {
+    let mut pair = Pair::established();
+    let mut loss = SeededRng::new([8; 32]);
+    for number in 10..600 {
+        let sealed = pair.a_writes(number);
+        assert!(!sealed.new_session, "{number}");
+        if ramson_crypto::rng::below(&mut loss, 4) > 0 {
+            pair.b_reads(&sealed).unwrap();
+        }
+        pair.pass(Duration::from_millis(200));
+        pair.b_to_a(number);
     }
 }
