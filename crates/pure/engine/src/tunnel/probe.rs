@@ -10,7 +10,7 @@ use ramson_wire::{
 
 use super::build::Direction;
 use super::garlic::{self, KeyUse};
-use super::pool::{MAX_FAILS, OutboundKey};
+use super::pool::{Life, MAX_FAILS, OutboundKey};
 use super::{TunnelOutput, Tunnels, build};
 
 use crate::identity::Owner;
@@ -87,17 +87,17 @@ impl Tunnels {
         let Some(pool) = self.pools.get(&owner) else {
             return;
         };
-        let with_hops = |routers: &[_], expires: Tick| !routers.is_empty() && now.tick < expires;
+        let testable = |life: &Life| !life.routers.is_empty() && !life.given_up && now.tick < life.expires;
         let mut outbound: Vec<OutboundKey> = pool
             .outbound
             .iter()
-            .filter(|(_, tunnel)| with_hops(&tunnel.life.routers, tunnel.life.expires))
+            .filter(|(_, tunnel)| testable(&tunnel.life))
             .map(|(key, _)| *key)
             .collect();
         let mut inbound: Vec<TunnelId> = pool
             .inbound
             .iter()
-            .filter(|(_, tunnel)| with_hops(&tunnel.life.routers, tunnel.life.expires))
+            .filter(|(_, tunnel)| testable(&tunnel.life))
             .map(|(id, _)| *id)
             .collect();
         rng::shuffle(&mut *self.rng, &mut outbound);
