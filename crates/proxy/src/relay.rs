@@ -218,11 +218,14 @@ mod tests {
             answerer_far.shutdown().await.unwrap();
             sent
         };
-        let (result, sent) = tokio::join!(exchange(&mut asker, &mut answerer, request, |_| ()), sent);
+        let asking = async {
+            let mut got = Vec::new();
+            asker_far.read_to_end(&mut got).await.unwrap();
+            drop(asker_far);
+            got
+        };
+        let (result, sent, got) = tokio::join!(exchange(&mut asker, &mut answerer, request, |_| ()), sent, asking);
         result.unwrap();
-        drop(asker);
-        let mut got = Vec::new();
-        asker_far.read_to_end(&mut got).await.unwrap();
         (sent, got)
     }
 

@@ -1,5 +1,7 @@
 //! Services over a private network of complete routers in this process.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that cannot help ends the test")]
+
 #[path = "network/sam_client.rs"]
 mod sam_client;
 #[path = "network/testnet.rs"]

@@ -1,5 +1,7 @@
 //! What the built program does, as its user sees it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot help ends the test")]
+
 #[path = "program/running.rs"]
 mod running;
 
@@ -19,6 +21,8 @@ mod a_signal_ends_the_router_cleanly;
 mod hostile_bytes_do_not_disturb_the_router;
 #[path = "program/identities_outlive_a_kill.rs"]
 mod identities_outlive_a_kill;
+#[path = "program/running_out_of_descriptors_is_survived.rs"]
+mod running_out_of_descriptors_is_survived;
 #[path = "program/status_has_its_documented_shape.rs"]
 mod status_has_its_documented_shape;
 #[path = "program/the_demo_fetches_its_page.rs"]

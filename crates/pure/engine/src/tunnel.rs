@@ -313,17 +313,8 @@ impl Tunnels {
         if self.pools.remove(&owner).is_none() {
             return;
         }
-        let gone: Vec<TunnelId> = self
-            .own_ids
-            .iter()
-            .filter(|(_, whose)| **whose == owner)
-            .map(|(id, _)| *id)
-            .collect();
-        for tunnel in gone {
-            self.own_ids.remove(&tunnel);
-            self.outputs
-                .push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel }));
-        }
+        // The lane goes on to know the ids until they expire: what still comes for them is no stranger's.
+        self.own_ids.retain(|_, whose| *whose != owner);
         self.pending.retain(|_, pending| pending.owner != owner);
         self.probes.retain(|_, probe| probe.owner != owner);
         self.dirty.retain(|(whose, _)| *whose != owner);

@@ -1,4 +1,5 @@
 use tokio::io::AsyncWriteExt;
+use tokio::task::JoinSet;
 
 use crate::sam_client::SamClient;
 use crate::testnet::TestNet;
@@ -66,6 +67,7 @@ async fn or_tell_that_nobody_is_there() {
     let (_client, _) = SamClient::with_session(sam, "client", "TRANSIENT").await;
     let nobody = ramson_router::new_destination().unwrap();
     let nobody = nobody.destination();
+    let mut asking = JoinSet::new();
     for (name, result) in [
         (nobody.to_base64(), "CANT_REACH_PEER"),
         (nobody.hash().to_b32(), "CANT_REACH_PEER"),
@@ -73,9 +75,13 @@ async fn or_tell_that_nobody_is_there() {
         ("short.b32.i2p".to_owned(), "INVALID_KEY"),
         ("example.com".to_owned(), "INVALID_KEY"),
     ] {
-        let mut connecting = SamClient::greeted(sam).await;
-        let answer = connecting.ask(&format!("STREAM CONNECT ID=client DESTINATION={name}")).await;
-        assert_eq!(answer, format!("STREAM STATUS RESULT={result}"), "{name}");
-        assert_eq!(connecting.rest().await, b"");
+        // At once: a LeaseSet that nobody has is looked for several times.
+        asking.spawn(async move {
+            let mut connecting = SamClient::greeted(sam).await;
+            let answer = connecting.ask(&format!("STREAM CONNECT ID=client DESTINATION={name}")).await;
+            assert_eq!(answer, format!("STREAM STATUS RESULT={result}"), "{name}");
+            assert_eq!(connecting.rest().await, b"");
+        });
     }
+    asking.join_all().await;
 }

@@ -31,7 +31,18 @@ pub(crate) struct Ended {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ramson"))
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_ramson")), arguments)
+    }
+
+    /// With at most so many open descriptors.
+    pub(crate) fn start_with_descriptors(limit: u32, arguments: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ramson")]);
+        Self::start_as(shell, arguments)
+    }
+
+    fn start_as(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -78,6 +78,8 @@ pub(super) const ASK_IN_DOUBT: u16 = 4;
 pub(super) const SURE_WINDOW: u16 = 24;
 /// An acknowledgement that doesn't come for this long, [`SURE_WINDOW`] messages after the last one that did: the session is outrun.
 pub(super) const ACK_PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a peer who has acknowledged nothing yet and isn't heard.
+pub(super) const NO_ACK_PATIENCE: Duration = Duration::from_secs(20);
 /// How far in the past a new session's date may lie.
 pub(super) const CLOCK_BEHIND: Duration = Duration::from_secs(5 * 60);
 /// How far in the future: Java writes the message's expiration there.

@@ -7,7 +7,7 @@ use ramson_crypto::CryptoRng;
 use ramson_wire::Tick;
 
 use super::AckId;
-use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, SURE_WINDOW};
+use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, NO_ACK_PATIENCE, SURE_WINDOW};
 use super::step::{NextKey, ReceiveSteps, SendSteps};
 use super::tables::{SessionId, SetName, TagTable};
 use super::tagset::{Chains, MAX_TAGS, ReceiveSet, SendSet};
@@ -126,12 +126,12 @@ impl Link {
         since_asked >= if in_doubt { ASK_IN_DOUBT } else { ASK_EVERY }
     }
 
-    /// So many messages in a row may be lost that the peer has no tag for the next one. Only of a peer who has acknowledged
-    /// before: of others it can't be told.
-    pub(super) fn is_outrun(&self, now: Tick) -> bool {
+    /// So many messages in a row may be lost that the peer has no tag for the next one. A peer who never acknowledges, as the
+    /// protocol allows, must be silent too, since `heard`.
+    pub(super) fn is_outrun(&self, now: Tick, heard: Tick) -> bool {
         let from = self.unconfirmed();
         let oldest = self.awaited.range((self.send.id, from)..).next();
-        self.confirmed.is_some()
+        (self.confirmed.is_some() || now.saturating_since(heard) > NO_ACK_PATIENCE)
             && self.send.used().saturating_sub(from) >= SURE_WINDOW
             && oldest.is_some_and(|(_, (at, _))| now.saturating_since(*at) > ACK_PATIENCE)
     }

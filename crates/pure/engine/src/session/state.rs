@@ -84,7 +84,7 @@ impl Session {
             && self
                 .link
                 .as_ref()
-                .is_some_and(|link| !link.send.is_exhausted() && !link.is_outrun(now))
+                .is_some_and(|link| !link.send.is_exhausted() && !link.is_outrun(now, self.heard))
     }
 
     /// It may be used for an NSR.

@@ -171,11 +171,13 @@ impl Tunnels {
 
     fn expire_tunnels(&mut self, now: Now) {
         for (owner, pool) in &mut self.pools {
-            let before = pool.inbound.len() + pool.outbound.len();
+            let before = pool.outbound.len();
+            let mut ended = false;
             pool.outbound
                 .retain(|_, tunnel| now.tick < tunnel.life.expires);
             pool.inbound.retain(|id, tunnel| {
-                let alive = now.tick < tunnel.life.expires;
+                let alive = now.tick < tunnel.life.gone_at();
+                ended |= now.tick >= tunnel.life.expires && !std::mem::replace(&mut tunnel.life.given_up, true);
                 tunnel.endpoint.expire(now.tick);
                 if !alive {
                     self.own_ids.remove(id);
@@ -184,7 +186,7 @@ impl Tunnels {
                 }
                 alive
             });
-            if pool.inbound.len() + pool.outbound.len() != before {
+            if ended || pool.outbound.len() != before {
                 self.outputs
                     .push_back(TunnelOutput::PoolChanged { owner: *owner });
             }

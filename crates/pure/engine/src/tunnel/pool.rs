@@ -23,6 +23,8 @@ const REPLACE_SECS: (u64, u64) = (60, 180);
 /// Message ids remembered for each owner, against repeated messages; each at least a minute if they aren't more.
 const MAX_DUPLICATES: usize = 8192;
 const DUPLICATE_KEEP: Duration = Duration::from_secs(60);
+/// What comes through an inbound tunnel is taken this long after its end.
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 /// Tests in a row that a tunnel fails before it is given up.
 pub(crate) const MAX_FAILS: u8 = 2;
 
@@ -92,6 +94,8 @@ pub(crate) struct Life {
     replace_at: Tick,
     /// Tests failed in a row.
     pub(crate) fails: u8,
+    /// Failed its tests: not used or published any more, but what still comes through it is taken.
+    pub(crate) given_up: bool,
     /// Only a return path for the first builds of the router: not counted, not published.
     pub(crate) bootstrap: bool,
 }
@@ -116,16 +120,17 @@ impl Life {
             end: started.date + LIFETIME,
             replace_at: started.tick + (LIFETIME - early),
             fails: 0,
+            given_up: false,
             bootstrap: false,
         }
     }
 
     fn counts(&self, now: Tick) -> bool {
-        !self.bootstrap && self.fails < MAX_FAILS && now < self.replace_at
+        !self.bootstrap && !self.given_up && self.fails < MAX_FAILS && now < self.replace_at
     }
 
     fn usable(&self, now: Tick) -> bool {
-        !self.bootstrap && now < self.expires
+        !self.bootstrap && !self.given_up && now < self.expires
     }
 
     /// Lower is better.
@@ -137,9 +142,17 @@ impl Life {
     pub(crate) fn next(&self, now: Tick) -> Tick {
         if now < self.replace_at && !self.bootstrap {
             self.replace_at
-        } else {
+        } else if now < self.expires {
             self.expires
+        } else {
+            self.gone_at()
         }
+    }
+
+    /// Until then messages through it are taken: hops keep a tunnel a little longer than the ten minutes, and peers may hold an
+    /// older LeaseSet.
+    pub(crate) fn gone_at(&self) -> Tick {
+        self.expires + GRACE
     }
 
     /// Takes the layers of all hops off, or puts on what their layers will take off.

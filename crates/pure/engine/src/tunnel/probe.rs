@@ -10,9 +10,8 @@ use ramson_wire::{
 
 use super::build::Direction;
 use super::garlic::{self, KeyUse};
-use super::pool::{MAX_FAILS, OutboundKey};
+use super::pool::{Life, MAX_FAILS, OutboundKey};
 use super::{TunnelOutput, Tunnels, build};
-use ramson_lane::LaneCommand;
 
 use crate::identity::Owner;
 
@@ -88,17 +87,17 @@ impl Tunnels {
         let Some(pool) = self.pools.get(&owner) else {
             return;
         };
-        let with_hops = |routers: &[_], expires: Tick| !routers.is_empty() && now.tick < expires;
+        let testable = |life: &Life| !life.routers.is_empty() && !life.given_up && now.tick < life.expires;
         let mut outbound: Vec<OutboundKey> = pool
             .outbound
             .iter()
-            .filter(|(_, tunnel)| with_hops(&tunnel.life.routers, tunnel.life.expires))
+            .filter(|(_, tunnel)| testable(&tunnel.life))
             .map(|(key, _)| *key)
             .collect();
         let mut inbound: Vec<TunnelId> = pool
             .inbound
             .iter()
-            .filter(|(_, tunnel)| with_hops(&tunnel.life.routers, tunnel.life.expires))
+            .filter(|(_, tunnel)| testable(&tunnel.life))
             .map(|(id, _)| *id)
             .collect();
         rng::shuffle(&mut *self.rng, &mut outbound);
@@ -227,7 +226,7 @@ impl Tunnels {
         }
     }
 
-    /// Removes failed tunnels where there are better ones.
+    /// Gives failed tunnels up where there are better ones.
     pub(super) fn drop_failed(&mut self, now: Now, owner: Owner) {
         let Some(pool) = self.pools.get_mut(&owner) else {
             return;
@@ -237,15 +236,9 @@ impl Tunnels {
                 .retain(|_, tunnel| tunnel.life.fails < MAX_FAILS);
         }
         if pool.fresh(now.tick, Direction::Inbound) > 0 {
-            pool.inbound.retain(|id, tunnel| {
-                let keep = tunnel.life.fails < MAX_FAILS;
-                if !keep {
-                    self.own_ids.remove(id);
-                    self.outputs
-                        .push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: *id }));
-                }
-                keep
-            });
+            for tunnel in pool.inbound.values_mut() {
+                tunnel.life.given_up |= tunnel.life.fails >= MAX_FAILS;
+            }
         }
     }
 }

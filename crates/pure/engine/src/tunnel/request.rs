@@ -24,8 +24,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const OTHER_PATH_AFTER: u32 = 4;
 /// Expiration of our requests: as Java, 60 to 80 s.
 const REQUEST_LIFE_SECS: (u64, u64) = (60, 80);
-/// An id of ours stays known this long after its tunnel's end.
-const OWN_ID_GRACE: Duration = Duration::from_secs(60);
+
+
 /// A return path for first builds lives this long, and isn't used for another one in its last part.
 const BOOTSTRAP_LIFE: Duration = Duration::from_secs(90);
 const BOOTSTRAP_REST: Duration = Duration::from_secs(65);
@@ -305,7 +305,7 @@ impl Tunnels {
             let id = self.free_id();
             (id, id)
         });
-        let expires = life.expires + OWN_ID_GRACE;
+        let expires = life.gone_at();
         self.own_ids.insert(id, owner);
         self.outputs
             .push_back(TunnelOutput::Lane(LaneCommand::InstallOwn {

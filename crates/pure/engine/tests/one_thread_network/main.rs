@@ -77,7 +77,7 @@ fn another_seed_gives_another_trace() {
 fn another_process_gives_the_same_trace() {
     let own = std::env::current_exe().expect("a test knows its program");
     let output = std::process::Command::new(own)
-        .args(["--exact", "shows_its_trace_hash", "--ignored", "--nocapture"])
+        .args(["--exact", "shows_its_trace_hash", "--nocapture"])
         .output()
         .expect("the program starts again");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -85,8 +85,8 @@ fn another_process_gives_the_same_trace() {
     assert_eq!(theirs, Some(hash_of(SHOWN_SEED).as_str()), "{text}");
 }
 
+/// Also the other process of `another_process_gives_the_same_trace`.
 #[test]
-#[ignore = "the other process of another_process_gives_the_same_trace"]
 #[expect(clippy::print_stdout, reason = "read by the process that started this one")]
 fn shows_its_trace_hash() {
     println!("\n{MARK}{}", hash_of(SHOWN_SEED));

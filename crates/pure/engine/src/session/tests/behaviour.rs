@@ -360,6 +360,22 @@ fn an_outrun_session_is_begun_anew() {
     consistent(&pair.b);
 }
 
+/// The same before anything was acknowledged.
+#[test]
+fn a_session_outrun_from_the_start_is_begun_anew() {
+    let mut pair = Pair::established();
+    for number in 100..200 {
+        assert!(!pair.a_writes(number).new_session);
+    }
+    pair.b_to_a(200);
+    for _ in 0..21 {
+        pair.pass(Duration::from_secs(1));
+    }
+    assert!(pair.a_to_b(300).new_session);
+    pair.b_to_a(301);
+    assert!(!pair.a_to_b(302).new_session);
+}
+
 /// A busy session whose acknowledgements come isn't begun anew, however many single messages are lost.
 #[test]
 fn losses_here_and_there_are_no_reason_to_begin_anew() {
