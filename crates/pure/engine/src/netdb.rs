@@ -38,12 +38,11 @@ mod shared;
 mod tests;
 
 pub(crate) use config::Config;
+pub(crate) use lease_sets::accept;
 #[cfg(test)]
 pub(crate) use config::Limits;
-#[cfg(test)]
-pub(crate) use output::LookupFailure;
 pub(crate) use output::{
-    LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath,
+    LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath,
     Via,
 };
 pub(crate) use routers::{AddResult, Reject, Source};
@@ -373,6 +372,8 @@ impl NetDb {
         request: LookupRequest,
     ) {
         let Some(identity) = self.identities.get_mut(&id) else {
+            let done = Some(LookupResult::Failed(LookupFailure::NoTunnels));
+            self.finish_at_once(Owner::Identity(id), request, done);
             return;
         };
         let goal = Goal {

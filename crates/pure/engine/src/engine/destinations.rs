@@ -109,6 +109,7 @@ impl Engine {
                     tracing::debug!(%error, "a destination's message can't be sent");
                 }
             }
+            DestinationOutput::RouteChanged => self.congestion_changed |= !self.congested.is_empty(),
             DestinationOutput::Lookup(hash) => {
                 let request = self.lookups.for_lease_set(id, hash);
                 self.netdb.lookup_lease_set(now, id, hash, request);

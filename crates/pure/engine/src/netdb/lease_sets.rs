@@ -140,7 +140,7 @@ impl LeaseSets {
 }
 
 /// A LeaseSet that came under this key, if it is that key's, of now, and properly signed.
-pub(super) fn accept(
+pub(crate) fn accept(
     now: Date,
     key: &NetDbKey,
     set: Unverified<LeaseSet2>,
