@@ -13,6 +13,8 @@ mod glue;
 mod load;
 mod report;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -63,6 +65,8 @@ pub struct Engine {
     netdb: NetDb,
     tunnels: Tunnels,
     destinations: BTreeMap<IdentityId, Destination>,
+    /// Destinations that wait to open their pools.
+    starting: BTreeMap<IdentityId, (Tick, PoolConfig)>,
     /// Destinations whose `DestinationReady` was said.
     ready: BTreeSet<IdentityId>,
     lookups: Lookups,
@@ -117,6 +121,7 @@ impl Engine {
             netdb,
             tunnels,
             destinations: BTreeMap::new(),
+            starting: BTreeMap::new(),
             ready: BTreeSet::new(),
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
@@ -223,6 +228,7 @@ impl Engine {
                 destination.handle_timeout(now);
             }
         }
+        self.start_due(now);
         self.replies.expire(now.tick);
         self.work(now);
         self.settle(now);
@@ -238,7 +244,8 @@ impl Engine {
             return self.now.tick;
         }
         let destinations = self.destinations.values().filter_map(Destination::deadline).min();
-        let parts = [self.tunnels.deadline(), destinations];
+        let starting = self.starting.values().map(|(at, _)| *at).min();
+        let parts = [self.tunnels.deadline(), destinations, starting];
         parts.into_iter().flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
     }
 
