@@ -10,6 +10,7 @@
 mod dear;
 mod destinations;
 mod glue;
+mod load;
 mod report;
 mod routing;
 
@@ -32,6 +33,7 @@ use crate::own_router::{self, RouterSecrets};
 use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
 use dear::DearWork;
 use destinations::Lookups;
+use load::TransitLoad;
 use routing::RouterReplies;
 
 /// Our RouterInfo is signed anew at a random time within these, whatever destinations do.
@@ -71,6 +73,7 @@ pub struct Engine {
     /// Congestion or tunnels changed: destinations are to be told whom to hold back.
     congestion_changed: bool,
     lane_stats: LaneStats,
+    transit_load: TransitLoad,
     progress: Option<Progress>,
     rng: SeededRng,
     /// The reading of the last call.
@@ -122,6 +125,7 @@ impl Engine {
             congested: BTreeSet::new(),
             congestion_changed: false,
             lane_stats: LaneStats::default(),
+            transit_load: TransitLoad::new(now.tick),
             progress: None,
             rng,
             now,
@@ -139,6 +143,11 @@ impl Engine {
     #[must_use]
     pub fn router_info(&self) -> &RouterInfo {
         &self.router_info
+    }
+
+    /// Tells the lane's limit on transit, in bytes a second: near it, tunnels of others are refused. Without a call there is none.
+    pub fn set_transit_share(&mut self, bytes_per_sec: Option<u64>) {
+        self.transit_load.set_share(bytes_per_sec);
     }
 
     /// Takes one event of the lane.
@@ -169,7 +178,10 @@ impl Engine {
             LaneEvent::Congestion { peer, congested } => {
                 self.congestion_changed |= if congested { self.congested.insert(peer) } else { self.congested.remove(&peer) };
             }
-            LaneEvent::Stats(stats) => self.lane_stats = stats,
+            LaneEvent::Stats(stats) => {
+                self.transit_load.add(now.tick, stats.transit_bytes);
+                self.lane_stats = stats;
+            }
         }
         self.work(now);
         self.settle(now);
