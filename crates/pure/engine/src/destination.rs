@@ -260,10 +260,15 @@ impl Destination {
     fn learn_of_sender(&mut self, now: Now, key: x25519::PublicKey, set: Unverified<LeaseSet2>) {
         let hash = set.destination().hash();
         if self.peers.get(&hash).is_some_and(|peer| peer.knows_since(set.published())) {
+            // The one we have is as good a proof.
+            self.peers.proven(key, hash);
             return;
         }
         match set.verify() {
-            Ok(set) if set.x25519_key() == Some(key) && peer::is_current(&set, now.date) => self.learn(now, set),
+            Ok(set) if set.x25519_key() == Some(key) && peer::is_current(&set, now.date) => {
+                self.learn(now, set);
+                self.peers.proven(key, hash);
+            }
             Ok(_) => tracing::debug!("a bundled LeaseSet isn't its sender's, or not of this time"),
             Err(error) => tracing::debug!(%error, "a bundled LeaseSet is forged"),
         }

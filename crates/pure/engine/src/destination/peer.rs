@@ -228,11 +228,20 @@ fn pick(leases: &[Lease], rng: &mut dyn CryptoRng) -> Option<Lease> {
     leases.get(index).copied()
 }
 
+/// Whose a session key is.
+#[derive(Clone, Copy)]
+struct Claim {
+    /// Nobody's while several destinations name the key and none has proven to have it.
+    by: Option<DestinationHash>,
+    /// A session under this key brought the LeaseSet.
+    proven: bool,
+}
+
 /// All of them.
 pub(super) struct Peers {
     by_hash: BTreeMap<DestinationHash, Peer>,
-    /// Keys of verified LeaseSets.
-    by_key: BTreeMap<x25519::PublicKey, DestinationHash>,
+    /// Keys of verified LeaseSets. At most one for each peer.
+    by_key: BTreeMap<x25519::PublicKey, Claim>,
     next_sweep: Tick,
     /// Look-ups to be made again.
     retries: BTreeSet<(Tick, DestinationHash)>,
@@ -269,7 +278,28 @@ impl Peers {
 
     fn remove(&mut self, hash: &DestinationHash) {
         if let Some(key) = self.by_hash.remove(hash).and_then(|peer| peer.lease_set?.x25519_key()) {
-            self.by_key.remove(&key);
+            self.disclaim(&key, *hash);
+        }
+    }
+
+    fn disclaim(&mut self, key: &x25519::PublicKey, hash: DestinationHash) {
+        if self.by_key.get(key).is_some_and(|claim| claim.by.is_none_or(|by| by == hash)) {
+            self.by_key.remove(key);
+        }
+    }
+
+    /// A LeaseSet names this key. Anyone can name another's: that must not take the other's messages from it.
+    fn claim(&mut self, key: x25519::PublicKey, hash: DestinationHash) {
+        let claim = self.by_key.entry(key).or_insert(Claim { by: Some(hash), proven: false });
+        if claim.by != Some(hash) && !claim.proven {
+            claim.by = None;
+        }
+    }
+
+    /// A session under this key brought the LeaseSet of the destination, which names the key.
+    pub(super) fn proven(&mut self, key: x25519::PublicKey, hash: DestinationHash) {
+        if self.get(&hash).and_then(|peer| peer.lease_set()?.x25519_key()) == Some(key) {
+            self.by_key.insert(key, Claim { by: Some(hash), proven: true });
         }
     }
 
@@ -284,14 +314,18 @@ impl Peers {
         peer.lease_set = Some(set);
         if before != after {
             peer.bundle = Bundle::Nothing;
-            before.map(|key| self.by_key.remove(&key));
+            if let Some(key) = before {
+                self.disclaim(&key, hash);
+            }
         }
-        after.map(|key| self.by_key.insert(key, hash));
+        if let Some(key) = after {
+            self.claim(key, hash);
+        }
     }
 
-    /// The destination in whose LeaseSet this key stands.
+    /// The destination in whose LeaseSet this key stands, if it is one.
     pub(super) fn owner_of(&self, key: &x25519::PublicKey) -> Option<DestinationHash> {
-        self.by_key.get(key).copied()
+        self.by_key.get(key)?.by
     }
 
     pub(super) fn acked(&mut self, id: AckId) {
@@ -354,5 +388,74 @@ impl Peers {
         let sweep = (!self.by_hash.is_empty()).then_some(self.next_sweep);
         let retry = self.retries.first().map(|(at, _)| *at);
         sweep.into_iter().chain(retry).min()
+    }
+}
+
+#[cfg(test)]
+mod claims {
+    use ramson_crypto::ed25519;
+    use ramson_crypto::rng::SeededRng;
+    use ramson_wire::{Destination, LeaseSet2Builder, Mapping, RouterHash, TunnelId};
+
+    use super::*;
+
+    const KEY: x25519::PublicKey = x25519::PublicKey([9; 32]);
+    const NOW: Now = Now { tick: Tick(1), date: Date(1_780_315_200_000) };
+
+    fn lease_set(number: u8, key: x25519::PublicKey, later: u64) -> LeaseSet2 {
+        let mut rng = SeededRng::new([number; 32]);
+        let signing_key = ed25519::SigningKey::generate(&mut rng);
+        let published = NOW.date + Duration::from_secs(later);
+        let end = published + Duration::from_secs(600);
+        let builder = LeaseSet2Builder {
+            destination: Destination::new(&signing_key.public(), &mut rng),
+            published: published.to_seconds_floor(),
+            lifetime: Duration::from_secs(600),
+            unpublished: false,
+            options: Mapping::new(),
+            key,
+            more_keys: Vec::new(),
+            leases: vec![Lease { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(7).unwrap(), end }],
+        };
+        LeaseSet2::sign(&builder, &signing_key).unwrap()
+    }
+
+    fn hash(number: u8) -> DestinationHash {
+        lease_set(number, KEY, 0).destination().hash()
+    }
+
+    #[test]
+    fn naming_anothers_key_takes_nothing_from_it() {
+        for first in [1, 2] {
+            let mut peers = Peers::new(NOW.tick);
+            peers.learn(NOW, lease_set(first, KEY, 0));
+            assert_eq!(peers.owner_of(&KEY), Some(hash(first)));
+            peers.learn(NOW, lease_set(3 - first, KEY, 0));
+            assert_eq!(peers.owner_of(&KEY), None, "who it is must be seen by signatures");
+            // Its session brings its LeaseSet.
+            peers.proven(KEY, hash(1));
+            assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
+            for other in [2, 3] {
+                peers.learn(NOW, lease_set(other, KEY, 1));
+                assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
+            }
+            // The liar takes another key, then goes.
+            peers.learn(NOW, lease_set(2, x25519::PublicKey([8; 32]), 2));
+            peers.remove(&hash(3));
+            assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
+            peers.remove(&hash(1));
+            peers.remove(&hash(2));
+            assert!(peers.by_key.is_empty() && peers.by_hash.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_a_key_in_the_lease_set_is_proven() {
+        let mut peers = Peers::new(NOW.tick);
+        peers.learn(NOW, lease_set(1, KEY, 0));
+        peers.proven(x25519::PublicKey([8; 32]), hash(1));
+        peers.proven(KEY, hash(2));
+        assert_eq!(peers.owner_of(&x25519::PublicKey([8; 32])), None);
+        assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
     }
 }
