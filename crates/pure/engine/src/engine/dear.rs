@@ -71,6 +71,11 @@ impl DearWork {
         Some((source, message))
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.waiting
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting == 0
     }

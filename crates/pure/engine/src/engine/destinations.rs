@@ -50,6 +50,11 @@ impl Lookups {
         self.peers.remove(&request)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
     fn forget(&mut self, id: IdentityId) {
         self.lease_sets.retain(|_, (whose, _)| *whose != id);
     }
