@@ -9,6 +9,8 @@
 
 mod dear;
 mod destinations;
+#[cfg(test)]
+mod flooded;
 mod glue;
 mod load;
 mod report;
