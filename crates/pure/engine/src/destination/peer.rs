@@ -461,3 +461,6 @@ impl Peers {
         sweep.into_iter().chain(retry).min()
     }
 }
+
+#[cfg(test)]
+mod tests;
