@@ -310,7 +310,7 @@ fn what_destinations_need_is_never_asked_for_directly() {
     let id = net.identity(2, 1, 0);
     let netdb = net.netdb(2);
     let wanted = DestinationHash([7; 32]);
-    netdb.lookup_lease_set(at(0), id, wanted, LookupRequest(1), false);
+    netdb.lookup_lease_set(at(0), id, wanted, LookupRequest(1));
     let from = drain(netdb).iter().find_map(|output| match output {
         NetDbOutput::ThroughTunnel { to, .. } => Some(*to),
         _ => None,
