@@ -9,6 +9,8 @@
 
 mod dear;
 mod destinations;
+#[cfg(test)]
+mod flooded;
 mod glue;
 mod load;
 mod report;
@@ -52,6 +54,10 @@ pub struct EngineConfig {
     pub ignore_subnets: bool,
     /// What we publish: at most one address of each family.
     pub addresses: Vec<SocketAddr>,
+    /// We dial IPv4. With addresses these are their families: peers take us from no other.
+    pub ipv4: bool,
+    /// We dial IPv6.
+    pub ipv6: bool,
 }
 
 /// See the module.
@@ -98,14 +104,13 @@ impl Engine {
         mut rng: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, own_router::OwnRouterError> {
         let mut rng = SeededRng::new(rng::bytes(&mut *rng));
-        let router_info = own_router::sign(&secrets, now.date, config.net_id, config.floodfill, &config.addresses)?;
+        let router_info = own_router::sign(&secrets, now.date, &config)?;
         let hash = router_info.hash();
         let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
         let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
         let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
-        let family = |v4: bool| config.addresses.is_empty() && v4 || config.addresses.iter().any(|address| address.is_ipv4() == v4);
         let tunnels_config =
-            TunnelsConfig { net_id: config.net_id, ipv4: family(true), ipv6: family(false), ignore_subnets: config.ignore_subnets };
+            TunnelsConfig { net_id: config.net_id, ipv4: config.ipv4, ipv6: config.ipv6, ignore_subnets: config.ignore_subnets };
         let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
         let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
         tunnels.set_reachable(!config.addresses.is_empty());
@@ -253,7 +258,7 @@ impl Engine {
         let wait = rng::between(&mut self.rng, RESIGN_MS.0, RESIGN_MS.1);
         self.resign_at = now.tick + Duration::from_millis(wait);
         let config = &self.config;
-        match own_router::sign(&self.secrets, now.date, config.net_id, config.floodfill, &config.addresses) {
+        match own_router::sign(&self.secrets, now.date, config) {
             Ok(info) => {
                 self.router_info = info.clone();
                 self.netdb.publish_router_info(now, info.clone());

@@ -191,11 +191,11 @@ impl NetDb {
     /// Starts the fetches that lookups asked for, and tells lookups of those that ended. Ends because fetches start no others.
     fn settle(&mut self, now: Now) {
         loop {
-            for Fetch { hash, ask } in std::mem::take(&mut self.shared.fetches) {
+            for Fetch { hash, ask, prefer } in std::mem::take(&mut self.shared.fetches) {
                 let goal = Goal {
                     key: hash.into(),
                     kind: Kind::Router,
-                    prefer: Prefer::Tunnels,
+                    prefer,
                     follow: false,
                     first: ask,
                     source: Source::Followup,

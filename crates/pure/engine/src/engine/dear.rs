@@ -8,7 +8,8 @@ use ramson_wire::{I2npMessage, RouterHash};
 
 use crate::identity::IdentityId;
 
-/// Messages waiting in all. Beyond: the newest is dropped.
+/// Messages waiting in all. Beyond: the newest of the source that has most is dropped, so that many flooding sources together leave
+/// room for one that doesn't flood.
 const MAX_WAITING: usize = 512;
 /// Messages waiting of one source. Beyond: the newest is dropped.
 const MAX_WAITING_OF_SOURCE: usize = 64;
@@ -33,19 +34,28 @@ pub(super) struct DearWork {
 
 impl DearWork {
     pub(super) fn push(&mut self, source: DearSource, message: I2npMessage) {
-        let queue = self.queues.entry(source).or_default();
-        if self.waiting >= MAX_WAITING || queue.len() >= MAX_WAITING_OF_SOURCE {
+        let held = self.queues.get(&source).map_or(0, VecDeque::len);
+        if held >= MAX_WAITING_OF_SOURCE || self.waiting >= MAX_WAITING && !self.make_room(held) {
             self.dropped += 1;
-            if queue.is_empty() {
-                self.queues.remove(&source);
-            }
             return;
         }
+        let queue = self.queues.entry(source).or_default();
         if queue.is_empty() {
             self.turns.push_back(source);
         }
         queue.push_back(message);
         self.waiting += 1;
+    }
+
+    /// Drops a message of the source that has most; false if none has two more than `held`.
+    fn make_room(&mut self, held: usize) -> bool {
+        let most = self.queues.values_mut().max_by_key(|queue| queue.len());
+        let dropped = most.filter(|queue| queue.len() > held + 1).and_then(VecDeque::pop_back);
+        if dropped.is_some() {
+            self.waiting -= 1;
+            self.dropped += 1;
+        }
+        dropped.is_some()
     }
 
     pub(super) fn pop(&mut self) -> Option<(DearSource, I2npMessage)> {
@@ -59,6 +69,11 @@ impl DearWork {
             self.turns.push_back(source);
         }
         Some((source, message))
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.waiting
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -101,6 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn many_flooding_sources_leave_room_for_another() {
+        let mut work = DearWork::default();
+        for id in 0..100 {
+            let source = DearSource::Router(Some(RouterHash([id; 32])));
+            for _ in 0..100 {
+                work.push(source, message());
+            }
+        }
+        let other = DearSource::Identity(IdentityId(1));
+        work.push(other, message());
+        assert_eq!(work.waiting, MAX_WAITING);
+        assert_eq!(work.waiting, work.queues.values().map(VecDeque::len).sum::<usize>());
+        assert_eq!(work.turns.len(), work.queues.len());
+        let opened: Vec<_> = std::iter::from_fn(|| work.pop()).map(|(source, _)| source).collect();
+        let turn = opened.iter().position(|source| *source == other);
+        assert!(turn.is_some_and(|turn| turn <= 100), "after one message of each at most");
+    }
+
+    #[test]
     fn all_sources_together_are_bounded() {
         let mut work = DearWork::default();
         for id in 0..100 {
@@ -109,7 +143,8 @@ mod tests {
             }
         }
         assert_eq!(work.waiting, MAX_WAITING);
+        let held = work.queues[&DearSource::Identity(IdentityId(0))].len();
         work.forget(IdentityId(0));
-        assert_eq!(std::iter::from_fn(|| work.pop()).count(), MAX_WAITING - MAX_WAITING_OF_SOURCE);
+        assert_eq!(std::iter::from_fn(|| work.pop()).count(), MAX_WAITING - held);
     }
 }

@@ -18,6 +18,9 @@ use crate::tunnel::PoolConfig;
 const PUBLIC_NET: u8 = 2;
 /// Destinations that publish, opened within this time of the router's start, wait for up to as long, each for itself.
 const START_STAGGER: Duration = Duration::from_secs(120);
+/// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
+/// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
+const MAX_PEERS_SOUGHT: usize = 48;
 
 /// Look-ups in the netDb and who asked.
 #[derive(Default)]
@@ -39,14 +42,23 @@ impl Lookups {
         request
     }
 
-    pub(super) fn for_peer(&mut self, peer: RouterHash) -> LookupRequest {
+    /// `None`: too many are sought.
+    pub(super) fn for_peer(&mut self, peer: RouterHash) -> Option<LookupRequest> {
+        if self.peers.len() >= MAX_PEERS_SOUGHT {
+            return None;
+        }
         let request = self.request();
         self.peers.insert(request, peer);
-        request
+        Some(request)
     }
 
     pub(super) fn take_peer(&mut self, request: LookupRequest) -> Option<RouterHash> {
         self.peers.remove(&request)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
     }
 
     fn forget(&mut self, id: IdentityId) {

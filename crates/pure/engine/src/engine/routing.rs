@@ -170,6 +170,10 @@ impl Engine {
     /// A peer's RouterInfo in a handshake or block. One that asks to be flooded is a store without a reply.
     pub(super) fn router_info_came(&mut self, now: Now, info: RouterInfo, from: RouterHash, flood: bool) {
         let source = if info.hash() == from { Source::Handshake } else { Source::Stranger };
+        if source == Source::Stranger && !self.config.floodfill {
+            // As with a store that nobody asked for: who isn't a floodfill picks the routers it knows.
+            return;
+        }
         let result = self.netdb.add_router(now, info.clone(), source);
         if flood && self.config.floodfill && result.is_change() {
             self.netdb.flood_router(now, &info);
@@ -183,10 +187,10 @@ impl Engine {
                 let info = info.clone();
                 self.lane(LaneCommand::Connect { info });
             }
-            None => {
-                let request = self.lookups.for_peer(peer);
-                self.netdb.lookup_router(now, peer, request);
-            }
+            None => match self.lookups.for_peer(peer) {
+                Some(request) => self.netdb.lookup_router(now, peer, request),
+                None => self.lane(LaneCommand::NoPeer { peer }),
+            },
         }
     }
 

@@ -237,6 +237,7 @@ impl Lookup {
         &mut self,
         shared: &mut Shared,
         now: Now,
+        owner: Owner,
         reply: &DatabaseSearchReply,
     ) {
         let Some(asked) = self.asked.get_mut(&reply.from) else {
@@ -245,20 +246,24 @@ impl Lookup {
         if std::mem::replace(&mut asked.answered, true) {
             return;
         }
-        self.fetch_unknown(shared, now, reply);
+        self.fetch_unknown(shared, now, owner, reply);
         if self.pending.is_some_and(|pending| pending.to == reply.from) {
             self.pending = None;
             self.due = Some(now.tick);
         }
     }
 
-    fn fetch_unknown(&mut self, shared: &mut Shared, now: Now, reply: &DatabaseSearchReply) {
+    fn fetch_unknown(&mut self, shared: &mut Shared, now: Now, owner: Owner, reply: &DatabaseSearchReply) {
         if !self.goal.follow {
             return;
         }
         let limit = match self.goal.kind {
             Kind::Exploration => config::MAX_REPLY_HASHES,
             Kind::Router | Kind::LeaseSet => config::MAX_FETCHES,
+        };
+        let prefer = match owner {
+            Owner::Router => Prefer::Tunnels,
+            Owner::Identity(_) => Prefer::OnlyTunnels,
         };
         let key = routing_key(self.goal.key, now.date);
         let mut unknown: Vec<_> = reply
@@ -276,7 +281,7 @@ impl Lookup {
             if self.fetching.insert(hash) {
                 self.fetched += 1;
                 let ask = Some(reply.from);
-                shared.fetches.push(Fetch { hash, ask });
+                shared.fetches.push(Fetch { hash, ask, prefer });
             }
         }
     }

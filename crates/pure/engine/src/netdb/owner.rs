@@ -181,7 +181,7 @@ impl OwnerState {
     ) {
         for kind in [Kind::Router, Kind::LeaseSet, Kind::Exploration] {
             if let Some(lookup) = self.lookups.get_mut(&(kind, reply.key)) {
-                lookup.handle_search_reply(shared, now, reply);
+                lookup.handle_search_reply(shared, now, self.owner, reply);
             }
         }
         // One answer is all that an exploration is for.

@@ -17,6 +17,8 @@ pub(super) struct Fetch {
     pub(super) hash: RouterHash,
     /// Who named it.
     pub(super) ask: Option<RouterHash>,
+    /// How the router may ask for it.
+    pub(super) prefer: Prefer,
 }
 
 /// How the router likes to ask. Identities always use their tunnels.
@@ -24,8 +26,11 @@ pub(super) struct Fetch {
 pub(super) enum Prefer {
     /// Straight to the floodfill if it can be reached: what we need at once.
     Direct,
-    /// Through exploratory tunnels while they stand: what might tell of our destinations.
+    /// Through exploratory tunnels while they stand, else straight.
     Tunnels,
+    /// Through exploratory tunnels or not at all: what might tell of our destinations. A floodfill that names a router nobody else
+    /// knows in its answer to a destination would otherwise be asked for it by the destination's router.
+    OnlyTunnels,
 }
 
 /// The way to a floodfill and back.
@@ -64,13 +69,13 @@ impl Shared {
         prefer: Prefer,
     ) -> Route {
         let tunnels = self.draw_path(paths).map(Route::Tunnels);
-        if owner != Owner::Router {
+        if owner != Owner::Router || prefer == Prefer::OnlyTunnels {
             return tunnels.unwrap_or(Route::NoTunnels);
         }
         let direct = self.can_reach(&to).then_some(Route::Direct);
         let route = match prefer {
             Prefer::Direct => direct.or(tunnels),
-            Prefer::Tunnels => tunnels.or(direct),
+            Prefer::Tunnels | Prefer::OnlyTunnels => tunnels.or(direct),
         };
         route.unwrap_or(Route::Unreachable)
     }

@@ -302,3 +302,32 @@ fn what_destinations_need_is_fetched_through_exploratory_tunnels() {
     netdb.lookup_router(at(20), RouterHash([9; 32]), LookupRequest(2));
     assert_eq!(direct(&drain(netdb), MessageKind::DATABASE_LOOKUP).len(), 1);
 }
+
+/// A floodfill may name a router that only it has heard of, to see who asks for it.
+#[test]
+fn what_destinations_need_is_never_asked_for_directly() {
+    let mut net = Net::new(2, 1, |_, other| other < 2);
+    let id = net.identity(2, 1, 0);
+    let netdb = net.netdb(2);
+    let wanted = DestinationHash([7; 32]);
+    netdb.lookup_lease_set(at(0), id, wanted, LookupRequest(1));
+    let from = drain(netdb).iter().find_map(|output| match output {
+        NetDbOutput::ThroughTunnel { to, .. } => Some(*to),
+        _ => None,
+    });
+    let bait = RouterHash([8; 32]);
+    let reply = DatabaseSearchReply {
+        key: wanted.into(),
+        routers: vec![bait],
+        from: from.unwrap(),
+    };
+    netdb.handle_search_reply(at(10), Owner::Identity(id), &reply);
+    for ms in 1..30 {
+        netdb.handle_timeout(at(ms * 1000));
+        for output in drain(netdb) {
+            let direct = matches!(output, NetDbOutput::Direct { .. });
+            let router = matches!(output, NetDbOutput::ThroughTunnel { owner: Owner::Router, .. });
+            assert!(!direct && !router, "without exploratory tunnels: {output:?}");
+        }
+    }
+}
