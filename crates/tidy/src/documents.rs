@@ -23,9 +23,31 @@ pub fn dangling(document: &TextFile, sources: &[TextFile]) -> Vec<String> {
         .collect()
 }
 
+/// The strings in the function that begins with `opening`, up to its closing brace at four spaces.
+pub fn strings_of<'a>(source: &'a TextFile, opening: &str) -> Vec<&'a str> {
+    let body = source.text.split_once(opening).and_then(|(_, rest)| rest.split_once("\n    }"));
+    body.map(|(body, _)| body.split('"').skip(1).step_by(2).collect()).unwrap_or_default()
+}
+
+/// Names without a row of their own in the document's table.
+pub fn without_row(document: &TextFile, names: &[&str]) -> Vec<String> {
+    let has_row = |name: &str| document.text.lines().any(|line| line.starts_with(&format!("| `{name}` |")));
+    names.iter().filter(|name| !has_row(name)).map(|name| format!("{}: no row for {name}", document.path)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_without_a_row_is_found() {
+        let source = TextFile::new("a.rs", "    fn name(self) {\n        \"one\" \"two\"\n    }\n    \"three\"");
+        let names = strings_of(&source, "fn name(");
+        assert_eq!(names, ["one", "two"]);
+        assert!(strings_of(&source, "fn other(").is_empty());
+        let page = TextFile::new("x.md", "| `one` | `two` |\n");
+        assert_eq!(without_row(&page, &names), ["x.md: no row for two"]);
+    }
 
     #[test]
     fn names_of_nothing_are_found() {

@@ -122,3 +122,21 @@ fn output(command: &mut Command) -> Vec<u8> {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
+
+#[test]
+fn every_reason_to_drop_is_documented() {
+    let page = page("docs/limits.md");
+    let places = [
+        ("crates/pure/lane/src/interface.rs", "pub fn name(self)", 31),
+        ("crates/pure/engine/src/netdb/routers.rs", "pub(crate) fn name(self)", 11),
+        ("crates/pure/engine/src/tunnel.rs", "pub(crate) fn drops(", 6),
+        ("crates/pure/engine/src/engine/report.rs", "fn drops(", 1),
+    ];
+    let sources = sources();
+    for (path, opening, least) in places {
+        let source = sources.iter().find(|file| file.path == path);
+        let names = source.map(|source| documents::strings_of(source, opening)).unwrap_or_default();
+        assert!(names.len() >= least, "{path}: the reasons aren't where they should be");
+        assert_none(&documents::without_row(&page, &names));
+    }
+}

@@ -15,6 +15,8 @@ mod glue;
 mod load;
 mod report;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -69,6 +71,8 @@ pub struct Engine {
     netdb: NetDb,
     tunnels: Tunnels,
     destinations: BTreeMap<IdentityId, Destination>,
+    /// Destinations that wait to open their pools.
+    starting: BTreeMap<IdentityId, (Tick, PoolConfig)>,
     /// Destinations whose `DestinationReady` was said.
     ready: BTreeSet<IdentityId>,
     lookups: Lookups,
@@ -122,6 +126,7 @@ impl Engine {
             netdb,
             tunnels,
             destinations: BTreeMap::new(),
+            starting: BTreeMap::new(),
             ready: BTreeSet::new(),
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
@@ -228,6 +233,7 @@ impl Engine {
                 destination.handle_timeout(now);
             }
         }
+        self.start_due(now);
         self.replies.expire(now.tick);
         self.work(now);
         self.settle(now);
@@ -243,7 +249,8 @@ impl Engine {
             return self.now.tick;
         }
         let destinations = self.destinations.values().filter_map(Destination::deadline).min();
-        let parts = [self.tunnels.deadline(), destinations];
+        let starting = self.starting.values().map(|(at, _)| *at).min();
+        let parts = [self.tunnels.deadline(), destinations, starting];
         parts.into_iter().flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
     }
 

@@ -85,4 +85,6 @@ pub struct DestinationStatus {
     pub outbound: usize,
     /// Its LeaseSet was confirmed by a floodfill.
     pub published: bool,
+    /// Until it begins to build tunnels: servers come up one by one after the router's start.
+    pub starts_in_secs: u64,
 }

@@ -1,8 +1,10 @@
 //! Opening, closing and serving local destinations.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use ramson_wire::{DestinationHash, DestinationKeys, LeaseSet2, Now, RouterHash};
+use ramson_crypto::rng;
+use ramson_wire::{DestinationHash, DestinationKeys, LeaseSet2, Now, RouterHash, Tick};
 
 use super::Engine;
 use crate::destination::{Connect, Destination, DestinationOutput};
@@ -15,6 +17,10 @@ use crate::tunnel::PoolConfig;
 /// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
 /// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
 const MAX_PEERS_SOUGHT: usize = 48;
+/// The public network, where others watch.
+const PUBLIC_NET: u8 = 2;
+/// Destinations that publish, opened within this time of the router's start, wait for up to as long, each for itself.
+const START_STAGGER: Duration = Duration::from_secs(120);
 
 /// Look-ups in the netDb and who asked.
 #[derive(Default)]
@@ -70,16 +76,43 @@ impl Engine {
             outbound_quantity: config.outbound_quantity,
             order_secret: config.publish.then(|| ordering_secret(keys)),
         };
+        let delay = self.start_delay(now, config.publish);
         self.netdb.open_identity(id);
-        self.tunnels.open_pool(now, Owner::Identity(id), pool);
+        if delay.is_zero() {
+            self.tunnels.open_pool(now, Owner::Identity(id), pool);
+        } else {
+            self.starting.insert(id, (now.tick + delay, pool));
+        }
         let destination = Destination::new(now, id, name, keys, config, &rng);
         self.destinations.insert(id, destination);
+    }
+
+    /// How long a new destination waits. Services that come up together every time their router does are seen to be one router's.
+    fn start_delay(&mut self, now: Now, publish: bool) -> Duration {
+        let at_start = now.tick.saturating_since(self.started) < START_STAGGER;
+        if !(publish && at_start && self.config.net_id == PUBLIC_NET) {
+            return Duration::ZERO;
+        }
+        let longest = u64::try_from(START_STAGGER.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(rng::between(&mut self.rng, 0, longest))
+    }
+
+    /// Opens the pools whose time has come.
+    pub(super) fn start_due(&mut self, now: Now) {
+        let starting = std::mem::take(&mut self.starting);
+        let (due, later) = starting.into_iter().partition(|(_, (at, _))| *at <= now.tick);
+        self.starting = later;
+        let due: BTreeMap<IdentityId, (Tick, PoolConfig)> = due;
+        for (id, (_, pool)) in due {
+            self.tunnels.open_pool(now, Owner::Identity(id), pool);
+        }
     }
 
     pub(super) fn close_destination(&mut self, now: Now, id: IdentityId) {
         self.with_destination(id, |destination| destination.shutdown(now));
         // Resets go out before the tunnels do.
         self.settle(now);
+        self.starting.remove(&id);
         self.tunnels.close_pool(now, Owner::Identity(id));
         self.netdb.close_identity(id);
         self.destinations.remove(&id);

@@ -54,6 +54,7 @@ impl Engine {
                     inbound: counts.inbound,
                     outbound: counts.outbound,
                     published: self.is_published(owner),
+                    starts_in_secs: self.starting.get(id).map_or(0, |(at, _)| at.saturating_since(now.tick).as_secs()),
                 }
             })
             .collect();
