@@ -68,13 +68,15 @@ impl NetDb {
             let result = self.cache_lease_set(now, id, &store.key, set);
             let identity = self.identities.get_mut(&id);
             if let (AddResult::Rejected(_), Some(identity)) = (result, identity) {
-                identity.bad_answer(&mut self.shared, now, Kind::LeaseSet, &store.key);
+                identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, store.key), None);
             }
         }
     }
 
     fn store_from_network(&mut self, now: Now, from: Option<RouterHash>, store: DatabaseStore) {
-        let awaited = self.router.goal(Kind::Router, &store.key).is_some();
+        // Who was asked may answer, whatever else it sends. An answer has no token.
+        let asked = |from: RouterHash| self.router.asks_directly(&store.key, &from);
+        let awaited = store.reply.is_none() && from.is_some_and(asked);
         let peer = from.map(NetDbKey::from);
         if !awaited && !self.floodfill.peers.take(now.tick, peer, Work::Store) {
             self.count(Reject::Throttled);
@@ -125,8 +127,13 @@ impl NetDb {
         let result = self.router_added(now, hash, result);
         if matches!(result, AddResult::Rejected(_)) {
             let shared = &mut self.shared;
-            self.router
-                .bad_answer(shared, now, Kind::Router, &store.key);
+            let goal = (Kind::Router, store.key);
+            match (flood, from) {
+                (None, _) => self.router.bad_answer(shared, now, goal, None),
+                (Some(_), Some(from)) => self.router.bad_answer(shared, now, goal, Some(&from)),
+                // In garlic: nobody is asked to answer so.
+                (Some(_), None) => {}
+            }
         }
         if serves
             && flood == Some(true)
