@@ -13,6 +13,8 @@ mod a_server_tunnel_carries_bytes_both_ways;
 mod a_site_learns_who_asks_and_nothing_else;
 #[path = "network/a_stopped_router_leaves_nobody_waiting.rs"]
 mod a_stopped_router_leaves_nobody_waiting;
+#[path = "network/ipv6_carries_as_ipv4_does.rs"]
+mod ipv6_carries_as_ipv4_does;
 #[path = "network/sam_greets_every_version.rs"]
 mod sam_greets_every_version;
 #[path = "network/sam_names_are_found.rs"]

@@ -1,5 +1,6 @@
 //! A whole router: its threads, its files, and the handle by which programs use it.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ const ACCEPT_BACKLOG: usize = 64;
 
 /// Addresses to listen on.
 const MAX_BINDS: usize = 16;
+/// Ports that the system may choose before one is free at all addresses.
+const FREE_PORT_TRIES: u32 = 16;
 
 /// How a router joins its network.
 #[derive(Clone, Debug)]
@@ -43,7 +46,7 @@ pub struct RouterConfig {
     pub net_id: u8,
     /// Our published addresses, at most one of each family; none: we can't be dialed.
     pub hosts: Vec<IpAddr>,
-    /// Addresses to listen on and to dial from; none: all.
+    /// Addresses to listen on and to dial from; none: all. If none is published, their families are those dialed, else IPv4.
     pub binds: Vec<IpAddr>,
     /// Transport port; `None`: the one drawn at the first start; 0: any free one.
     pub port: Option<u16>,
@@ -94,6 +97,16 @@ impl RouterConfig {
             return Err(StartError::Setting("bind: at most 16 addresses"));
         }
         Ok(())
+    }
+
+    /// Peers take us only from families that our RouterInfo names: those of published addresses, without any those we
+    /// listen on, and IPv4 if that is left open too.
+    fn dials(&self, family: impl Fn(&IpAddr) -> bool) -> bool {
+        let named = if self.hosts.is_empty() { &self.binds } else { &self.hosts };
+        match named.as_slice() {
+            [] => family(&IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            named => named.iter().any(family),
+        }
     }
 
     fn listen_addresses(&self) -> Vec<IpAddr> {
@@ -149,6 +162,8 @@ impl Router {
             floodfill: config.floodfill,
             ignore_subnets: config.danger_ignore_subnets,
             addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
+            ipv4: config.dials(IpAddr::is_ipv4),
+            ipv6: config.dials(IpAddr::is_ipv6),
         };
         let lane_config = lane_config(&config);
         let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
@@ -277,7 +292,6 @@ impl EngineHandle {
     }
 }
 
-/// Without a published address we dial IPv4: the families of our RouterInfo's addresses are those that peers accept us from.
 fn lane_config(config: &RouterConfig) -> LaneConfig {
     let base = if config.danger_allow_reserved_peers {
         LaneConfig { transit_bytes_per_sec: None, ..LaneConfig::closed_network(config.net_id) }
@@ -285,8 +299,8 @@ fn lane_config(config: &RouterConfig) -> LaneConfig {
         LaneConfig { net_id: config.net_id, ..LaneConfig::default() }
     };
     LaneConfig {
-        ipv4: config.hosts.is_empty() || config.hosts.iter().any(IpAddr::is_ipv4),
-        ipv6: config.hosts.iter().any(IpAddr::is_ipv6),
+        ipv4: config.dials(IpAddr::is_ipv4),
+        ipv6: config.dials(IpAddr::is_ipv6),
         ..base
     }
 }
@@ -298,9 +312,22 @@ fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<Join
         .map_err(|source| StartError::Thread { name, source })
 }
 
-/// Listens on all addresses; returns the port too, which the system chose if it was 0. Without configured addresses
-/// a machine without IPv6 is no error.
-fn listen(config: &RouterConfig, mut port: u16) -> Result<(Vec<TcpListener>, u16), StartError> {
+/// Listens on all addresses; returns the port too, which the system chose if it was 0.
+fn listen(config: &RouterConfig, port: u16) -> Result<(Vec<TcpListener>, u16), StartError> {
+    let mut tries_left = if port == 0 { FREE_PORT_TRIES } else { 0 };
+    loop {
+        match listen_on_all(config, port) {
+            // A port chosen for one address can be in use at another.
+            Err(StartError::Listen { source, .. }) if source.kind() == ErrorKind::AddrInUse && tries_left > 0 => {
+                tries_left -= 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Without configured addresses a machine without IPv6 is no error.
+fn listen_on_all(config: &RouterConfig, mut port: u16) -> Result<(Vec<TcpListener>, u16), StartError> {
     let mut listeners = Vec::new();
     for address in config.listen_addresses() {
         let address = SocketAddr::new(address, port);

@@ -9,35 +9,32 @@
 //! sends again what is lost.
 
 mod lease_set;
+mod outbound;
+mod owners;
 mod peer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use ramson_crypto::rng::{self, SeededRng};
+use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{CryptoRng, ed25519, x25519};
 use ramson_wire::i2np::{Data, DatabaseStore, StoreEntry};
 use ramson_wire::{
-    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageId, MessageKind, Now,
+    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, Now,
     Tick, TunnelDelivery, Unverified, payload,
 };
 
 use crate::identity::IdentityId;
 use crate::interface::{DestinationConfig, Event, RequestId};
-use crate::session::{Classified, Readiness, SessionEvent, Sessions};
+use crate::netdb;
+use crate::session::{Classified, SessionEvent, Sessions};
 use crate::streaming::{
     CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput,
 };
 use crate::tunnel::InboundLease;
 use lease_set::OwnLeaseSet;
-use peer::{Held, Peers};
-
-/// Life of our messages between destinations (Java: 60 s).
-const MESSAGE_LIFE: Duration = Duration::from_secs(60);
-/// While a peer hasn't answered our new session, another is made at most this often: i2pd drops those that come within 200 ms.
-const NEW_SESSION_EVERY: Duration = Duration::from_millis(1_500);
+use peer::{Held, Peers, Waiter};
 
 /// What a destination wants done.
 #[derive(Debug)]
@@ -51,6 +48,8 @@ pub(crate) enum DestinationOutput {
         /// What.
         message: I2npMessage,
     },
+    /// Messages to some peer take another tunnel from now on: answer with [`Destination::set_congestion`].
+    RouteChanged,
     /// Ask the network for a LeaseSet; answer with [`Destination::lookup_done`].
     Lookup(DestinationHash),
     /// Our LeaseSet changed and is to be published.
@@ -114,34 +113,35 @@ impl Destination {
 
     /// Opens a stream: at once if the peer's LeaseSet is known, else when it is found.
     pub(crate) fn connect(&mut self, now: Now, to: DestinationHash, waiting: peer::Connect) {
-        let peer = self.peers.entry(now.tick, to);
-        match peer.usable_lease_set(now.date) {
-            Some(set) => {
-                let destination = set.destination().clone();
+        match self.peers.known_destination(now, &to) {
+            Some(destination) => {
                 let peer::Connect { stream, from_port, to_port, rings } = waiting;
                 self.streaming.connect(now, stream, destination, from_port, to_port, rings);
             }
-            None if peer.connects.len() < peer::MAX_CONNECTS => {
-                peer.connects.push(waiting);
-                self.look_up(now, to);
-            }
-            None => self.refuse(waiting, CloseReason::Limit),
+            None => self.wait(now, to, Waiter::Connect(waiting)),
         }
         self.drain(now);
     }
 
     /// Answers with the destination behind a hash.
     pub(crate) fn look_up_for(&mut self, now: Now, request: RequestId, hash: DestinationHash) {
-        let peer = self.peers.entry(now.tick, hash);
-        if let Some(set) = peer.usable_lease_set(now.date) {
-            let destination = Some(Box::new(set.destination().clone()));
-            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
-        } else if peer.requests.len() < peer::MAX_REQUESTS {
-            peer.requests.push(request);
-            self.look_up(now, hash);
-        } else {
-            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination: None }));
+        match self.peers.known_destination(now, &hash) {
+            Some(destination) => self.answer(request, Some(destination)),
+            None => self.wait(now, hash, Waiter::Request(request)),
         }
+    }
+
+    fn wait(&mut self, now: Now, hash: DestinationHash, waiter: Waiter) {
+        match self.peers.wait(now.tick, hash, waiter) {
+            Ok(()) => self.look_up(now, hash),
+            Err(Waiter::Connect(connect)) => self.refuse(connect, CloseReason::Limit),
+            Err(Waiter::Request(request)) => self.answer(request, None),
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, destination: Option<ramson_wire::Destination>) {
+        let destination = destination.map(Box::new);
+        self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
     }
 
     pub(crate) fn handle_dirty(&mut self, now: Now, stream: StreamId) {
@@ -149,11 +149,11 @@ impl Destination {
         self.drain(now);
     }
 
-    /// Ends all streams.
+    /// Ends all streams, and answers whoever waits.
     pub(crate) fn shutdown(&mut self, now: Now) {
         self.streaming.shutdown(now);
-        for connect in self.peers.take_connects() {
-            self.refuse(connect, CloseReason::Shutdown);
+        for hash in self.peers.waited_for() {
+            self.refuse_waiting(&hash, CloseReason::Shutdown);
         }
         self.drain(now);
     }
@@ -168,8 +168,9 @@ impl Destination {
 
     /// A look-up ended.
     pub(crate) fn lookup_done(&mut self, now: Now, hash: DestinationHash, found: Option<LeaseSet2>) {
-        let peer = self.peers.entry(now.tick, hash);
-        peer.lookup_ended(now.tick);
+        if let Some(peer) = self.peers.get_mut(&hash) {
+            peer.lookup_ended(now.tick);
+        }
         match found {
             Some(set) => self.learn(now, set),
             None => self.not_found(now, hash),
@@ -226,7 +227,7 @@ impl Destination {
             self.renew_lease_set(now);
         }
         while let Some(hash) = self.peers.next_retry(now.tick) {
-            self.look_up_again(now, hash);
+            self.look_up_again(hash);
         }
         self.peers.expire(now);
         self.drain(now);
@@ -259,18 +260,17 @@ impl Destination {
     /// session's key.
     fn learn_of_sender(&mut self, now: Now, key: x25519::PublicKey, set: Unverified<LeaseSet2>) {
         let hash = set.destination().hash();
-        if self.peers.get(&hash).is_some_and(|peer| peer.knows_since(set.published())) {
-            // The one we have is as good a proof.
-            self.peers.proven(key, hash);
+        if self.peers.prove(&key, hash, set.published()) {
             return;
         }
-        match set.verify() {
-            Ok(set) if set.x25519_key() == Some(key) && peer::is_current(&set, now.date) => {
+        match netdb::accept(now.date, &hash.into(), set) {
+            Ok(set) if set.x25519_key() == Some(key) => {
+                let published = set.published();
                 self.learn(now, set);
-                self.peers.proven(key, hash);
+                self.peers.prove(&key, hash, published);
             }
-            Ok(_) => tracing::debug!("a bundled LeaseSet isn't its sender's, or not of this time"),
-            Err(error) => tracing::debug!(%error, "a bundled LeaseSet is forged"),
+            Ok(_) => tracing::debug!("a bundled LeaseSet isn't its sender's"),
+            Err(reject) => tracing::debug!(reason = reject.name(), "a bundled LeaseSet isn't taken"),
         }
     }
 
@@ -279,10 +279,9 @@ impl Destination {
         let hash = set.destination().hash();
         let destination = set.destination().clone();
         self.peers.learn(now, set);
-        let (connects, requests) = self.peers.entry(now.tick, hash).take_waiting();
+        let (connects, requests) = self.peers.take_waiting(&hash);
         for request in requests {
-            let destination = Some(Box::new(destination.clone()));
-            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination }));
+            self.answer(request, Some(destination.clone()));
         }
         for peer::Connect { stream, from_port, to_port, rings } in connects {
             self.streaming.connect(now, stream, destination.clone(), from_port, to_port, rings);
@@ -294,17 +293,21 @@ impl Destination {
         if self.peers.retry_later(now.tick, hash) {
             return;
         }
-        let peer = self.peers.entry(now.tick, hash);
-        let (connects, requests) = peer.take_waiting();
-        if peer.usable_lease_set(now.date).is_none() {
-            peer.held.clear();
+        let peer = self.peers.get_mut(&hash);
+        if peer.as_ref().is_none_or(|peer| peer.usable_lease_set(now.date).is_none()) {
+            peer.into_iter().for_each(|peer| peer.held.clear());
             self.streaming.set_unreachable(now, hash);
         }
+        self.refuse_waiting(&hash, CloseReason::Unreachable);
+    }
+
+    fn refuse_waiting(&mut self, hash: &DestinationHash, reason: CloseReason) {
+        let (connects, requests) = self.peers.take_waiting(hash);
         for request in requests {
-            self.outputs.push_back(DestinationOutput::Event(Event::LookupResult { request, destination: None }));
+            self.answer(request, None);
         }
         for connect in connects {
-            self.refuse(connect, CloseReason::Unreachable);
+            self.refuse(connect, reason);
         }
     }
 
@@ -315,8 +318,8 @@ impl Destination {
     }
 
     /// Somebody still waits for this LeaseSet.
-    fn look_up_again(&mut self, now: Now, hash: DestinationHash) {
-        if self.peers.entry(now.tick, hash).begin_retry() {
+    fn look_up_again(&mut self, hash: DestinationHash) {
+        if self.peers.get_mut(&hash).is_some_and(|peer| peer.begin_retry()) {
             self.outputs.push_back(DestinationOutput::Lookup(hash));
         }
     }
@@ -393,94 +396,11 @@ impl Destination {
         match event {
             SessionEvent::Acked(ack) => self.peers.acked(ack),
             SessionEvent::SendDue { to } => {
-                if let Some(hash) = self.peers.owner_of(&to) {
+                if let Some(hash) = self.peers.owner_of(&to).or_else(|| self.peers.users_of(&to).first().copied()) {
                     self.seal_and_send(now, hash, Vec::new(), false);
                 }
             }
             SessionEvent::Ended { peer } => self.peers.session_ended(&peer),
-        }
-    }
-
-    /// Sends one framed packet, or holds it until it can go.
-    fn send_data(&mut self, now: Now, to: DestinationHash, held: Held) {
-        let Self { peers, sessions, .. } = self;
-        let peer = peers.entry(now.tick, to);
-        let Some(key) = peer.usable_lease_set(now.date).and_then(LeaseSet2::x25519_key) else {
-            peer.hold(held);
-            self.look_up(now, to);
-            return;
-        };
-        let may_go = match sessions.readiness(now, &key) {
-            Readiness::Ready | Readiness::NewSession => true,
-            Readiness::AwaitingReply { last } => {
-                held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_EVERY
-            }
-        };
-        if may_go {
-            let retransmission = held.retransmission;
-            let data = self.clove(now, CloveDelivery::Destination(to), MessageKind::DATA, Data(held.framed.into()).to_bytes());
-            self.seal_and_send(now, to, vec![data], retransmission);
-            if self.peers.entry(now.tick, to).wants_refresh(now) {
-                self.look_up(now, to);
-            }
-        } else if !held.retransmission {
-            // A retransmission is in the hold already, or lost to a full one: streaming sends it again.
-            peer.hold(held);
-        }
-    }
-
-    /// Seals cloves, with our LeaseSet when the peer needs it, and sends them to one of the peer's leases.
-    fn seal_and_send(&mut self, now: Now, to: DestinationHash, mut cloves: Vec<GarlicClove>, retransmission: bool) {
-        let peer = self.peers.entry(now.tick, to);
-        let Some(key) = peer.lease_set().and_then(LeaseSet2::x25519_key) else {
-            return;
-        };
-        let Some(lease) = peer.lease(now, retransmission, &mut *self.rng) else {
-            return;
-        };
-        let hint = peer.hint();
-        let version = self.own.version();
-        let new_session = self.sessions.readiness(now, &key) != Readiness::Ready;
-        let bundle = new_session || peer.needs_lease_set(version, now.tick);
-        if let Some(set) = self.own.current().filter(|_| bundle) {
-            let store = DatabaseStore::lease_set2(set, None).to_bytes();
-            cloves.insert(0, self.clove(now, CloveDelivery::Local, MessageKind::DATABASE_STORE, store));
-        }
-        let sealed = match self.sessions.encrypt(now, &key, &cloves, bundle) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                tracing::debug!(%error, "a message to a destination can't be sealed");
-                return;
-            }
-        };
-        if bundle {
-            self.peers.entry(now.tick, to).lease_set_sent(version, now.tick, sealed.ack);
-        }
-        let message = self.message(now, MessageKind::GARLIC, sealed.body);
-        let delivery = TunnelDelivery::Tunnel { gateway: lease.gateway, tunnel: lease.tunnel };
-        self.outputs.push_back(DestinationOutput::Send { hint, delivery, message });
-    }
-
-    fn clove(&mut self, now: Now, delivery: CloveDelivery, kind: MessageKind, body: Vec<u8>) -> GarlicClove {
-        GarlicClove { delivery, message: self.message(now, kind, body.into()) }
-    }
-
-    fn message(&mut self, now: Now, kind: MessageKind, body: Bytes) -> I2npMessage {
-        let id = MessageId(u32::from_be_bytes(rng::bytes(&mut *self.rng)));
-        I2npMessage::new(kind, id, now.date + MESSAGE_LIFE, body)
-    }
-
-    /// The owner of this key takes our messages now: what was held for a session can go.
-    fn release_held(&mut self, now: Now, key: &x25519::PublicKey) {
-        if let Some(hash) = self.peers.owner_of(key) {
-            self.peers.entry(now.tick, hash).heard();
-            self.flush_held(now, hash);
-        }
-    }
-
-    fn flush_held(&mut self, now: Now, hash: DestinationHash) {
-        for held in std::mem::take(&mut self.peers.entry(now.tick, hash).held) {
-            self.send_data(now, hash, held);
         }
     }
 

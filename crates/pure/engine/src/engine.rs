@@ -12,6 +12,7 @@ mod destinations;
 #[cfg(test)]
 mod flooded;
 mod glue;
+mod load;
 mod report;
 mod routing;
 
@@ -34,6 +35,7 @@ use crate::own_router::{self, RouterSecrets};
 use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
 use dear::DearWork;
 use destinations::Lookups;
+use load::TransitLoad;
 use routing::RouterReplies;
 
 /// Our RouterInfo is signed anew at a random time within these, whatever destinations do.
@@ -50,6 +52,10 @@ pub struct EngineConfig {
     pub ignore_subnets: bool,
     /// What we publish: at most one address of each family.
     pub addresses: Vec<SocketAddr>,
+    /// We dial IPv4. With addresses these are their families: peers take us from no other.
+    pub ipv4: bool,
+    /// We dial IPv6.
+    pub ipv6: bool,
 }
 
 /// See the module.
@@ -73,6 +79,7 @@ pub struct Engine {
     /// Congestion or tunnels changed: destinations are to be told whom to hold back.
     congestion_changed: bool,
     lane_stats: LaneStats,
+    transit_load: TransitLoad,
     progress: Option<Progress>,
     rng: SeededRng,
     /// The reading of the last call.
@@ -93,14 +100,13 @@ impl Engine {
         mut rng: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, own_router::OwnRouterError> {
         let mut rng = SeededRng::new(rng::bytes(&mut *rng));
-        let router_info = own_router::sign(&secrets, now.date, config.net_id, config.floodfill, &config.addresses)?;
+        let router_info = own_router::sign(&secrets, now.date, &config)?;
         let hash = router_info.hash();
         let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
         let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
         let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
-        let family = |v4: bool| config.addresses.is_empty() && v4 || config.addresses.iter().any(|address| address.is_ipv4() == v4);
         let tunnels_config =
-            TunnelsConfig { net_id: config.net_id, ipv4: family(true), ipv6: family(false), ignore_subnets: config.ignore_subnets };
+            TunnelsConfig { net_id: config.net_id, ipv4: config.ipv4, ipv6: config.ipv6, ignore_subnets: config.ignore_subnets };
         let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
         let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
         tunnels.set_reachable(!config.addresses.is_empty());
@@ -124,6 +130,7 @@ impl Engine {
             congested: BTreeSet::new(),
             congestion_changed: false,
             lane_stats: LaneStats::default(),
+            transit_load: TransitLoad::new(now.tick),
             progress: None,
             rng,
             now,
@@ -141,6 +148,11 @@ impl Engine {
     #[must_use]
     pub fn router_info(&self) -> &RouterInfo {
         &self.router_info
+    }
+
+    /// Tells the lane's limit on transit, in bytes a second: near it, tunnels of others are refused. Without a call there is none.
+    pub fn set_transit_share(&mut self, bytes_per_sec: Option<u64>) {
+        self.transit_load.set_share(bytes_per_sec);
     }
 
     /// Takes one event of the lane.
@@ -171,7 +183,10 @@ impl Engine {
             LaneEvent::Congestion { peer, congested } => {
                 self.congestion_changed |= if congested { self.congested.insert(peer) } else { self.congested.remove(&peer) };
             }
-            LaneEvent::Stats(stats) => self.lane_stats = stats,
+            LaneEvent::Stats(stats) => {
+                self.transit_load.add(now.tick, stats.transit_bytes);
+                self.lane_stats = stats;
+            }
         }
         self.work(now);
         self.settle(now);
@@ -236,7 +251,7 @@ impl Engine {
         let wait = rng::between(&mut self.rng, RESIGN_MS.0, RESIGN_MS.1);
         self.resign_at = now.tick + Duration::from_millis(wait);
         let config = &self.config;
-        match own_router::sign(&self.secrets, now.date, config.net_id, config.floodfill, &config.addresses) {
+        match own_router::sign(&self.secrets, now.date, config) {
             Ok(info) => {
                 self.router_info = info.clone();
                 self.netdb.publish_router_info(now, info.clone());

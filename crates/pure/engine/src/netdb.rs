@@ -3,7 +3,8 @@
 //! One machine, [`NetDb`]. What it holds falls in three parts that never answer for each other:
 //!
 //! - the **router's** part: all RouterInfos, looked up and published by the router itself;
-//! - one part **per identity**: LeaseSets, lookups in flight, negative cache and publication, reached only through that identity's tunnels;
+//! - one part **per identity**: lookups in flight, negative cache and publication, reached only through that identity's tunnels; the
+//!   LeaseSets found go to the identity's destination, which keeps those it uses;
 //! - the **floodfill's** part: LeaseSets that others stored here over the network, given to whoever asks over the network.
 //!
 //! Feed it with `handle_*` and the calls below, then drain [`NetDb::poll_output`] until `None`, and call [`NetDb::handle_timeout`] at
@@ -17,7 +18,6 @@ use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng};
 use ramson_wire::{
     DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified,
-    ids::routing_key,
 };
 
 use crate::identity::{IdentityId, Owner};
@@ -37,10 +37,13 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Config, Limits};
+pub(crate) use config::Config;
+pub(crate) use lease_sets::accept;
+#[cfg(test)]
+pub(crate) use config::Limits;
 pub(crate) use output::{
     LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath,
-    TABLE, Via,
+    Via,
 };
 pub(crate) use routers::{AddResult, Reject, Source};
 
@@ -83,7 +86,7 @@ impl NetDb {
         };
         let first_exploration = shared.draw_ms(config::FIRST_EXPLORE_MS);
         let mut netdb = NetDb {
-            router: OwnerState::new(Owner::Router, shared.config.limits.router_lookups, 0),
+            router: OwnerState::new(Owner::Router, shared.config.limits.router_lookups),
             floodfill: Floodfill::new(&shared.config),
             shared,
             own: None,
@@ -242,12 +245,8 @@ impl NetDb {
         self.shared.routers.iter()
     }
 
-    /// The floodfills among them that we'd use.
-    pub(crate) fn floodfills(&self) -> impl Iterator<Item = &RouterInfo> {
-        self.shared.routers.floodfills()
-    }
-
     /// The floodfills closest to a key today, closest first.
+    #[cfg(test)]
     pub(crate) fn closest_floodfills(
         &self,
         now: Now,
@@ -255,7 +254,7 @@ impl NetDb {
         n: usize,
         exclude: &BTreeSet<RouterHash>,
     ) -> Vec<RouterHash> {
-        let key = routing_key(key, now.date);
+        let key = ramson_wire::ids::routing_key(key, now.date);
         let routers = &self.shared.routers;
         routers.closest_floodfills(&key, n, |hash| exclude.contains(hash))
     }
@@ -270,27 +269,14 @@ impl NetDb {
         self.shared.routers.floodfill_count()
     }
 
-    /// How many LeaseSets we hold, for whomever.
+    /// How many LeaseSets we hold as a floodfill.
     pub(crate) fn lease_set_count(&self) -> usize {
-        let identities = self.identities.values();
-        let cached: usize = identities.map(|identity| identity.lease_sets.len()).sum();
-        cached + self.floodfill.lease_sets.len()
+        self.floodfill.lease_sets.len()
     }
 
     /// What wasn't kept or done, by reason.
     pub(crate) fn drops(&self) -> &BTreeMap<Reject, u64> {
         &self.drops
-    }
-
-    /// A LeaseSet in an identity's cache.
-    pub(crate) fn lease_set(
-        &self,
-        now: Now,
-        identity: IdentityId,
-        hash: &DestinationHash,
-    ) -> Option<&LeaseSet2> {
-        let identity = self.identities.get(&identity)?;
-        identity.lease_sets.get(now.date, hash)
     }
 
     /// How far the owner's publication has come; `None` if it publishes nothing.
@@ -306,11 +292,10 @@ impl NetDb {
 impl NetDb {
     /// Makes room for an identity.
     pub(crate) fn open_identity(&mut self, id: IdentityId) {
-        let limits = &self.shared.config.limits;
-        let (lookups, lease_sets) = (limits.lookups, limits.identity_lease_sets);
+        let lookups = self.shared.config.limits.lookups;
         self.identities
             .entry(id)
-            .or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups, lease_sets));
+            .or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups));
     }
 
     /// Forgets all of an identity, without a word to anyone; its lookups give no result any more.
@@ -377,35 +362,30 @@ impl NetDb {
         self.settle(now);
     }
 
-    /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels; `fresh` asks the network even if the cache
-    /// has one. The result comes as [`NetDbOutput::LookupDone`].
+    /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels. The result comes as
+    /// [`NetDbOutput::LookupDone`].
     pub(crate) fn lookup_lease_set(
         &mut self,
         now: Now,
         id: IdentityId,
         hash: DestinationHash,
         request: LookupRequest,
-        fresh: bool,
     ) {
         let Some(identity) = self.identities.get_mut(&id) else {
+            let done = Some(LookupResult::Failed(LookupFailure::NoTunnels));
+            self.finish_at_once(Owner::Identity(id), request, done);
             return;
         };
-        let cached = identity.lease_sets.get(now.date, &hash).filter(|_| !fresh);
-        let done = match cached.cloned() {
-            Some(set) => Some(LookupResult::LeaseSet(set)),
-            None => {
-                let goal = Goal {
-                    key: hash.into(),
-                    kind: Kind::LeaseSet,
-                    prefer: Prefer::Tunnels,
-                    follow: true,
-                    first: None,
-                    source: Source::Followup,
-                };
-                let started = identity.start(&mut self.shared, now, goal, Some(request));
-                started.err().map(LookupResult::Failed)
-            }
+        let goal = Goal {
+            key: hash.into(),
+            kind: Kind::LeaseSet,
+            prefer: Prefer::Tunnels,
+            follow: true,
+            first: None,
+            source: Source::Followup,
         };
+        let started = identity.start(&mut self.shared, now, goal, Some(request));
+        let done = started.err().map(LookupResult::Failed);
         self.finish_at_once(Owner::Identity(id), request, done);
         self.settle(now);
     }
@@ -420,41 +400,6 @@ impl NetDb {
         }
     }
 
-    /// Adds a LeaseSet that a peer gave to an identity in garlic.
-    pub(crate) fn add_lease_set(
-        &mut self,
-        now: Now,
-        id: IdentityId,
-        set: Unverified<LeaseSet2>,
-    ) -> AddResult {
-        let key = NetDbKey::from(set.destination().hash());
-        let result = self.cache_lease_set(now, id, &key, set);
-        self.settle(now);
-        result
-    }
-
-    fn cache_lease_set(
-        &mut self,
-        now: Now,
-        id: IdentityId,
-        key: &NetDbKey,
-        set: Unverified<LeaseSet2>,
-    ) -> AddResult {
-        let Some(identity) = self.identities.get_mut(&id) else {
-            return AddResult::Rejected(Reject::Unsolicited);
-        };
-        let result = identity.lease_sets.add(now, key, set);
-        let hash = DestinationHash(key.0);
-        if matches!(
-            result,
-            AddResult::New | AddResult::Updated | AddResult::Known
-        ) && let Some(set) = identity.lease_sets.get(now.date, &hash).cloned()
-        {
-            identity.found_lease_set(&mut self.shared, &set);
-        }
-        self.note(result)
-    }
-
     /// Publishes our RouterInfo, and serves it if we're a floodfill. Call it with every newly signed one.
     pub(crate) fn publish_router_info(&mut self, now: Now, info: RouterInfo) {
         self.own = Some(info.clone());
@@ -466,18 +411,6 @@ impl NetDb {
     pub(crate) fn publish_lease_set(&mut self, now: Now, id: IdentityId, set: LeaseSet2) {
         if let Some(identity) = self.identities.get_mut(&id) {
             identity.publish(&mut self.shared, now, Entry::LeaseSet(set));
-        }
-    }
-
-    /// Publishes no more for an owner; what is out there ends by itself.
-    pub(crate) fn stop_publishing(&mut self, owner: Owner) {
-        match owner {
-            Owner::Router => self.router.stop_publishing(),
-            Owner::Identity(id) => {
-                if let Some(identity) = self.identities.get_mut(&id) {
-                    identity.stop_publishing();
-                }
-            }
         }
     }
 }

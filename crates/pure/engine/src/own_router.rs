@@ -6,6 +6,8 @@ use ramson_crypto::{ed25519, x25519};
 use ramson_wire::mapping::DoesNotFit;
 use ramson_wire::{Date, Mapping, RouterAddress, RouterIdentity, RouterInfo, RouterInfoBuilder, SignError, base64};
 
+use crate::engine::EngineConfig;
+
 /// The release whose features are all there.
 const API_VERSION: &str = "0.9.67";
 /// Bandwidth class: 1 MB/s is shared unless configured otherwise, and P is 256 to 2000 KB/s.
@@ -46,36 +48,38 @@ pub enum OwnRouterError {
     Sign(#[from] SignError),
 }
 
-/// Makes and signs it. `addresses`: what others may dial, at most one of each family; none: we only dial.
+/// Makes and signs it. Without addresses we only dial.
 pub(crate) fn sign(
     secrets: &RouterSecrets,
     published: Date,
-    net_id: u8,
-    floodfill: bool,
-    addresses: &[SocketAddr],
+    config: &EngineConfig,
 ) -> Result<RouterInfo, OwnRouterError> {
     let mut caps = String::from(BANDWIDTH);
-    if floodfill {
+    if config.floodfill {
         caps.push('f');
     }
-    caps.push(if addresses.is_empty() { 'U' } else { 'R' });
+    caps.push(if config.addresses.is_empty() { 'U' } else { 'R' });
     let mut options = Mapping::default();
     options.insert("caps", &caps)?;
-    options.insert("netId", &net_id.to_string())?;
+    options.insert("netId", &config.net_id.to_string())?;
     options.insert("router.version", API_VERSION)?;
     let mut listed = Vec::new();
-    for address in addresses {
-        listed.push(ntcp2_address(secrets, Some(*address))?);
+    for address in &config.addresses {
+        listed.push(ntcp2_address(secrets, config, Some(*address))?);
     }
     if listed.is_empty() {
         // Peers compare the key of a handshake with that of an address, so there is one all the same.
-        listed.push(ntcp2_address(secrets, None)?);
+        listed.push(ntcp2_address(secrets, config, None)?);
     }
     let builder = RouterInfoBuilder { identity: secrets.identity.clone(), published, addresses: listed, options };
     Ok(RouterInfo::sign(&builder, &secrets.signing_key)?)
 }
 
-fn ntcp2_address(secrets: &RouterSecrets, published: Option<SocketAddr>) -> Result<RouterAddress, DoesNotFit> {
+fn ntcp2_address(
+    secrets: &RouterSecrets,
+    config: &EngineConfig,
+    published: Option<SocketAddr>,
+) -> Result<RouterAddress, DoesNotFit> {
     let mut options = Mapping::default();
     options.insert("s", &base64::encode(&secrets.ntcp2_key.public().0))?;
     options.insert("v", "2")?;
@@ -85,7 +89,15 @@ fn ntcp2_address(secrets: &RouterSecrets, published: Option<SocketAddr>) -> Resu
             options.insert("port", &address.port().to_string())?;
             options.insert("i", &base64::encode(&secrets.ntcp2_iv))?;
         }
-        None => options.insert("caps", "4")?,
+        None => {
+            // The families that we dial; peers take us from no other.
+            let caps = match (config.ipv4, config.ipv6) {
+                (true, true) => "46",
+                (false, true) => "6",
+                _ => "4",
+            };
+            options.insert("caps", caps)?;
+        }
     }
     let cost = if published.is_some() { COST_PUBLISHED } else { COST_UNPUBLISHED };
     Ok(RouterAddress { cost, style: "NTCP2".to_owned(), options })

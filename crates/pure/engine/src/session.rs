@@ -119,8 +119,9 @@ pub(crate) enum SessionEvent {
     },
 }
 
-/// i2pd drops an NS that comes sooner than 200 ms after another; with the network's jitter, leave this between ours.
-pub(crate) const NEW_SESSION_SPACING: Duration = Duration::from_millis(300);
+/// While a peer hasn't answered an NS, another is written at most this often: i2pd drops one that comes sooner than 200 ms after
+/// another, and no answer comes through tunnels much sooner than this.
+pub(crate) const NEW_SESSION_SPACING: Duration = Duration::from_millis(1_500);
 
 /// What [`Sessions::encrypt`] would write. For anything but `Ready` the caller bundles its LeaseSet, without which the peer can't reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +211,7 @@ impl Sessions {
     }
 
     /// The key to be published in the LeaseSet.
+    #[cfg(test)]
     pub(crate) fn public_key(&self) -> PublicKey {
         self.own.public()
     }
@@ -231,6 +233,7 @@ impl Sessions {
     }
 
     /// Number of sessions, of any state.
+    #[cfg(test)]
     pub(crate) fn session_count(&self) -> usize {
         self.sessions.len()
     }

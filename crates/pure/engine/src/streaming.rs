@@ -40,11 +40,8 @@ use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng};
 use ramson_wire::{Destination, DestinationHash, Now, Tick};
 
-pub use config::{DestinationSigner, StreamingConfig};
-pub use rings::{
-    CHOKE_FILL, CloseReason, RECEIVE_RING_BYTES, SEND_RING_BYTES, StreamRings, StreamStatus,
-    UNCHOKE_FILL,
-};
+pub(crate) use config::{DestinationSigner, StreamingConfig};
+pub use rings::{CloseReason, StreamRings, StreamStatus};
 
 use limits::{Bucket, Early, Grave, Graves, Memory};
 use packet::Packet;
@@ -65,7 +62,7 @@ impl StreamId {
 
 /// A streaming packet that came for the identity.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     /// The sender's port.
     pub from_port: u16,
     /// Our port.
@@ -78,7 +75,7 @@ pub struct Incoming {
 
 /// What [`Streaming`] wants done.
 #[derive(Debug)]
-pub enum StreamingOutput {
+pub(crate) enum StreamingOutput {
     /// Send this packet to a destination.
     Transmit {
         /// To whom.
@@ -126,7 +123,7 @@ const MAX_BLOCKED: usize = 4096;
 
 /// Streaming of one identity. Drain [`Self::poll_output`] after every call; [`Self::deadline`] says when to call
 /// [`Self::handle_timeout`], which is harmless when early.
-pub struct Streaming {
+pub(crate) struct Streaming {
     signer: Arc<DestinationSigner>,
     config: StreamingConfig,
     rng: Box<dyn CryptoRng + Send>,
@@ -158,7 +155,7 @@ pub struct Streaming {
 impl Streaming {
     /// Streaming of the identity that `signer` holds.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         signer: Arc<DestinationSigner>,
         config: StreamingConfig,
         rng: Box<dyn CryptoRng + Send>,
@@ -188,19 +185,19 @@ impl Streaming {
     }
 
     /// Streams that live.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.streams.len()
     }
 
     /// Whether no stream lives.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty()
     }
 
     /// Opens a stream. The first packet waits a little for data if the ring is empty.
-    pub fn connect(
+    pub(crate) fn connect(
         &mut self,
         now: Now,
         stream: StreamId,
@@ -231,7 +228,7 @@ impl Streaming {
     }
 
     /// A packet came for the identity.
-    pub fn handle_packet(&mut self, now: Now, incoming: Incoming) {
+    pub(crate) fn handle_packet(&mut self, now: Now, incoming: Incoming) {
         match Packet::parse(&incoming.packet) {
             Ok(packet) => self.dispatch(now.tick, packet, incoming),
             Err(error) => tracing::debug!(%error, "bad packet"),
@@ -239,14 +236,14 @@ impl Streaming {
     }
 
     /// The handle of this stream wrote, read, closed or was dropped.
-    pub fn handle_dirty(&mut self, now: Now, stream: StreamId) {
+    pub(crate) fn handle_dirty(&mut self, now: Now, stream: StreamId) {
         if let Some(&local) = self.by_name.get(&stream) {
             self.with(now.tick, local, Stream::on_dirty);
         }
     }
 
     /// Data to this destination must wait (its first hop is congested, or it has no lease), or may go on. Acks go on always.
-    pub fn set_blocked(&mut self, now: Now, to: DestinationHash, blocked: bool) {
+    pub(crate) fn set_blocked(&mut self, now: Now, to: DestinationHash, blocked: bool) {
         let changed = if blocked {
             self.blocked.len() < MAX_BLOCKED && self.blocked.insert(to)
         } else {
@@ -268,7 +265,7 @@ impl Streaming {
 
     /// Ends all streams to this destination that have not been answered: it has no LeaseSet. Living ones go on until they
     /// time out.
-    pub fn set_unreachable(&mut self, now: Now, to: DestinationHash) {
+    pub(crate) fn set_unreachable(&mut self, now: Now, to: DestinationHash) {
         let streams: Vec<u32> = self
             .by_peer
             .range((to, 0)..=(to, u32::MAX))
@@ -284,7 +281,7 @@ impl Streaming {
     }
 
     /// Ends all streams, telling the peers.
-    pub fn shutdown(&mut self, now: Now) {
+    pub(crate) fn shutdown(&mut self, now: Now) {
         let streams: Vec<u32> = self.streams.keys().copied().collect();
         for local in streams {
             self.with(now.tick, local, |stream, ctx| {
@@ -294,7 +291,7 @@ impl Streaming {
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now) {
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
         while let Some(&(at, local)) = self.timers.first() {
             if at > now.tick {
                 break;
@@ -312,7 +309,7 @@ impl Streaming {
 
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
-    pub fn deadline(&self) -> Option<Tick> {
+    pub(crate) fn deadline(&self) -> Option<Tick> {
         let stream = self.timers.first().map(|(at, _)| *at);
         match (stream, self.next_sweep) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -321,7 +318,7 @@ impl Streaming {
     }
 
     /// The next thing to do, or `None`.
-    pub fn poll_output(&mut self) -> Option<StreamingOutput> {
+    pub(crate) fn poll_output(&mut self) -> Option<StreamingOutput> {
         self.out.pop_front()
     }
 

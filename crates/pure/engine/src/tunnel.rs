@@ -39,7 +39,9 @@ use ramson_wire::{Date, I2npMessage, MessageId, MessageKind, Now, RouterHash, Ti
 pub(crate) use build::Direction;
 pub(crate) use pool::PoolConfig;
 pub(crate) use select::HopSource;
-pub(crate) use transit::{TransitPolicy, TransitStats};
+pub(crate) use transit::TransitPolicy;
+#[cfg(test)]
+pub(crate) use transit::TransitStats;
 
 use crate::identity::Owner;
 use crate::profile::Profiles;
@@ -254,12 +256,13 @@ impl Tunnels {
     }
 
     /// Totals of own tunnels.
-    #[allow(dead_code, reason = "for reports")]
+    #[cfg(test)]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
     }
 
     /// Totals of requests of others.
+    #[cfg(test)]
     pub(crate) fn transit_stats(&self) -> TransitStats {
         self.transit.stats
     }
@@ -271,7 +274,6 @@ impl Tunnels {
     }
 
     /// Everything that was dropped, by reason, since the start.
-    #[allow(dead_code, reason = "for reports")]
     pub(crate) fn drops(&self) -> [(&'static str, u64); 6] {
         let transit = &self.transit.stats;
         [
@@ -321,7 +323,6 @@ impl Tunnels {
     }
 
     /// How much we do for others from now on.
-    #[allow(dead_code, reason = "the default is all that is configurable yet")]
     pub(crate) fn set_transit(&mut self, policy: TransitPolicy) {
         self.transit.policy = policy;
     }

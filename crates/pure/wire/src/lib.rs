@@ -5,7 +5,7 @@
 //!   claimed length.
 //! - [`base64`], [`base32`]: I2P's alphabets.
 //! - [`identity`], [`router_info`], [`lease_set`], [`keys`]: signed structures, [`Unverified`] until checked.
-//! - [`i2np`]: messages; [`garlic`], [`tunnel`]: what is inside garlic and tunnels; [`streaming`], [`payload`]: what applications send.
+//! - [`i2np`]: messages; [`garlic`], [`tunnel`]: what is inside garlic and tunnels; [`payload`]: the framing of what applications send. Streaming packets are the engine's `streaming::packet`.
 //!
 //! Of signatures only Ed25519 is made and verified, of encryption keys only X25519 is used; other types parse as far as they must to be
 //! skipped or hashed.
@@ -31,7 +31,6 @@ mod properties;
 pub mod router_address;
 pub mod router_info;
 pub mod signed;
-pub mod streaming;
 pub mod time;
 pub mod tunnel;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
     Certificate, Destination, DestinationKeys, FragmentHeader, GarlicBlock, GarlicClove,
     I2npMessage, Lease, LeaseSet2, Mapping, NetDbKey, OfflineKey, Reader, RouterAddress,
     RouterIdentity, RouterInfo, SigningPublicKey, TunnelId, Unverified, Writer, base32, base64,
-    garlic, payload, streaming,
+    garlic, payload,
 };
 
 mod generated;
@@ -106,17 +106,6 @@ const DECODERS: &[(&str, Recode)] = &[
     ("short request", recode::<ShortRequest>),
     ("short reply", recode::<ShortReply>),
     ("long request", recode::<LongRequest>),
-    ("stream packet", |bytes| {
-        let packet = streaming::Packet::from_bytes(bytes).ok()?;
-        let none = SigningPublicKey::Unsupported { code: 0 };
-        let key = packet
-            .options
-            .from
-            .as_ref()
-            .map_or(&none, Destination::signing_key);
-        let _checked_or_not = packet.verify(bytes, key, crate::Date(0));
-        recode::<streaming::Packet>(bytes)
-    }),
     ("payload", |bytes| {
         let p = payload::decode(bytes, 10_000).ok()?;
         assert!(p.data.len() <= 10_000);

@@ -1,6 +1,6 @@
-//! Routers in this process that know each other, on free ports of 127.0.0.1.
+//! Routers in this process that know each other, on free ports of loopback.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,10 @@ use tokio::task::JoinSet;
 /// Far more than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// The addresses of one router.
+pub(crate) const IPV4: &[IpAddr] = &[LOOPBACK];
+pub(crate) const IPV6: &[IpAddr] = &[IpAddr::V6(Ipv6Addr::LOCALHOST)];
+pub(crate) const BOTH: &[IpAddr] = &[LOOPBACK, IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Short tunnels: few routers make them, and the tests are of what is above.
 pub(crate) fn one_hop() -> DestinationConfig {
@@ -36,9 +40,14 @@ pub(crate) struct TestNet {
 impl TestNet {
     /// So many routers, all ready; the first two are floodfills.
     pub(crate) async fn start(count: usize) -> Self {
+        Self::start_at(vec![IPV4; count]).await
+    }
+
+    /// A router at each of these.
+    pub(crate) async fn start_at(addresses: Vec<&'static [IpAddr]>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let routers = tokio::task::spawn_blocking(move || start_routers(&path, count)).await.unwrap();
+        let routers = tokio::task::spawn_blocking(move || start_routers(&path, &addresses)).await.unwrap();
         for router in &routers {
             let mut progress = router.progress();
             let ready = progress.wait_for(|step| *step == Progress::Ready);
@@ -94,15 +103,15 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
 
 /// A router that knows no other.
 pub(crate) fn lonely_router(folder: &Path) -> Router {
-    start_router(folder, Vec::new(), false)
+    start_router(folder, IPV4, Vec::new(), false)
 }
 
-fn start_routers(folder: &Path, count: usize) -> Vec<Router> {
+fn start_routers(folder: &Path, addresses: &[&[IpAddr]]) -> Vec<Router> {
     let known = folder.join("known");
     std::fs::create_dir(&known).unwrap();
     let mut routers = Vec::new();
-    for number in 0..count {
-        let router = start_router(&folder.join(number.to_string()), vec![known.clone()], number < 2);
+    for (number, addresses) in addresses.iter().enumerate() {
+        let router = start_router(&folder.join(number.to_string()), addresses, vec![known.clone()], number < 2);
         let name = format!("routerInfo-{}.dat", ramson_wire::base64::encode(&router.hash().0));
         std::fs::write(known.join(name), router.router_info()).unwrap();
         routers.push(router);
@@ -110,11 +119,11 @@ fn start_routers(folder: &Path, count: usize) -> Vec<Router> {
     routers
 }
 
-fn start_router(folder: &Path, reseed: Vec<PathBuf>, floodfill: bool) -> Router {
+fn start_router(folder: &Path, addresses: &[IpAddr], reseed: Vec<PathBuf>, floodfill: bool) -> Router {
     let config = RouterConfig {
         net_id: 99,
-        hosts: vec![LOOPBACK],
-        binds: vec![LOOPBACK],
+        hosts: addresses.to_vec(),
+        binds: addresses.to_vec(),
         port: Some(0),
         reseed,
         floodfill,

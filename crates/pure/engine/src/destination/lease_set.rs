@@ -100,3 +100,6 @@ impl OwnLeaseSet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

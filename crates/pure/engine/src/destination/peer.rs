@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ramson_crypto::{CryptoRng, rng, x25519};
-use ramson_wire::{Date, DestinationHash, Lease, LeaseSet2, Now, Tick};
+use ramson_wire::{Date, Destination, DestinationHash, Lease, LeaseSet2, Now, Tick};
 
+use super::owners::KeyOwners;
 use crate::interface::RequestId;
 use crate::session::AckId;
 use crate::streaming::{StreamId, StreamRings};
 
-/// Remote destinations remembered. Beyond: the one longest unused is forgotten.
+/// Remote destinations remembered. Beyond: the one longest unused, of those that nobody waits for, is forgotten.
 const MAX_PEERS: usize = 4_096;
+/// LeaseSets that somebody waits for. Beyond: refused.
+const MAX_WAITED_FOR: usize = 1_024;
 /// Streams that wait for one LeaseSet. Beyond: refused.
-pub(super) const MAX_CONNECTS: usize = 256;
+const MAX_CONNECTS: usize = 256;
 /// Questions that wait for one LeaseSet. Beyond: answered with nothing.
-pub(super) const MAX_REQUESTS: usize = 64;
+const MAX_REQUESTS: usize = 64;
 /// Packets held for one peer. Beyond: dropped, streaming sends them again.
 const MAX_HELD: usize = 128;
 /// A lease that ends sooner isn't chosen while there are others.
@@ -54,6 +57,15 @@ pub(crate) struct Connect {
     pub(crate) rings: Arc<StreamRings>,
 }
 
+/// Who waits for a LeaseSet.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    /// A stream to be opened.
+    Connect(Connect),
+    /// A question for the destination behind the hash.
+    Request(RequestId),
+}
+
 /// A framed packet that can't go yet.
 pub(super) struct Held {
     pub(super) framed: Vec<u8>,
@@ -63,8 +75,8 @@ pub(super) struct Held {
 /// One remote destination.
 pub(super) struct Peer {
     lease_set: Option<LeaseSet2>,
-    pub(super) connects: Vec<Connect>,
-    pub(super) requests: Vec<RequestId>,
+    connects: Vec<Connect>,
+    requests: Vec<RequestId>,
     pub(super) held: VecDeque<Held>,
     looking_up: bool,
     next_lookup: Tick,
@@ -73,6 +85,8 @@ pub(super) struct Peer {
     lease: Option<Lease>,
     /// Chooses our outbound tunnel.
     route: u64,
+    /// The route that was used last.
+    used_route: Option<u64>,
     switched: Tick,
     /// Changes because of losses since the peer was last heard.
     switches: u32,
@@ -105,6 +119,7 @@ impl Peer {
             wanted_since: None,
             lease: None,
             route: 0,
+            used_route: None,
             switched: now,
             switches: 0,
             bundle: Bundle::Nothing,
@@ -152,10 +167,13 @@ impl Peer {
         self.is_waited_for() && self.wanted_since.is_some_and(|since| now.saturating_since(since) < PATIENCE)
     }
 
-    /// Those who waited, to be told.
-    pub(super) fn take_waiting(&mut self) -> (Vec<Connect>, Vec<RequestId>) {
-        self.wanted_since = None;
-        (std::mem::take(&mut self.connects), std::mem::take(&mut self.requests))
+    fn wait(&mut self, waiter: Waiter) -> Result<(), Waiter> {
+        match waiter {
+            Waiter::Connect(connect) if self.connects.len() < MAX_CONNECTS => self.connects.push(connect),
+            Waiter::Request(request) if self.requests.len() < MAX_REQUESTS => self.requests.push(request),
+            _ => return Err(waiter),
+        }
+        Ok(())
     }
 
     pub(super) fn lookup_ended(&mut self, now: Tick) {
@@ -184,8 +202,9 @@ impl Peer {
         }
     }
 
-    pub(super) fn hint(&self) -> u64 {
-        self.route
+    /// Names our outbound tunnel to this peer, for a message that goes now; true if the last one had another.
+    pub(super) fn take_hint(&mut self) -> (u64, bool) {
+        (self.route, self.used_route.replace(self.route) != Some(self.route))
     }
 
     /// The lease to send to: one is kept as long as it lasts, or until packets to it are lost.
@@ -217,8 +236,11 @@ impl Peer {
         }
     }
 
-    pub(super) fn lease_set_sent(&mut self, version: u64, at: Tick, ack: Option<AckId>) {
-        self.bundle = Bundle::Sent { version, at, ack };
+    fn awaited_ack(&self) -> Option<AckId> {
+        match self.bundle {
+            Bundle::Sent { ack, .. } => ack,
+            Bundle::Nothing | Bundle::Known { .. } => None,
+        }
     }
 }
 
@@ -228,22 +250,19 @@ fn pick(leases: &[Lease], rng: &mut dyn CryptoRng) -> Option<Lease> {
     leases.get(index).copied()
 }
 
-/// Whose a session key is.
-#[derive(Clone, Copy)]
-struct Claim {
-    /// Nobody's while several destinations name the key and none has proven to have it.
-    by: Option<DestinationHash>,
-    /// A session under this key brought the LeaseSet.
-    proven: bool,
-}
-
 /// All of them.
+///
+/// Invariants: who waits for a LeaseSet isn't forgotten, and is in `waited_for`; `owners`, `acks` and `retries` name only peers
+/// that are here.
 pub(super) struct Peers {
     by_hash: BTreeMap<DestinationHash, Peer>,
-    /// Keys of verified LeaseSets. At most one for each peer.
-    by_key: BTreeMap<x25519::PublicKey, Claim>,
+    owners: KeyOwners,
+    /// Whose LeaseSet somebody waits for.
+    waited_for: BTreeSet<DestinationHash>,
+    /// Confirmations awaited that our LeaseSet arrived: one of each peer at most.
+    acks: BTreeMap<AckId, DestinationHash>,
     next_sweep: Tick,
-    /// Look-ups to be made again.
+    /// Look-ups to be made again: one of each LeaseSet that somebody waits for.
     retries: BTreeSet<(Tick, DestinationHash)>,
     /// Gives each peer a route of its own.
     routes: u64,
@@ -251,17 +270,54 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn new(now: Tick) -> Self {
-        Self { by_hash: BTreeMap::new(), by_key: BTreeMap::new(), next_sweep: now + SWEEP, retries: BTreeSet::new(), routes: 0 }
+        Self {
+            by_hash: BTreeMap::new(),
+            owners: KeyOwners::default(),
+            waited_for: BTreeSet::new(),
+            acks: BTreeMap::new(),
+            next_sweep: now + SWEEP,
+            retries: BTreeSet::new(),
+            routes: 0,
+        }
     }
 
-    pub(super) fn get(&self, hash: &DestinationHash) -> Option<&Peer> {
-        self.by_hash.get(hash)
+    pub(super) fn get_mut(&mut self, hash: &DestinationHash) -> Option<&mut Peer> {
+        self.by_hash.get_mut(hash)
+    }
+
+    /// The destination behind a hash, if it can be reached now.
+    pub(super) fn known_destination(&mut self, now: Now, hash: &DestinationHash) -> Option<Destination> {
+        let peer = self.by_hash.get_mut(hash)?;
+        peer.used = now.tick;
+        peer.usable_lease_set(now.date).map(|set| set.destination().clone())
+    }
+
+    /// Lets somebody wait for a LeaseSet; given back if there are too many.
+    pub(super) fn wait(&mut self, now: Tick, hash: DestinationHash, waiter: Waiter) -> Result<(), Waiter> {
+        if !self.waited_for.contains(&hash) && self.waited_for.len() >= MAX_WAITED_FOR {
+            return Err(waiter);
+        }
+        self.entry(now, hash).wait(waiter)?;
+        self.waited_for.insert(hash);
+        Ok(())
+    }
+
+    /// Those who waited, to be told.
+    pub(super) fn take_waiting(&mut self, hash: &DestinationHash) -> (Vec<Connect>, Vec<RequestId>) {
+        if self.waited_for.remove(hash) {
+            self.retries.retain(|(_, whose)| whose != hash);
+        }
+        let Some(peer) = self.by_hash.get_mut(hash) else {
+            return Default::default();
+        };
+        peer.wanted_since = None;
+        (std::mem::take(&mut peer.connects), std::mem::take(&mut peer.requests))
     }
 
     /// The peer, made if it is new; in use from now.
     pub(super) fn entry(&mut self, now: Tick, hash: DestinationHash) -> &mut Peer {
         if !self.by_hash.contains_key(&hash) && self.by_hash.len() >= MAX_PEERS {
-            let idle = self.by_hash.iter().filter(|(_, peer)| peer.connects.is_empty() && peer.requests.is_empty());
+            let idle = self.by_hash.iter().filter(|(_, peer)| !peer.is_waited_for());
             if let Some(oldest) = idle.min_by_key(|(_, peer)| peer.used).map(|(hash, _)| *hash) {
                 self.remove(&oldest);
             }
@@ -277,29 +333,14 @@ impl Peers {
     }
 
     fn remove(&mut self, hash: &DestinationHash) {
-        if let Some(key) = self.by_hash.remove(hash).and_then(|peer| peer.lease_set?.x25519_key()) {
-            self.disclaim(&key, *hash);
+        let Some(peer) = self.by_hash.remove(hash) else {
+            return;
+        };
+        if let Some(ack) = peer.awaited_ack() {
+            self.acks.remove(&ack);
         }
-    }
-
-    fn disclaim(&mut self, key: &x25519::PublicKey, hash: DestinationHash) {
-        if self.by_key.get(key).is_some_and(|claim| claim.by.is_none_or(|by| by == hash)) {
-            self.by_key.remove(key);
-        }
-    }
-
-    /// A LeaseSet names this key. Anyone can name another's: that must not take the other's messages from it.
-    fn claim(&mut self, key: x25519::PublicKey, hash: DestinationHash) {
-        let claim = self.by_key.entry(key).or_insert(Claim { by: Some(hash), proven: false });
-        if claim.by != Some(hash) && !claim.proven {
-            claim.by = None;
-        }
-    }
-
-    /// A session under this key brought the LeaseSet of the destination, which names the key.
-    pub(super) fn proven(&mut self, key: x25519::PublicKey, hash: DestinationHash) {
-        if self.get(&hash).and_then(|peer| peer.lease_set()?.x25519_key()) == Some(key) {
-            self.by_key.insert(key, Claim { by: Some(hash), proven: true });
+        if let Some(key) = peer.lease_set.and_then(|set| set.x25519_key()) {
+            self.owners.release(&key, hash);
         }
     }
 
@@ -313,44 +354,74 @@ impl Peers {
         let (before, after) = (peer.lease_set.as_ref().and_then(LeaseSet2::x25519_key), set.x25519_key());
         peer.lease_set = Some(set);
         if before != after {
-            peer.bundle = Bundle::Nothing;
+            self.set_bundle(&hash, Bundle::Nothing);
             if let Some(key) = before {
-                self.disclaim(&key, hash);
+                self.owners.release(&key, &hash);
             }
         }
         if let Some(key) = after {
-            self.claim(key, hash);
+            self.owners.claim(key, hash);
         }
     }
 
-    /// The destination in whose LeaseSet this key stands, if it is one.
+    /// The owner of a session's key sent this destination's LeaseSet as its own. True if we know it, or a newer one.
+    pub(super) fn prove(&mut self, key: &x25519::PublicKey, hash: DestinationHash, published: Date) -> bool {
+        self.owners.prove(key, hash);
+        self.by_hash.get(&hash).is_some_and(|peer| peer.knows_since(published))
+    }
+
+    /// The destination that proves to be the sender by this key.
     pub(super) fn owner_of(&self, key: &x25519::PublicKey) -> Option<DestinationHash> {
-        self.by_key.get(key)?.by
+        self.owners.owner_of(key)
+    }
+
+    /// Those whom a session with this key serves.
+    pub(super) fn users_of(&self, key: &x25519::PublicKey) -> Vec<DestinationHash> {
+        self.owners.possible(key)
+    }
+
+    fn set_bundle(&mut self, hash: &DestinationHash, bundle: Bundle) {
+        let Some(peer) = self.by_hash.get_mut(hash) else {
+            return;
+        };
+        if let Some(ack) = peer.awaited_ack() {
+            self.acks.remove(&ack);
+        }
+        peer.bundle = bundle;
+        if let Some(ack) = peer.awaited_ack() {
+            self.acks.insert(ack, *hash);
+        }
+    }
+
+    /// Our LeaseSet of this version goes to the peer.
+    pub(super) fn lease_set_sent(&mut self, hash: &DestinationHash, version: u64, at: Tick, ack: Option<AckId>) {
+        self.set_bundle(hash, Bundle::Sent { version, at, ack });
     }
 
     pub(super) fn acked(&mut self, id: AckId) {
-        let sent = self.by_hash.values_mut().find(|peer| matches!(peer.bundle, Bundle::Sent { ack: Some(ack), .. } if ack == id));
-        if let Some(peer) = sent
-            && let Bundle::Sent { version, .. } = peer.bundle
-        {
-            peer.bundle = Bundle::Known { version };
+        let Some(hash) = self.acks.get(&id).copied() else {
+            return;
+        };
+        if let Some(Bundle::Sent { version, .. }) = self.by_hash.get(&hash).map(|peer| peer.bundle) {
+            self.set_bundle(&hash, Bundle::Known { version });
         }
     }
 
     /// The peer may have forgotten us.
     pub(super) fn session_ended(&mut self, key: &x25519::PublicKey) {
-        if let Some(peer) = self.owner_of(key).and_then(|hash| self.by_hash.get_mut(&hash)) {
-            peer.bundle = Bundle::Nothing;
+        for hash in self.users_of(key) {
+            self.set_bundle(&hash, Bundle::Nothing);
         }
     }
 
     /// Peers with the hints of their routes.
-    pub(super) fn hints(&self) -> Vec<(DestinationHash, u64)> {
-        self.by_hash.iter().map(|(hash, peer)| (*hash, peer.route)).collect()
+    pub(super) fn hints(&self) -> impl Iterator<Item = (DestinationHash, u64)> {
+        self.by_hash.iter().map(|(hash, peer)| (*hash, peer.route))
     }
 
-    pub(super) fn take_connects(&mut self) -> Vec<Connect> {
-        self.by_hash.values_mut().flat_map(|peer| std::mem::take(&mut peer.connects)).collect()
+    /// Those whose LeaseSet somebody waits for.
+    pub(super) fn waited_for(&self) -> Vec<DestinationHash> {
+        self.waited_for.iter().copied().collect()
     }
 
     pub(super) fn expire(&mut self, now: Now) {
@@ -358,7 +429,7 @@ impl Peers {
             return;
         }
         self.next_sweep = now.tick + SWEEP;
-        let idle = |peer: &Peer| peer.connects.is_empty() && peer.requests.is_empty() && now.tick.saturating_since(peer.used) > FORGET_AFTER;
+        let idle = |peer: &Peer| !peer.is_waited_for() && now.tick.saturating_since(peer.used) > FORGET_AFTER;
         let gone: Vec<DestinationHash> = self.by_hash.iter().filter(|(_, peer)| idle(peer)).map(|(hash, _)| *hash).collect();
         for hash in gone {
             self.remove(&hash);
@@ -367,11 +438,11 @@ impl Peers {
 
     /// After a look-up that found nothing: true if it will be made again.
     pub(super) fn retry_later(&mut self, now: Tick, hash: DestinationHash) -> bool {
-        let Some(peer) = self.by_hash.get(&hash).filter(|peer| peer.has_patience(now)) else {
-            return false;
-        };
-        self.retries.insert((now + RETRY_EVERY, hash));
-        true
+        let retry = self.by_hash.get(&hash).is_some_and(|peer| peer.has_patience(now));
+        if retry {
+            self.retries.insert((now + RETRY_EVERY, hash));
+        }
+        retry
     }
 
     /// A look-up whose time has come.
@@ -392,70 +463,4 @@ impl Peers {
 }
 
 #[cfg(test)]
-mod claims {
-    use ramson_crypto::ed25519;
-    use ramson_crypto::rng::SeededRng;
-    use ramson_wire::{Destination, LeaseSet2Builder, Mapping, RouterHash, TunnelId};
-
-    use super::*;
-
-    const KEY: x25519::PublicKey = x25519::PublicKey([9; 32]);
-    const NOW: Now = Now { tick: Tick(1), date: Date(1_780_315_200_000) };
-
-    fn lease_set(number: u8, key: x25519::PublicKey, later: u64) -> LeaseSet2 {
-        let mut rng = SeededRng::new([number; 32]);
-        let signing_key = ed25519::SigningKey::generate(&mut rng);
-        let published = NOW.date + Duration::from_secs(later);
-        let end = published + Duration::from_secs(600);
-        let builder = LeaseSet2Builder {
-            destination: Destination::new(&signing_key.public(), &mut rng),
-            published: published.to_seconds_floor(),
-            lifetime: Duration::from_secs(600),
-            unpublished: false,
-            options: Mapping::new(),
-            key,
-            more_keys: Vec::new(),
-            leases: vec![Lease { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(7).unwrap(), end }],
-        };
-        LeaseSet2::sign(&builder, &signing_key).unwrap()
-    }
-
-    fn hash(number: u8) -> DestinationHash {
-        lease_set(number, KEY, 0).destination().hash()
-    }
-
-    #[test]
-    fn naming_anothers_key_takes_nothing_from_it() {
-        for first in [1, 2] {
-            let mut peers = Peers::new(NOW.tick);
-            peers.learn(NOW, lease_set(first, KEY, 0));
-            assert_eq!(peers.owner_of(&KEY), Some(hash(first)));
-            peers.learn(NOW, lease_set(3 - first, KEY, 0));
-            assert_eq!(peers.owner_of(&KEY), None, "who it is must be seen by signatures");
-            // Its session brings its LeaseSet.
-            peers.proven(KEY, hash(1));
-            assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
-            for other in [2, 3] {
-                peers.learn(NOW, lease_set(other, KEY, 1));
-                assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
-            }
-            // The liar takes another key, then goes.
-            peers.learn(NOW, lease_set(2, x25519::PublicKey([8; 32]), 2));
-            peers.remove(&hash(3));
-            assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
-            peers.remove(&hash(1));
-            peers.remove(&hash(2));
-            assert!(peers.by_key.is_empty() && peers.by_hash.is_empty());
-        }
-    }
-
-    #[test]
-    fn only_a_key_in_the_lease_set_is_proven() {
-        let mut peers = Peers::new(NOW.tick);
-        peers.learn(NOW, lease_set(1, KEY, 0));
-        peers.proven(x25519::PublicKey([8; 32]), hash(1));
-        peers.proven(KEY, hash(2));
-        assert_eq!(peers.owner_of(&x25519::PublicKey([8; 32])), None);
-        assert_eq!(peers.owner_of(&KEY), Some(hash(1)));
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ const MAX_PEERS_SOUGHT: usize = 48;
 #[derive(Default)]
 pub(super) struct Lookups {
     next: u64,
-    lease_sets: BTreeMap<LookupRequest, (IdentityId, DestinationHash)>,
+    lease_sets: BTreeMap<(IdentityId, LookupRequest), DestinationHash>,
     peers: BTreeMap<LookupRequest, RouterHash>,
 }
 
@@ -32,7 +32,7 @@ impl Lookups {
 
     fn for_lease_set(&mut self, id: IdentityId, hash: DestinationHash) -> LookupRequest {
         let request = self.request();
-        self.lease_sets.insert(request, (id, hash));
+        self.lease_sets.insert((id, request), hash);
         request
     }
 
@@ -56,7 +56,7 @@ impl Lookups {
     }
 
     fn forget(&mut self, id: IdentityId) {
-        self.lease_sets.retain(|_, (whose, _)| *whose != id);
+        self.lease_sets.retain(|(whose, _), _| *whose != id);
     }
 }
 
@@ -122,10 +122,10 @@ impl Engine {
                     tracing::debug!(%error, "a destination's message can't be sent");
                 }
             }
+            DestinationOutput::RouteChanged => self.congestion_changed |= !self.congested.is_empty(),
             DestinationOutput::Lookup(hash) => {
                 let request = self.lookups.for_lease_set(id, hash);
-                // The destination keeps what the cache could give: it asks when it wants a newer one.
-                self.netdb.lookup_lease_set(now, id, hash, request, true);
+                self.netdb.lookup_lease_set(now, id, hash, request);
             }
             DestinationOutput::Publish(set) => self.netdb.publish_lease_set(now, id, set),
             DestinationOutput::NetDb(message) => self.handle_netdb(now, None, Via::Tunnel(owner), message),
@@ -133,8 +133,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn lease_set_found(&mut self, now: Now, request: LookupRequest, found: Option<LeaseSet2>) {
-        if let Some((id, hash)) = self.lookups.lease_sets.remove(&request) {
+    pub(super) fn lease_set_found(&mut self, now: Now, id: IdentityId, request: LookupRequest, found: Option<LeaseSet2>) {
+        if let Some(hash) = self.lookups.lease_sets.remove(&(id, request)) {
             self.with_destination(id, |destination| destination.lookup_done(now, hash, found));
         }
     }

@@ -38,19 +38,18 @@ fn secrets(rng: &mut SeededRng) -> RouterSecrets {
 
 fn info(rng: &mut SeededRng, floodfill: bool) -> RouterInfo {
     let host = SocketAddr::from((rng::bytes::<4>(rng), 20_000));
-    own_router::sign(&secrets(rng), START - Duration::from_secs(60), NET_ID, floodfill, &[host]).unwrap()
+    own_router::sign(&secrets(rng), START - Duration::from_secs(60), &config(floodfill, host)).unwrap()
+}
+
+fn config(floodfill: bool, host: SocketAddr) -> EngineConfig {
+    EngineConfig { net_id: NET_ID, floodfill, ignore_subnets: true, addresses: vec![host], ipv4: true, ipv6: false }
 }
 
 /// An engine that knows some routers, and what it wanted at once.
 fn engine(floodfill: bool) -> (Engine, Vec<Output>) {
     let mut rng = SeededRng::new([1; 32]);
     let reseed = (0..30).map(|number| info(&mut rng, number < 5).bytes().clone()).collect();
-    let config = EngineConfig {
-        net_id: NET_ID,
-        floodfill,
-        ignore_subnets: true,
-        addresses: vec![SocketAddr::from(([192, 0, 2, 1], 20_000))],
-    };
+    let config = config(floodfill, SocketAddr::from(([192, 0, 2, 1], 20_000)));
     let snapshot = Snapshot { routers: Vec::new(), reseed };
     let mut engine = Engine::new(at(0), config, secrets(&mut rng), snapshot, Box::new(rng.child("engine"))).unwrap();
     let outputs = drain(&mut engine);

@@ -11,7 +11,7 @@ use ramson_wire::{
 use super::Engine;
 use crate::identity::{IdentityId, Owner};
 use crate::interface::{Event, Output, Record};
-use crate::netdb::{LookupResult, NetDb, NetDbOutput, Paths, PublicationState, ReplyPath};
+use crate::netdb::{LookupRequest, LookupResult, NetDb, NetDbOutput, Paths, PublicationState, ReplyPath};
 use crate::session::router_garlic;
 use crate::tunnel::{HopSource, TunnelOutput};
 
@@ -110,18 +110,28 @@ impl Engine {
             NetDbOutput::ExpectReply { owner: Owner::Identity(id), key } => {
                 self.with_destination(id, |destination| destination.expect_reply(now, key.tag, key.key));
             }
-            NetDbOutput::LookupDone { request, result, .. } => match result {
-                LookupResult::Router(info) => self.peer_found(request, Some(info)),
-                LookupResult::LeaseSet(set) => self.lease_set_found(now, request, Some(set)),
-                LookupResult::Failed(_) => {
-                    self.peer_found(request, None);
-                    self.lease_set_found(now, request, None);
+            NetDbOutput::LookupDone { owner, request, result } => self.lookup_done(now, owner, request, result),
+            NetDbOutput::Publication { owner, state } => {
+                tracing::debug!(?state, "a publication moved on");
+                if let Owner::Identity(id) = owner {
+                    self.check_ready(id);
                 }
-            },
-            NetDbOutput::Publication { owner: Owner::Identity(id), .. } => self.check_ready(id),
-            NetDbOutput::Publication { owner: Owner::Router, .. } => {}
+            }
             NetDbOutput::Store { key, value: Some(bytes) } => self.outputs.push_back(Output::Store(Record::Router { hash: key, bytes })),
             NetDbOutput::Store { key, value: None } => self.outputs.push_back(Output::Store(Record::RouterGone { hash: key })),
+        }
+    }
+
+    /// What a look-up found goes to whom it was made for.
+    fn lookup_done(&mut self, now: Now, owner: Owner, request: LookupRequest, result: LookupResult) {
+        if let LookupResult::Failed(failure) = &result {
+            tracing::debug!(?failure, "a look-up found nothing");
+        }
+        match (owner, result) {
+            (Owner::Router, LookupResult::Router(info)) => self.peer_found(request, Some(info)),
+            (Owner::Router, _) => self.peer_found(request, None),
+            (Owner::Identity(id), LookupResult::LeaseSet(set)) => self.lease_set_found(now, id, request, Some(set)),
+            (Owner::Identity(id), _) => self.lease_set_found(now, id, request, None),
         }
     }
 

@@ -90,6 +90,7 @@ impl Engine {
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
         drops.insert("strangers-garlic-queue", self.dear.dropped);
         drops.extend(self.tunnels.drops());
+        drops.extend(self.netdb.drops().iter().map(|(reason, count)| (reason.name(), *count)));
         drops.retain(|_, count| *count > 0);
         drops
     }

@@ -13,6 +13,7 @@ use crate::destination::garlic_body;
 use crate::identity::{IdentityId, Owner};
 use crate::netdb::{LookupRequest, Source, Via};
 use crate::session::{Classified, router_garlic};
+use crate::tunnel::TransitPolicy;
 
 /// Messages of strangers opened in one call, and build requests opened in one call: own work waits at most this long.
 const DEAR_BUDGET: usize = 4;
@@ -67,6 +68,8 @@ impl Engine {
 
     /// Opens some of what waits.
     pub(super) fn work(&mut self, now: Now) {
+        let load_percent = self.transit_load.percent(now.tick);
+        self.tunnels.set_transit(TransitPolicy { load_percent, ..TransitPolicy::default() });
         self.tunnels.work(now, BUILD_BUDGET);
         for _ in 0..DEAR_BUDGET {
             let Some((source, message)) = self.dear.pop() else {

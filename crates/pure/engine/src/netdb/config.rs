@@ -38,8 +38,6 @@ pub(crate) struct Limits {
     pub(crate) floodfills: usize,
     /// LeaseSets kept as a floodfill. Full: the farthest from us by routing key goes.
     pub(crate) lease_sets: usize,
-    /// LeaseSets cached per identity. Full: the one that ends first goes.
-    pub(crate) identity_lease_sets: usize,
     /// Lookups in flight per identity. Full: new ones fail with `Busy`.
     pub(crate) lookups: usize,
     /// RouterInfo lookups in flight for the router. Full: as above.
@@ -54,7 +52,6 @@ impl Default for Limits {
             routers: 10_000,
             floodfills: 2_500,
             lease_sets: 8_192,
-            identity_lease_sets: 256,
             lookups: 64,
             router_lookups: 96,
             explore_below: 150,

@@ -10,7 +10,7 @@ use ramson_wire::{
     RouterInfo, ids::routing_key,
 };
 
-use super::lease_sets::{Keep, LeaseSets, end_of};
+use super::lease_sets::{LeaseSets, end_of};
 use super::limits::{PeerLimits, Work};
 use super::output::{NetDbOutput, ReplyPath, Via};
 use super::routers::{AddResult, Reject};
@@ -34,7 +34,7 @@ const ZERO_KEY: NetDbKey = NetDbKey([0; 32]);
 impl Floodfill {
     pub(super) fn new(config: &config::Config) -> Floodfill {
         Floodfill {
-            lease_sets: LeaseSets::new(Keep::Closest(config.our_hash), config.limits.lease_sets),
+            lease_sets: LeaseSets::new(config.our_hash, config.limits.lease_sets),
             peers: PeerLimits::new(),
             floods: PeerLimits::new(),
         }

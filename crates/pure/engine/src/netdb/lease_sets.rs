@@ -1,4 +1,6 @@
-//! LeaseSets by destination: one such store per identity, and a separate one for what we hold as a floodfill.
+//! LeaseSets that we hold as a floodfill, and what any LeaseSet must be to be taken.
+//!
+//! Identities keep those they use themselves: what is held here answers to the network only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +12,6 @@ use ramson_wire::{
 use super::config;
 use super::routers::{AddResult, Reject};
 
-/// What goes first when the store is full.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Keep {
-    /// What ends first: an identity's cache.
-    Longest,
-    /// What is farthest from this router by routing key: a floodfill's store.
-    Closest(RouterHash),
-}
-
 #[derive(Debug)]
 struct Entry {
     set: LeaseSet2,
@@ -26,13 +19,13 @@ struct Entry {
     rank: [u8; 32],
 }
 
-/// Verified LeaseSets, bounded.
+/// Verified LeaseSets, bounded: when it is full, what is farthest from this router by routing key goes first.
 #[derive(Debug)]
 pub(super) struct LeaseSets {
     entries: BTreeMap<DestinationHash, Entry>,
     /// Greatest rank goes first.
     ranks: BTreeSet<([u8; 32], DestinationHash)>,
-    keep: Keep,
+    us: RouterHash,
     limit: usize,
     day: u64,
 }
@@ -44,11 +37,11 @@ pub(super) fn end_of(set: &LeaseSet2) -> Date {
 }
 
 impl LeaseSets {
-    pub(super) fn new(keep: Keep, limit: usize) -> LeaseSets {
+    pub(super) fn new(us: RouterHash, limit: usize) -> LeaseSets {
         LeaseSets {
             entries: BTreeMap::new(),
             ranks: BTreeSet::new(),
-            keep,
+            us,
             limit,
             day: 0,
         }
@@ -72,36 +65,23 @@ impl LeaseSets {
         set: Unverified<LeaseSet2>,
     ) -> AddResult {
         let hash = set.destination().hash();
-        if NetDbKey::from(hash) != *key {
-            return AddResult::Rejected(Reject::WrongKey);
-        }
-        if let Some(known) = self.entries.get(&hash)
+        if NetDbKey::from(hash) == *key
+            && let Some(known) = self.entries.get(&hash)
             && known.set.published() >= set.published()
         {
             return AddResult::Known;
         }
-        match set.verify() {
-            Ok(set) => self.add_verified(now, set),
-            Err(_) => AddResult::Rejected(Reject::BadSignature),
+        match accept(now.date, key, set) {
+            Ok(set) if set.is_unpublished() => AddResult::Rejected(Reject::Unpublished),
+            Ok(set) => self.insert(now, hash, set),
+            Err(reject) => AddResult::Rejected(reject),
         }
     }
 
-    /// Likewise for one that is verified.
-    pub(super) fn add_verified(&mut self, now: Now, set: LeaseSet2) -> AddResult {
-        let hash = set.destination().hash();
-        if let Err(reject) = check_times(now.date, &set) {
-            return AddResult::Rejected(reject);
-        }
-        if matches!(self.keep, Keep::Closest(_)) && set.is_unpublished() {
-            return AddResult::Rejected(Reject::Unpublished);
-        }
-        let known = self.entries.get(&hash);
-        if known.is_some_and(|known| known.set.published() >= set.published()) {
-            return AddResult::Known;
-        }
-        let is_new = known.is_none();
+    fn insert(&mut self, now: Now, hash: DestinationHash, set: LeaseSet2) -> AddResult {
+        let is_new = !self.entries.contains_key(&hash);
         let ends = end_of(&set);
-        let rank = self.rank(now.date, &hash, ends);
+        let rank = self.rank(now.date, &hash);
         self.remove(&hash);
         if self.entries.len() >= self.limit {
             match self.ranks.last().copied() {
@@ -137,10 +117,10 @@ impl LeaseSets {
     }
 
     fn rank_anew(&mut self, now: Date) {
-        let ends: Vec<_> = self.entries.iter().map(|(h, e)| (*h, e.ends)).collect();
+        let hashes: Vec<_> = self.entries.keys().copied().collect();
         self.ranks.clear();
-        for (hash, ends) in ends {
-            let rank = self.rank(now, &hash, ends);
+        for hash in hashes {
+            let rank = self.rank(now, &hash);
             self.ranks.insert((rank, hash));
             if let Some(entry) = self.entries.get_mut(&hash) {
                 entry.rank = rank;
@@ -148,17 +128,8 @@ impl LeaseSets {
         }
     }
 
-    fn rank(&self, now: Date, hash: &DestinationHash, ends: Date) -> [u8; 32] {
-        match self.keep {
-            Keep::Closest(us) => distance(&routing_key(NetDbKey::from(*hash), now), &us),
-            Keep::Longest => {
-                let mut rank = [0; 32];
-                for (to, from) in rank.iter_mut().zip((u64::MAX - ends.0).to_be_bytes()) {
-                    *to = from;
-                }
-                rank
-            }
-        }
+    fn rank(&self, now: Date, hash: &DestinationHash) -> [u8; 32] {
+        distance(&routing_key(NetDbKey::from(*hash), now), &self.us)
     }
 
     fn remove(&mut self, hash: &DestinationHash) {
@@ -166,6 +137,20 @@ impl LeaseSets {
             self.ranks.remove(&(entry.rank, *hash));
         }
     }
+}
+
+/// A LeaseSet that came under this key, if it is that key's, of now, and properly signed.
+pub(crate) fn accept(
+    now: Date,
+    key: &NetDbKey,
+    set: Unverified<LeaseSet2>,
+) -> Result<LeaseSet2, Reject> {
+    if NetDbKey::from(set.destination().hash()) != *key {
+        return Err(Reject::WrongKey);
+    }
+    let set = set.verify().map_err(|_| Reject::BadSignature)?;
+    check_times(now, &set)?;
+    Ok(set)
 }
 
 fn check_times(now: Date, set: &LeaseSet2) -> Result<(), Reject> {

@@ -1,9 +1,10 @@
 //! What comes from the network: stores, answers, confirmations, and news of sessions. [`NetDb::handle_lookup`] is in `floodfill`.
 
 use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreEntry};
-use ramson_wire::{MessageId, NetDbKey, Now, RouterHash};
+use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, Unverified};
 
 use super::NetDb;
+use super::lease_sets::accept;
 use super::limits::Work;
 use super::lookup::Kind;
 use super::output::Via;
@@ -65,10 +66,26 @@ impl NetDb {
         }
         let awaited = self.identities.get(&id);
         if awaited.is_some_and(|identity| identity.awaits_lease_set(&store.key)) {
-            let result = self.cache_lease_set(now, id, &store.key, set);
-            let identity = self.identities.get_mut(&id);
-            if let (AddResult::Rejected(_), Some(identity)) = (result, identity) {
-                identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, store.key), None);
+            self.answer_identity(now, id, &store.key, set);
+        }
+    }
+
+    /// Nothing is kept here: who asked keeps what it uses.
+    fn answer_identity(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        key: &NetDbKey,
+        set: Unverified<LeaseSet2>,
+    ) {
+        let Some(identity) = self.identities.get_mut(&id) else {
+            return;
+        };
+        match accept(now.date, key, set) {
+            Ok(set) => identity.found_lease_set(&mut self.shared, &set),
+            Err(reject) => {
+                identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, *key), None);
+                self.count(reject);
             }
         }
     }

@@ -6,9 +6,6 @@ use ramson_wire::{I2npMessage, LeaseSet2, RouterHash, RouterInfo, TunnelId};
 
 use crate::identity::Owner;
 
-/// Table of [`NetDbOutput::Store`]: RouterInfo bytes by router hash.
-pub(crate) const TABLE: &str = "netdb";
-
 /// The way a message came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Via {
@@ -133,7 +130,7 @@ pub(crate) enum NetDbOutput {
         /// The state reached.
         state: PublicationState,
     },
-    /// Write to or delete from [`TABLE`].
+    /// Write to disk, or delete there.
     Store {
         /// Hash of the router.
         key: RouterHash,

@@ -1,4 +1,4 @@
-//! What belongs to one owner: its lookups, negative cache, LeaseSets, publication and tunnels. Nothing here is seen by another.
+//! What belongs to one owner: its lookups, negative cache, publication and tunnels. Nothing here is seen by another.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,6 @@ use ramson_wire::i2np::DatabaseSearchReply;
 use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick};
 
 use super::config;
-use super::lease_sets::{Keep, LeaseSets};
 use super::lookup::{Goal, Kind, Lookup, Step};
 use super::output::{
     LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState,
@@ -22,19 +21,17 @@ pub(super) struct OwnerState {
     lookups: BTreeMap<(Kind, NetDbKey), Lookup>,
     max_lookups: usize,
     negative: BTreeMap<NetDbKey, Tick>,
-    pub(super) lease_sets: LeaseSets,
     publication: Option<Publication>,
     pub(super) paths: Paths,
 }
 
 impl OwnerState {
-    pub(super) fn new(owner: Owner, max_lookups: usize, max_lease_sets: usize) -> OwnerState {
+    pub(super) fn new(owner: Owner, max_lookups: usize) -> OwnerState {
         OwnerState {
             owner,
             lookups: BTreeMap::new(),
             max_lookups,
             negative: BTreeMap::new(),
-            lease_sets: LeaseSets::new(Keep::Longest, max_lease_sets),
             publication: None,
             paths: Paths::default(),
         }
@@ -147,7 +144,7 @@ impl OwnerState {
         self.finish(shared, (Kind::Router, key), &result);
     }
 
-    /// A LeaseSet is in this owner's cache now.
+    /// The LeaseSet that this owner looks for has come.
     pub(super) fn found_lease_set(&mut self, shared: &mut Shared, set: &LeaseSet2) {
         let key = NetDbKey::from(set.destination().hash());
         self.negative.remove(&key);
@@ -267,17 +264,12 @@ impl OwnerState {
         self.step(shared, now);
     }
 
-    pub(super) fn stop_publishing(&mut self) {
-        self.publication = None;
-    }
-
     pub(super) fn publication(&self) -> Option<PublicationState> {
         self.publication.as_ref().map(Publication::state)
     }
 
     pub(super) fn expire(&mut self, now: Now) {
         self.negative.retain(|_, until| *until > now.tick);
-        self.lease_sets.expire(now.date);
     }
 
     pub(super) fn deadline(&self) -> Option<Tick> {

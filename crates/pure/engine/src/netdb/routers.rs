@@ -74,6 +74,25 @@ pub(crate) enum Reject {
     Throttled,
 }
 
+impl Reject {
+    /// The name for status output.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WrongKey => "netdb-wrong-key",
+            Self::BadSignature => "netdb-bad-signature",
+            Self::WrongNetwork => "netdb-wrong-network",
+            Self::TooOld => "netdb-too-old",
+            Self::FromFuture => "netdb-from-future",
+            Self::Full => "netdb-full",
+            Self::Own => "netdb-own-router-info",
+            Self::Unsolicited => "netdb-unsolicited",
+            Self::Unpublished => "netdb-unpublished",
+            Self::Unsupported => "netdb-unsupported",
+            Self::Throttled => "netdb-throttled",
+        }
+    }
+}
+
 /// RouterInfos by hash, with their floodfills and their order by age; remembers what disk doesn't know yet.
 #[derive(Debug)]
 pub(super) struct RouterStore {
@@ -109,12 +128,6 @@ impl RouterStore {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &RouterInfo> {
         self.routers.values()
-    }
-
-    pub(super) fn floodfills(&self) -> impl Iterator<Item = &RouterInfo> {
-        self.floodfills
-            .iter()
-            .filter_map(|hash| self.routers.get(hash))
     }
 
     pub(super) fn len(&self) -> usize {

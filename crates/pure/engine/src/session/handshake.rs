@@ -142,14 +142,6 @@ impl Initiator {
     }
 }
 
-/// A received NS.
-pub(super) struct NewSession<'a> {
-    /// The initiator and what is needed to reply; `None` if it didn't bind itself.
-    pub(super) bound: Option<Responder>,
-    /// Clear text of the payload section.
-    pub(super) payload: &'a mut [u8],
-}
-
 /// The responder after an NS.
 pub(super) struct Responder {
     state: SymmetricState,
@@ -169,11 +161,12 @@ struct Reply {
 }
 
 impl Responder {
-    /// Opens an NS. Costs one key agreement, two if it was meant for us.
-    pub(super) fn read<'a>(
+    /// Opens an NS in place: its payload is clear text then. `None` if the initiator didn't bind itself. Costs one key agreement,
+    /// two if it was meant for us.
+    pub(super) fn read(
         own: &PrivateKey,
-        message: &'a mut [u8],
-    ) -> Result<NewSession<'a>, CryptoError> {
+        message: &mut [u8],
+    ) -> Result<Option<Responder>, CryptoError> {
         let (representative, rest) = message
             .split_first_chunk_mut::<32>()
             .ok_or(CryptoError::BadTag)?;
@@ -186,25 +179,19 @@ impl Responder {
         let key = state.decrypt_and_hash(static_part)?;
         let peer = PublicKey(*key.first_chunk::<32>().ok_or(CryptoError::BadTag)?);
         if peer.0 == [0; 32] {
-            let payload = state.decrypt_and_hash(payload)?;
-            return Ok(NewSession {
-                bound: None,
-                payload,
-            });
+            state.decrypt_and_hash(payload)?;
+            return Ok(None);
         }
         state.mix_key(own.diffie_hellman(&peer)?.as_bytes());
-        let payload = state.decrypt_and_hash(payload)?;
+        state.decrypt_and_hash(payload)?;
         let tags = SendSet::new(0, reply_chains(&state));
-        Ok(NewSession {
-            bound: Some(Responder {
-                state,
-                peer,
-                ephemeral,
-                tags,
-                reply: None,
-            }),
-            payload,
-        })
+        Ok(Some(Responder {
+            state,
+            peer,
+            ephemeral,
+            tags,
+            reply: None,
+        }))
     }
 
     /// Replies written so far.

@@ -208,8 +208,7 @@ impl Sessions {
             return Err(SessionError::Replayed);
         }
         let bound = Responder::read(&self.own, &mut message)
-            .map_err(|_| SessionError::Undecryptable)?
-            .bound;
+            .map_err(|_| SessionError::Undecryptable)?;
         let received = Received::parse(message, NEW_SESSION_PAYLOAD)?;
         let date = received.date.ok_or(SessionError::Malformed)?;
         if !date_is_acceptable(now, date) {

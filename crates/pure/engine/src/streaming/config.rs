@@ -6,7 +6,7 @@ use ramson_crypto::ed25519::SigningKey;
 use ramson_wire::Destination;
 
 /// A destination with its signing key: what streaming signs with.
-pub struct DestinationSigner {
+pub(crate) struct DestinationSigner {
     destination: Destination,
     key: SigningKey,
 }
@@ -14,13 +14,13 @@ pub struct DestinationSigner {
 impl DestinationSigner {
     /// The caller sees to it that the key is the destination's.
     #[must_use]
-    pub fn new(destination: Destination, key: SigningKey) -> Self {
+    pub(crate) fn new(destination: Destination, key: SigningKey) -> Self {
         Self { destination, key }
     }
 
     /// The destination.
     #[must_use]
-    pub fn destination(&self) -> &Destination {
+    pub(crate) fn destination(&self) -> &Destination {
         &self.destination
     }
 
@@ -37,7 +37,7 @@ impl std::fmt::Debug for DestinationSigner {
 
 /// Settings of one identity's streaming.
 #[derive(Debug, Clone)]
-pub struct StreamingConfig {
+pub(crate) struct StreamingConfig {
     /// Whether streams from others are taken; a client destination takes none and doesn't answer.
     pub accept: bool,
     /// Largest payload of a packet: 1812 for ratchet-only destinations, 1730 if older encryption is offered too.

@@ -14,13 +14,13 @@ use std::task::{Context, Poll, Waker};
 use ring::Ring;
 
 /// Bytes a writer may be ahead of the network.
-pub const SEND_RING_BYTES: usize = 64 * 1024;
+pub(super) const SEND_RING_BYTES: usize = 64 * 1024;
 /// Bytes the network may be ahead of a reader.
-pub const RECEIVE_RING_BYTES: usize = 256 * 1024;
+pub(super) const RECEIVE_RING_BYTES: usize = 256 * 1024;
 /// Fill of the receive ring from which the peer is asked to stop.
-pub const CHOKE_FILL: usize = RECEIVE_RING_BYTES / 4 * 3;
+pub(super) const CHOKE_FILL: usize = RECEIVE_RING_BYTES / 4 * 3;
 /// Fill of the receive ring below which the peer is asked to go on.
-pub const UNCHOKE_FILL: usize = RECEIVE_RING_BYTES / 4;
+pub(super) const UNCHOKE_FILL: usize = RECEIVE_RING_BYTES / 4;
 /// Why a stream is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]

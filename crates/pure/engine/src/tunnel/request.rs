@@ -54,7 +54,7 @@ impl Tunnels {
             return Err(later);
         }
         let helper = self.helper(now, owner, direction).ok_or(later)?;
-        let hops = self.select(now, owner, direction, length).ok_or(later)?;
+        let hops = self.select(now, owner, direction, length, helper).ok_or(later)?;
         self.pacing.take(now.tick, owner, self.candidates.len())?;
         self.request(now, owner, direction, helper, &hops)
             .ok_or(later)
@@ -102,6 +102,7 @@ impl Tunnels {
         owner: Owner,
         direction: Direction,
         length: usize,
+        helper: Helper,
     ) -> Option<Vec<Hop>> {
         let pool = self.pools.get_mut(&owner)?;
         let mut nearest = std::mem::take(&mut pool.side(direction).nearest);
@@ -138,6 +139,7 @@ impl Tunnels {
             proven: owner != Owner::Router,
             uses: &|router| in_use.iter().filter(|used| *used == router).count(),
             most_uses,
+            direct: helper == Helper::Direct,
             next_to_us: &|router| {
                 (anyone || connected.contains(router))
                     && pacing.may_stand_next(now.tick, router, eligible)

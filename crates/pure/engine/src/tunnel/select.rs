@@ -1,7 +1,8 @@
 //! Choice of hops: who is eligible, who stands next to us, who may stand beside whom.
 //!
-//! Eligible is a router that isn't hidden, speaks our network at 0.9.59 or later, publishes an NTCP2 address that we can dial and
-//! doesn't ask to be spared. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity. The router next to us comes
+//! Eligible is a router that isn't hidden, speaks our network at 0.9.59 or later, publishes an NTCP2 address and doesn't ask to be
+//! spared. All hops of a tunnel publish the same IP family, and the one next to us one that we dial too, so that neighbours reach each
+//! other. It is IPv4 wherever we can get there, since a tunnel's far end meets strangers and the others ask IPv4 of it. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity. The router next to us comes
 //! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
 //! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
 
@@ -59,6 +60,10 @@ pub(crate) struct Candidate {
     pub(crate) hop: Hop,
     published: Date,
     congestion: Option<Congestion>,
+    /// Publishes an IPv4 address.
+    ipv4: bool,
+    /// We can dial it.
+    near: bool,
     subnets: Vec<Subnet>,
     family: Option<String>,
 }
@@ -84,26 +89,23 @@ impl Candidate {
         {
             return None;
         }
-        let mut dialable = false;
+        let (mut ipv4, mut ipv6) = (false, false);
         let mut subnets = Vec::new();
         for host in info
             .ntcp2_addresses()
             .filter(Ntcp2Address::is_published)
             .filter_map(|address| address.host)
         {
-            // Neighbours must share a family; IPv4 for all is what the others ask of gateways and endpoints anyway.
-            let family = if rules.ipv4 {
-                host.is_ipv4()
-            } else {
-                rules.ipv6 && host.is_ipv6()
-            };
-            dialable |= family && (rules.net_id != PUBLIC_NET || is_open(host.ip()));
+            let open = rules.net_id != PUBLIC_NET || is_open(host.ip());
+            ipv4 |= open && host.is_ipv4();
+            ipv6 |= open && host.is_ipv6();
             let subnet = subnet(host.ip());
             if !subnets.contains(&subnet) {
                 subnets.push(subnet);
             }
         }
-        if !dialable {
+        let near = (rules.ipv4 && ipv4) || (rules.ipv6 && ipv6);
+        if !near && !ipv4 {
             return None;
         }
         let family = info.options().get("family").map(str::to_owned);
@@ -113,6 +115,8 @@ impl Candidate {
             hop,
             published: info.published(),
             congestion: info.caps().congestion,
+            ipv4,
+            near,
             subnets,
             family,
         })
@@ -213,6 +217,10 @@ impl Candidates {
             .filter(|candidate| candidate.serves(date))
             .map(Arc::clone)
             .collect();
+        // Without a way into IPv4 the routers that we dial are a network of their own.
+        let bridged = self.list.iter().any(|candidate| candidate.ipv4 && candidate.near);
+        self.list
+            .retain(|candidate| if bridged { candidate.ipv4 } else { candidate.near });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -408,6 +416,8 @@ pub(crate) struct Wish<'a> {
     /// How many of the pool's tunnels a router is in, and how many it may be in.
     pub(crate) uses: &'a dyn Fn(&RouterHash) -> usize,
     pub(crate) most_uses: usize,
+    /// The far end and we reach each other without a tunnel.
+    pub(crate) direct: bool,
     /// Whether pacing lets a router be next to us now.
     pub(crate) next_to_us: &'a dyn Fn(&RouterHash) -> bool,
 }
@@ -418,7 +428,7 @@ impl Wish<'_> {
     }
 
     fn may_stand_next(&self, candidate: &Candidate) -> bool {
-        (self.next_to_us)(&candidate.hop.router)
+        candidate.near && (self.next_to_us)(&candidate.hop.router)
     }
 
     /// Never with a clash or over the share of tunnels; a bad standing and congestion count only when `strict`.
@@ -427,6 +437,7 @@ impl Wish<'_> {
             || (!(self.proven && candidate.congestion.is_some())
                 && self.profiles.standing(self.now, &candidate.hop.router) != Standing::Bad);
         sound
+            && (candidate.near || !self.direct)
             && !chosen
                 .iter()
                 .any(|other| candidate.clashes(other, self.rules.ignore_subnets))

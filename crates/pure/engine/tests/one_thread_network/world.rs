@@ -178,8 +178,14 @@ impl World {
             iv: secrets.ntcp2_iv,
             net_id: NET_ID,
         });
-        let config =
-            EngineConfig { net_id: NET_ID, floodfill: number < FLOODFILLS, ignore_subnets: true, addresses: vec![address] };
+        let config = EngineConfig {
+            net_id: NET_ID,
+            floodfill: number < FLOODFILLS,
+            ignore_subnets: true,
+            addresses: vec![address],
+            ipv4: true,
+            ipv6: false,
+        };
         let draws = |what: &str| Box::new(self.seed.child(&format!("{what} {number} life {life}")));
         let engine = Engine::new(now, config, secrets, snapshot, draws("engine")).expect("our RouterInfo can be made");
         let info = engine.router_info().clone();

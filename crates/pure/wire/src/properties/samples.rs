@@ -61,25 +61,6 @@ fn lease_set(keys: &DestinationKeys) -> LeaseSet2 {
     LeaseSet2::sign(&builder, keys.signing_key()).unwrap()
 }
 
-fn packet(keys: &DestinationKeys) -> Vec<u8> {
-    let options = streaming::PacketOptions {
-        delay: Some(5),
-        from: Some(keys.destination().clone()),
-        max_size: Some(1812),
-        ..Default::default()
-    };
-    let nacks = streaming::Packet::replay_guard(&keys.destination().hash());
-    let flags = streaming::Flags::SYNCHRONIZE;
-    let mut packet = streaming::Packet {
-        receive_id: 9,
-        nacks,
-        flags,
-        options,
-        ..Default::default()
-    };
-    packet.sign(keys.signing_key())
-}
-
 fn blocks() -> Vec<GarlicBlock> {
     vec![
         GarlicBlock::DateTime(Seconds32(5)),
@@ -160,8 +141,6 @@ fn structures() -> Vec<(&'static str, Vec<u8>)> {
             "offline key",
             offline::approve(keys.signing_key(), &transient, Seconds32(9)),
         ),
-        ("stream packet", packet(&keys)),
-        ("stream packet", streaming::Packet::default().to_bytes()),
         (
             "payload",
             payload::encode(1, 2, payload::STREAMING, b"hello"),

@@ -191,7 +191,8 @@ fn an_identitys_lease_sets_are_no_answer() {
     let (mut netdb, _) = floodfill(2);
     let (id, service) = (IdentityId(1), Service::new(1));
     netdb.open_identity(id);
-    netdb.add_lease_set(at(0), id, unverified(&service.lease_set(at(0).date)));
+    netdb.publish_lease_set(at(0), id, service.lease_set(at(0).date));
+    drain(&mut netdb);
     let asked = lookup(service.hash().into(), RouterHash([6; 32]), LookupKind::Any);
     netdb.handle_lookup(at(10), None, Via::Garlic, asked);
     let outputs = drain(&mut netdb);
@@ -203,7 +204,9 @@ fn an_identitys_lease_sets_are_no_answer() {
     let other = Service::new(2);
     let store = DatabaseStore::lease_set2(&other.lease_set(at(0).date), None);
     netdb.handle_store(at(20), None, Via::Direct, store);
-    assert!(netdb.lease_set(at(20), id, &other.hash()).is_none());
+    drain(&mut netdb);
+    netdb.lookup_lease_set(at(20), id, other.hash(), LookupRequest(1));
+    assert!(drain(&mut netdb).is_empty());
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn a_full_store_keeps_the_keys_closest_to_us() {
     }
     let mut by_distance: Vec<_> = services.iter().map(Service::hash).collect();
     by_distance
-        .sort_by_key(|hash| ramson_wire::distance(&routing_key((*hash).into(), at(0).date), &us));
+        .sort_by_key(|hash| ramson_wire::distance(&ramson_wire::ids::routing_key((*hash).into(), at(0).date), &us));
     let kept =
         |hash: &&DestinationHash| netdb.floodfill.lease_sets.get(at(10).date, hash).is_some();
     assert!(by_distance[..8].iter().all(|hash| kept(&hash)));
@@ -287,7 +290,6 @@ fn any_order_of_events_keeps_the_bounds() {
     config.limits.routers = 12;
     config.limits.floodfills = 6;
     config.limits.lease_sets = 4;
-    config.limits.identity_lease_sets = 3;
     let mut netdb = machine(at(0), config);
     let signers: Vec<_> = (10..40).map(Signer::new).collect();
     let services: Vec<_> = (0..12).map(Service::new).collect();
@@ -313,7 +315,7 @@ fn any_order_of_events_keeps_the_bounds() {
                 netdb.add_router(now, info, source);
             }
             4 => netdb.lookup_router(now, signer.hash(), request),
-            5 => netdb.lookup_lease_set(now, id, service.hash(), request, pick(2) == 0),
+            5 => netdb.lookup_lease_set(now, id, service.hash(), request),
             6 => netdb.publish_lease_set(now, id, service.lease_set(now.date)),
             7 => netdb.publish_router_info(now, Signer::new(1).info(now.date)),
             8 => {
@@ -361,7 +363,7 @@ fn any_order_of_events_keeps_the_bounds() {
             }
         }
         assert!(netdb.router_count() <= 12 && netdb.floodfill_count() <= 6);
-        assert!(netdb.lease_set_count() <= 4 + 3 * 3);
+        assert!(netdb.lease_set_count() <= 4);
         netdb.handle_timeout(now);
         assert!(netdb.deadline() > now.tick);
         drain(&mut netdb);

@@ -1,5 +1,6 @@
 //! What is kept and what isn't.
 
+use super::lease_sets::LeaseSets;
 use super::*;
 
 fn add(netdb: &mut NetDb, now: Now, key: NetDbKey, info: &RouterInfo) -> AddResult {
@@ -56,12 +57,12 @@ fn router_infos_are_checked() {
 
 #[test]
 fn lease_sets_are_checked() {
-    let mut netdb = machine(at(0), Config::new(NET_ID, Signer::new(1).hash()));
-    let (id, service, now) = (IdentityId(1), Service::new(1), at(0));
-    netdb.open_identity(id);
+    let mut sets = LeaseSets::new(Signer::new(1).hash(), 10);
+    let (service, now) = (Service::new(1), at(0));
+    let key = NetDbKey::from(service.hash());
     let mut add = |builder: &LeaseSet2Builder| {
         let set = LeaseSet2::sign(builder, &service.key).unwrap();
-        netdb.add_lease_set(now, id, unverified(&set))
+        sets.add(now, &key, unverified(&set))
     };
     let good = service.builder(now.date);
     let mut long = good.clone();
@@ -74,6 +75,9 @@ fn lease_sets_are_checked() {
     let mut empty = good.clone();
     empty.leases.clear();
     assert_eq!(add(&empty), AddResult::Rejected(Reject::TooOld));
+    let mut unpublished = good.clone();
+    unpublished.unpublished = true;
+    assert_eq!(add(&unpublished), AddResult::Rejected(Reject::Unpublished));
     assert_eq!(add(&good), AddResult::New);
     assert_eq!(add(&good), AddResult::Known);
     assert_eq!(
@@ -85,28 +89,16 @@ fn lease_sets_are_checked() {
     let mut bytes = other.lease_set(now.date).bytes().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     let forged = Unverified::<LeaseSet2>::parse(bytes.into()).unwrap();
-    let result = netdb.add_lease_set(now, id, forged);
+    let add = |sets: &mut LeaseSets, key, set| sets.add(now, &NetDbKey::from(key), set);
+    let result = add(&mut sets, other.hash(), forged.clone());
     assert_eq!(result, AddResult::Rejected(Reject::BadSignature));
-    assert!(netdb.lease_set(now, id, &service.hash()).is_some());
-    assert!(netdb.lease_set(at(601_000), id, &service.hash()).is_none());
-    netdb.handle_timeout(at(602_000));
-    assert_eq!(netdb.lease_set_count(), 0);
-}
-
-#[test]
-fn a_cache_keeps_what_lasts_longest() {
-    let mut config = Config::new(NET_ID, Signer::new(1).hash());
-    config.limits.identity_lease_sets = 3;
-    let mut netdb = machine(at(0), config);
-    netdb.open_identity(IdentityId(1));
-    let services: Vec<_> = (0..6).map(Service::new).collect();
-    for (n, service) in (0..).zip(&services) {
-        let set = service.lease_set(at(n * 1_000).date);
-        netdb.add_lease_set(at(5_000), IdentityId(1), unverified(&set));
-    }
-    assert_eq!(netdb.lease_set_count(), 3);
-    let kept = |service: &Service| netdb.lease_set(at(5_000), IdentityId(1), &service.hash());
-    assert!(services[3..].iter().all(|service| kept(service).is_some()));
+    let known = unverified(&service.lease_set(now.date));
+    let result = add(&mut sets, other.hash(), known);
+    assert_eq!(result, AddResult::Rejected(Reject::WrongKey));
+    assert!(sets.get(now.date, &service.hash()).is_some());
+    assert!(sets.get(at(601_000).date, &service.hash()).is_none());
+    sets.expire(at(602_000).date);
+    assert_eq!(sets.len(), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ramson_crypto::x25519::{PrivateKey, PublicKey};
 use ramson_crypto::{CryptoRng, aead};
 use serde_json::Value;
 
-use crate::session::handshake::{Initiator, Responder, tag_of};
+use crate::session::handshake::{Initiator, NEW_SESSION_PAYLOAD, Responder, tag_of};
 use crate::session::tagset::{Chains, SendSet};
 
 fn load(text: &str) -> Value {
@@ -77,9 +77,9 @@ fn new_session_and_reply() {
     .unwrap();
     assert_eq!(ns, bytes(&v["ns"]));
 
-    let opened = Responder::read(&bob, &mut ns).unwrap();
-    assert_eq!(opened.payload, bytes(&v["ns_payload"]));
-    let mut responder = opened.bound.unwrap();
+    let mut responder = Responder::read(&bob, &mut ns).unwrap().unwrap();
+    let payload = bytes(&v["ns_payload"]);
+    assert_eq!(ns[NEW_SESSION_PAYLOAD..][..payload.len()], payload);
     assert_eq!(responder.peer, alice.public());
 
     let mut nsr = Vec::new();

@@ -294,6 +294,7 @@ fn select(
         proven: true,
         uses: &|router| used.iter().filter(|used| *used == router).count(),
         most_uses: 1,
+        direct: false,
         next_to_us: &|_| true,
     };
     let hops = candidates.select(&mut wish, &mut SeededRng::new([seed; 32]))?;

@@ -1,0 +1,71 @@
+use ramson_crypto::rng::SeededRng;
+use ramson_wire::{Date, DestinationKeys, RouterHash, TunnelId};
+
+use super::*;
+
+const NOON: u64 = 1_780_315_200_000;
+
+fn at(ms: u64) -> Now {
+    Now { tick: Tick(1_000_000_000) + Duration::from_millis(ms), date: Date(NOON + ms) }
+}
+
+fn lease(number: u32) -> InboundLease {
+    InboundLease { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(number).unwrap(), end: Date(NOON + 600_000) }
+}
+
+fn ours(unpublished: bool) -> (OwnLeaseSet, DestinationKeys) {
+    let keys = DestinationKeys::generate(&mut SeededRng::new([1; 32]));
+    (OwnLeaseSet::new(keys.destination().clone(), x25519::PublicKey([9; 32]), unpublished), keys)
+}
+
+#[test]
+fn the_first_is_made_at_once_and_changes_are_gathered() {
+    let (mut own, keys) = ours(false);
+    assert_eq!(own.deadline(), None);
+    own.set_leases(at(0), vec![lease(1)]);
+    let first = own.renew(at(0), keys.signing_key()).unwrap();
+    assert_eq!((first.leases().len(), own.version(), own.deadline()), (1, 1, None));
+    own.set_leases(at(10_000), vec![lease(1), lease(2)]);
+    own.set_leases(at(10_400), vec![lease(1), lease(2), lease(3)]);
+    assert_eq!(own.deadline(), Some(at(10_500).tick), "a later change doesn't put it off");
+    assert!(own.renew(at(10_499), keys.signing_key()).is_none());
+    let second = own.renew(at(10_500), keys.signing_key()).unwrap();
+    assert_eq!((second.leases().len(), own.version()), (3, 2));
+    own.set_leases(at(20_000), vec![lease(1), lease(2), lease(3)]);
+    assert_eq!(own.deadline(), None, "nothing changed");
+}
+
+#[test]
+fn its_date_grows_even_if_the_clock_stands_or_goes_back() {
+    let (mut own, keys) = ours(false);
+    let mut before = Date(0);
+    for step in 1..10 {
+        let now = Now { date: Date(NOON - u64::from(step) * 700), ..at(u64::from(step) * 500) };
+        own.set_leases(now, vec![lease(step)]);
+        let later = Now { tick: now.tick + GATHER, ..now };
+        let set = own.renew(later, keys.signing_key()).unwrap();
+        assert!(set.published() > before);
+        before = set.published();
+    }
+}
+
+#[test]
+fn without_tunnels_the_old_one_stays() {
+    let (mut own, keys) = ours(false);
+    own.set_leases(at(0), vec![lease(1)]);
+    let first = own.renew(at(0), keys.signing_key()).unwrap();
+    own.set_leases(at(1_000), Vec::new());
+    assert!(own.renew(at(2_000), keys.signing_key()).is_none());
+    assert_eq!((own.current(), own.version(), own.deadline()), (Some(&first), 1, None));
+}
+
+#[test]
+fn it_says_whether_it_is_to_be_published_and_holds_at_most_16_leases() {
+    for unpublished in [false, true] {
+        let (mut own, keys) = ours(unpublished);
+        own.set_leases(at(0), (1..30).map(lease).collect());
+        let set = own.renew(at(0), keys.signing_key()).unwrap();
+        assert_eq!((set.is_unpublished(), set.leases().len()), (unpublished, MAX_LEASES));
+        assert_eq!(set.expires(), Date(NOON + 600_000));
+    }
+}

@@ -1,0 +1,88 @@
+//! How much of the bandwidth given to transit is in use, from the lane's totals.
+
+use std::time::Duration;
+
+use ramson_wire::Tick;
+
+/// The rate is taken over at least this long: the share allows bursts of two seconds.
+const WINDOW: Duration = Duration::from_secs(5);
+/// The lane is silent while nothing changes: a reading older than this says that nothing is relayed.
+const STALE: Duration = Duration::from_secs(15);
+
+/// See the module.
+pub(super) struct TransitLoad {
+    /// Bytes a second, if they are limited at all.
+    share: Option<u64>,
+    /// When the window began, and the total then.
+    since: Tick,
+    bytes: u64,
+    percent: u8,
+    /// When `percent` was taken.
+    taken: Tick,
+}
+
+impl TransitLoad {
+    pub(super) fn new(now: Tick) -> Self {
+        Self { share: None, since: now, bytes: 0, percent: 0, taken: now }
+    }
+
+    pub(super) fn set_share(&mut self, bytes_per_sec: Option<u64>) {
+        self.share = bytes_per_sec;
+    }
+
+    /// Takes the lane's total of transit bytes.
+    pub(super) fn add(&mut self, now: Tick, total: u64) {
+        let span = now.saturating_since(self.since);
+        if span < WINDOW {
+            return;
+        }
+        self.percent = self.share.map_or(0, |share| percent(total.saturating_sub(self.bytes), share, span));
+        (self.since, self.bytes, self.taken) = (now, total, now);
+    }
+
+    /// The share in use, 0 to 100.
+    pub(super) fn percent(&self, now: Tick) -> u8 {
+        if now.saturating_since(self.taken) > STALE { 0 } else { self.percent }
+    }
+}
+
+fn percent(bytes: u64, share: u64, span: Duration) -> u8 {
+    let possible = u128::from(share).saturating_mul(span.as_millis());
+    let used = u128::from(bytes).saturating_mul(1_000 * 100);
+    // No share at all is a full one.
+    used.checked_div(possible).map_or(100, |percent| u8::try_from(percent.min(100)).unwrap_or(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> Tick {
+        Tick(0) + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn the_load_follows_the_rate_and_fades_in_silence() {
+        let mut load = TransitLoad::new(at(0));
+        load.set_share(Some(1_000));
+        load.add(at(1), 1_000);
+        assert_eq!(load.percent(at(1)), 0, "a second alone says nothing");
+        load.add(at(5), 4_000);
+        assert_eq!(load.percent(at(6)), 80);
+        load.add(at(15), 5_000);
+        assert_eq!(load.percent(at(15)), 10);
+        load.add(at(20), 50_000);
+        assert_eq!(load.percent(at(35)), 100);
+        assert_eq!(load.percent(at(36)), 0);
+    }
+
+    #[test]
+    fn without_a_limit_there_is_no_load_and_nothing_overflows() {
+        let mut load = TransitLoad::new(at(0));
+        load.add(at(10), u64::MAX);
+        assert_eq!(load.percent(at(10)), 0);
+        assert_eq!(percent(u64::MAX, u64::MAX, Duration::from_secs(u64::MAX)), 0);
+        assert_eq!(percent(u64::MAX, 1, WINDOW), 100);
+        assert_eq!(percent(0, 0, WINDOW), 100);
+    }
+}
