@@ -293,9 +293,21 @@ impl Lookup {
         }
     }
 
-    /// Something came under our key that can't be kept, so the awaited answer is worth nothing: go on at once.
-    pub(super) fn handle_bad_answer(&mut self, now: Now) {
-        if self.pending.take().is_some() {
+    /// Whether the try that is pending went straight to this router.
+    pub(super) fn asks_directly(&self, peer: &RouterHash) -> bool {
+        self.pending.is_some_and(|pending| pending.direct && pending.to == *peer)
+    }
+
+    /// Something came under our key that can't be kept, so the awaited answer is worth nothing: go on at once. `from` is the peer
+    /// that sent it straight, `None` that it came down a tunnel; another way than the question's it is no answer to it, but a
+    /// stranger who would have us use up our tries.
+    pub(super) fn handle_bad_answer(&mut self, now: Now, from: Option<&RouterHash>) {
+        let answers = match (from, self.pending) {
+            (Some(from), _) => self.asks_directly(from),
+            (None, pending) => pending.is_some_and(|pending| !pending.direct),
+        };
+        if answers {
+            self.pending = None;
             self.due = Some(now.tick);
         }
     }

@@ -84,14 +84,16 @@ impl NetDb {
         match accept(now.date, key, set) {
             Ok(set) => identity.found_lease_set(&mut self.shared, &set),
             Err(reject) => {
-                identity.bad_answer(&mut self.shared, now, Kind::LeaseSet, key);
+                identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, *key), None);
                 self.count(reject);
             }
         }
     }
 
     fn store_from_network(&mut self, now: Now, from: Option<RouterHash>, store: DatabaseStore) {
-        let awaited = self.router.goal(Kind::Router, &store.key).is_some();
+        // Who was asked may answer, whatever else it sends. An answer has no token.
+        let asked = |from: RouterHash| self.router.asks_directly(&store.key, &from);
+        let awaited = store.reply.is_none() && from.is_some_and(asked);
         let peer = from.map(NetDbKey::from);
         if !awaited && !self.floodfill.peers.take(now.tick, peer, Work::Store) {
             self.count(Reject::Throttled);
@@ -142,8 +144,13 @@ impl NetDb {
         let result = self.router_added(now, hash, result);
         if matches!(result, AddResult::Rejected(_)) {
             let shared = &mut self.shared;
-            self.router
-                .bad_answer(shared, now, Kind::Router, &store.key);
+            let goal = (Kind::Router, store.key);
+            match (flood, from) {
+                (None, _) => self.router.bad_answer(shared, now, goal, None),
+                (Some(_), Some(from)) => self.router.bad_answer(shared, now, goal, Some(&from)),
+                // In garlic: nobody is asked to answer so.
+                (Some(_), None) => {}
+            }
         }
         if serves
             && flood == Some(true)

@@ -79,6 +79,11 @@ impl OwnerState {
         self.lookups.get(&(kind, *key)).map(|lookup| lookup.goal)
     }
 
+    /// Whether this router was just asked straight for a RouterInfo.
+    pub(super) fn asks_directly(&self, key: &NetDbKey, peer: &RouterHash) -> bool {
+        self.lookups.get(&(Kind::Router, *key)).is_some_and(|lookup| lookup.asks_directly(peer))
+    }
+
     /// Fires what is due.
     pub(super) fn step(&mut self, shared: &mut Shared, now: Now) {
         self.step_lookups(shared, now);
@@ -148,9 +153,15 @@ impl OwnerState {
     }
 
     /// What came as an answer can't be kept.
-    pub(super) fn bad_answer(&mut self, shared: &mut Shared, now: Now, kind: Kind, key: &NetDbKey) {
-        if let Some(lookup) = self.lookups.get_mut(&(kind, *key)) {
-            lookup.handle_bad_answer(now);
+    pub(super) fn bad_answer(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        (kind, key): (Kind, NetDbKey),
+        from: Option<&RouterHash>,
+    ) {
+        if let Some(lookup) = self.lookups.get_mut(&(kind, key)) {
+            lookup.handle_bad_answer(now, from);
             self.step_lookups(shared, now);
         }
     }

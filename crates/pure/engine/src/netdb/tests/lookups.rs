@@ -331,3 +331,23 @@ fn what_destinations_need_is_never_asked_for_directly() {
         }
     }
 }
+
+#[test]
+fn only_who_was_asked_can_spoil_a_try() {
+    let mut net = Net::new(3, 1, |_, other| other < 3);
+    let netdb = net.netdb(3);
+    let wanted = Signer::new(70);
+    netdb.lookup_router(at(0), wanted.hash(), LookupRequest(1));
+    let asked = direct(&drain(netdb), MessageKind::DATABASE_LOOKUP);
+    let old = wanted.info(at(0).date - Duration::from_secs(100 * 24 * 3600));
+    let useless = || DatabaseStore::router_info(&old, None);
+    for stranger in [Some(RouterHash([7; 32])), None] {
+        netdb.handle_store(at(10), stranger, Via::Direct, useless());
+    }
+    netdb.handle_store(at(10), None, Via::Garlic, useless());
+    netdb.handle_store(at(10), None, Via::Tunnel(Owner::Router), useless());
+    assert!(direct(&drain(netdb), MessageKind::DATABASE_LOOKUP).is_empty());
+    netdb.handle_store(at(20), asked.first().copied(), Via::Direct, useless());
+    let next = direct(&drain(netdb), MessageKind::DATABASE_LOOKUP);
+    assert!(next.len() == 1 && next != asked);
+}
