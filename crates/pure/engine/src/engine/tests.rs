@@ -73,11 +73,17 @@ impl Bench {
     fn new(net_id: u8) -> Self {
         let now = Now { tick: Tick(1_000_000_000), date: Date(NOON) };
         let floodfill = secrets("floodfill");
-        let address = |host: [u8; 4]| vec![SocketAddr::from((host, 12_345))];
-        let info = own_router::sign(&floodfill, now.date, net_id, true, &address([10, 0, 0, 2])).unwrap();
-        let config = EngineConfig { net_id, floodfill: true, ignore_subnets: true, addresses: address([10, 1, 0, 3]) };
+        let config = |host: [u8; 4]| EngineConfig {
+            net_id,
+            floodfill: true,
+            ignore_subnets: true,
+            addresses: vec![SocketAddr::from((host, 12_345))],
+            ipv4: true,
+            ipv6: false,
+        };
+        let info = own_router::sign(&floodfill, now.date, &config([10, 0, 0, 2])).unwrap();
         let snapshot = Snapshot { reseed: vec![info.bytes().clone()], ..Snapshot::default() };
-        let engine = Engine::new(now, config, secrets("us"), snapshot, Box::new(rng("engine"))).unwrap();
+        let engine = Engine::new(now, config([10, 1, 0, 3]), secrets("us"), snapshot, Box::new(rng("engine"))).unwrap();
         let mut bench = Self { engine, floodfill, now, tunnels: Vec::new(), sent: Vec::new(), events: Vec::new() };
         bench.drain();
         bench
