@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     /// Address that others dial, at most one IPv4 and one IPv6; without one nobody can.
     #[arg(long, value_name = "IP")]
     pub(crate) host: Vec<IpAddr>,
-    /// Address to listen on and to dial from [default: all].
+    /// Address to listen on and to dial from [default: all]. Without --host, IPv4 or IPv6 is dialed as given here [default: IPv4].
     #[arg(long, value_name = "IP")]
     pub(crate) bind: Vec<IpAddr>,
     /// Port for other routers [default: drawn at the first start, 9151 to 30777].

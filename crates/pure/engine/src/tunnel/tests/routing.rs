@@ -10,7 +10,7 @@ use ramson_wire::{
     Codec, I2npMessage, Mapping, MessageId, MessageKind, RouterHash, TunnelDelivery,
 };
 
-use super::world::{NET, World, router_info};
+use super::world::{NET, World, router_info, router_info_at};
 use crate::identity::{IdentityId, Owner};
 use crate::profile::Profiles;
 use crate::tunnel::PoolConfig;
@@ -282,6 +282,17 @@ fn select(
     length: usize,
     seed: u8,
 ) -> Option<Vec<RouterHash>> {
+    select_for(candidates, nearest, used, length, seed, false)
+}
+
+fn select_for(
+    candidates: &Candidates,
+    nearest: &mut Nearest,
+    used: &[RouterHash],
+    length: usize,
+    seed: u8,
+    direct: bool,
+) -> Option<Vec<RouterHash>> {
     let mut wish = Wish {
         now: ramson_wire::Tick(1),
         date: ramson_wire::Date(1_800_000_000_000),
@@ -294,7 +305,7 @@ fn select(
         proven: true,
         uses: &|router| used.iter().filter(|used| *used == router).count(),
         most_uses: 1,
-        direct: false,
+        direct,
         next_to_us: &|_| true,
     };
     let hops = candidates.select(&mut wish, &mut SeededRng::new([seed; 32]))?;
@@ -327,6 +338,63 @@ fn chosen_hops_keep_the_rules() {
         "when none of the kept ones can serve"
     );
     assert!(other.iter().all(|hop| !kept.contains(hop)));
+}
+
+/// So many routers with IPv4, with both families and with IPv6 alone, as a router sees them that dials these.
+fn mixed(counts: [u8; 3], ipv4: bool, ipv6: bool) -> (Candidates, [Vec<RouterHash>; 3]) {
+    let mut rng = SeededRng::new([4; 32]);
+    let key = x25519::PrivateKey::generate(&mut rng).public();
+    let date = ramson_wire::Date(1_800_000_000_000);
+    let mut list = Vec::new();
+    let mut hashes = [Vec::new(), Vec::new(), Vec::new()];
+    for (kind, count) in counts.into_iter().enumerate() {
+        for n in 0..count {
+            let tag = u8::try_from(kind).unwrap() * 50 + n;
+            let v4 = format!("10.{tag}.0.1:9000").parse().unwrap();
+            let v6 = format!("[2a00:{tag}::1]:9000").parse().unwrap();
+            let hosts = [vec![v4], vec![v4, v6], vec![v6]];
+            let info = router_info_at(&hosts[kind], &key, date, |_| {}, &mut rng);
+            hashes[kind].push(info.hash());
+            list.push(info);
+        }
+    }
+    let rules = Rules { ipv4, ipv6, ..rules() };
+    let mut candidates = Candidates::default();
+    candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules);
+    (candidates, hashes)
+}
+
+#[test]
+fn neighbours_share_an_ip_family() {
+    // With IPv6 alone: both families next to us, IPv4 from there on.
+    let (candidates, [v4, both, _]) = mixed([8, 4, 8], false, true);
+    let mut far = BTreeSet::new();
+    for seed in 0..100 {
+        let hops = select(&candidates, &mut Nearest::default(), &[], 3, seed).unwrap();
+        assert!(both.contains(&hops[0]));
+        assert!(hops[1..].iter().all(|hop| both.contains(hop) || v4.contains(hop)));
+        far.insert(hops[2]);
+        let direct = select_for(&candidates, &mut Nearest::default(), &[], 3, seed, true).unwrap();
+        assert!(direct.iter().all(|hop| both.contains(hop)), "we and the far end reach each other");
+    }
+    assert!(far.iter().any(|hop| v4.contains(hop)));
+    // With IPv4, alone or not: never a router that others can't get to.
+    for ipv6 in [false, true] {
+        let (candidates, [.., v6]) = mixed([4, 4, 8], true, ipv6);
+        assert_eq!(candidates.len(), 8);
+        for seed in 0..50 {
+            let hops = select(&candidates, &mut Nearest::default(), &[], 3, seed).unwrap();
+            assert!(hops.iter().all(|hop| !v6.contains(hop)));
+        }
+    }
+    // Nobody leads to IPv4, or there is none.
+    for ipv4 in [false, true] {
+        let (candidates, [.., v6]) = mixed([if ipv4 { 0 } else { 5 }, 0, 5], ipv4, true);
+        assert_eq!(candidates.len(), 5);
+        let hops = select(&candidates, &mut Nearest::default(), &[], 3, 1).unwrap();
+        assert!(hops.iter().all(|hop| v6.contains(hop)));
+    }
+    assert_eq!(mixed([0, 0, 5], true, false).0.len(), 0);
 }
 
 #[test]

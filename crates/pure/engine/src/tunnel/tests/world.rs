@@ -74,18 +74,25 @@ pub(super) fn router_info(
     change: impl FnOnce(&mut Mapping),
     rng: &mut SeededRng,
 ) -> RouterInfo {
-    let signing = ed25519::SigningKey::generate(rng);
     let [a, b] = n.to_be_bytes();
-    let host = SocketAddr::new(
-        IpAddr::V4(Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1)),
-        9000 + n,
-    );
-    let address = Ntcp2Address {
-        host: Some(host),
+    let host = Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1);
+    router_info_at(&[SocketAddr::new(IpAddr::V4(host), 9000 + n)], key, date, change, rng)
+}
+
+pub(super) fn router_info_at(
+    hosts: &[SocketAddr],
+    key: &x25519::PublicKey,
+    date: Date,
+    change: impl FnOnce(&mut Mapping),
+    rng: &mut SeededRng,
+) -> RouterInfo {
+    let signing = ed25519::SigningKey::generate(rng);
+    let address = |host: &SocketAddr| Ntcp2Address {
+        host: Some(*host),
         static_key: *key,
         iv: Some([1; 16]),
-        ipv4: true,
-        ipv6: false,
+        ipv4: host.is_ipv4(),
+        ipv6: host.is_ipv6(),
     };
     let mut options = Mapping::new();
     for (name, value) in [
@@ -100,7 +107,7 @@ pub(super) fn router_info(
     let builder = RouterInfoBuilder {
         identity,
         published: date,
-        addresses: vec![address.to_address(3)],
+        addresses: hosts.iter().map(|host| address(host).to_address(3)).collect(),
         options,
     };
     RouterInfo::sign(&builder, &signing).unwrap()
