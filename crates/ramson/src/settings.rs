@@ -195,8 +195,14 @@ impl Settings {
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
             // A data folder that can't be one is told of when it is opened.
-            Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Self::default(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}; make it, or name another with --config", path.display())),
+            Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Self::default()
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("cannot read the settings file {}; make it, or name another with --config", path.display())
+                });
+            }
         };
         let merged = Self {
             net_id: self.net_id.or(file.net_id),

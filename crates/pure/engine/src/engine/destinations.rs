@@ -67,7 +67,14 @@ impl Lookups {
 }
 
 impl Engine {
-    pub(super) fn open_destination(&mut self, now: Now, id: IdentityId, name: String, keys: &DestinationKeys, config: DestinationConfig) {
+    pub(super) fn open_destination(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        name: String,
+        keys: &DestinationKeys,
+        config: DestinationConfig,
+    ) {
         let rng = self.rng.child(&format!("destination {}", id.0));
         let pool = PoolConfig {
             inbound_length: config.inbound_length,
