@@ -10,7 +10,7 @@ import sam
 from site_server import PAGE
 
 # Drops of relayed messages that are limits; docs/limits.md states each. Whatever else counts up is a fault.
-STATED_LIMITS = {"transit-share", "turn-limit", "transit-queue", "reassembly-limit", "endpoint-targets", "relay-limit"}
+STATED_LIMITS = {"expired", "transit-share", "turn-limit", "transit-queue", "reassembly-limit", "endpoint-targets", "relay-limit"}
 # Drops that concern no relayed message: what came for our own tunnels and builds, and connections refused.
 NOT_RELAYED = {"own-tunnel-message", "build-request-queue", "build-request-rate", "build-request-unreadable",
                "build-request-time", "build-request-replay", "strangers-garlic-queue"}

@@ -43,9 +43,8 @@ impl Fields {
 
     /// Whether a list-valued field, such as `Connection`, names `token`.
     pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
-        self.all(name).any(|value| {
-            value.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-        })
+        self.all(name)
+            .any(|value| value.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes())))
     }
 
     /// Keeps the fields of which the rule, given the lower-case name, says so.

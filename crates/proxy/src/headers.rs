@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_referer_stays_within_its_site() {
-        for (referer, stays) in [("http://a.i2p/page", true), ("http://A.i2p", true), ("http://a.i2p.b.i2p/", false), ("https://a.i2p/", false)] {
+        for (referer, stays) in
+            [("http://a.i2p/page", true), ("http://A.i2p", true), ("http://a.i2p.b.i2p/", false), ("https://a.i2p/", false)]
+        {
             let mut head = request(&[("Referer", referer)]);
             towards_site(&mut head, "a.i2p", "/");
             assert_eq!(head.fields.get("referer").is_some(), stays, "{referer}");

@@ -30,15 +30,25 @@ struct Text {
 impl Problem {
     fn text(self) -> Text {
         let (status, title, body) = match self {
-            Self::BadRequest => ("400 Bad Request", "Request not understood", "The browser sent something that is not a valid HTTP/1.1 request."),
+            Self::BadRequest => {
+                ("400 Bad Request", "Request not understood", "The browser sent something that is not a valid HTTP/1.1 request.")
+            }
             Self::NotAProxyRequest => (
                 "400 Bad Request",
                 "This is an HTTP proxy",
                 "Set it as the HTTP proxy of a browser, then open addresses such as http://….b32.i2p/ there.",
             ),
-            Self::TooLarge => ("431 Request Header Fields Too Large", "Request too large", "The request's headers exceed 32 KB, 64 fields, or 8 KB in one field."),
-            Self::Slow => ("408 Request Timeout", "Request not finished", "The browser did not finish its request within 60 seconds."),
-            Self::Method => ("501 Not Implemented", "Method not supported", "This proxy opens http:// addresses; CONNECT is not supported."),
+            Self::TooLarge => (
+                "431 Request Header Fields Too Large",
+                "Request too large",
+                "The request's headers exceed 32 KB, 64 fields, or 8 KB in one field.",
+            ),
+            Self::Slow => {
+                ("408 Request Timeout", "Request not finished", "The browser did not finish its request within 60 seconds.")
+            }
+            Self::Method => {
+                ("501 Not Implemented", "Method not supported", "This proxy opens http:// addresses; CONNECT is not supported.")
+            }
             Self::Clearnet => (
                 "403 Forbidden",
                 "Not an I2P address",
@@ -64,10 +74,22 @@ impl Problem {
                 "Site not found",
                 "No router knew a way to this destination: it is offline, has just started, or the address is wrong.",
             ),
-            Self::Timeout => ("504 Gateway Timeout", "Site does not answer", "The destination is known but did not answer in time. Trying again often helps: tunnels change every few minutes."),
-            Self::Reset => ("502 Bad Gateway", "Connection reset", "The destination, or the server behind it, refused or broke the connection."),
+            Self::Timeout => (
+                "504 Gateway Timeout",
+                "Site does not answer",
+                "The destination is known but did not answer in time. Trying again often helps: tunnels change every few minutes.",
+            ),
+            Self::Reset => (
+                "502 Bad Gateway",
+                "Connection reset",
+                "The destination, or the server behind it, refused or broke the connection.",
+            ),
             Self::BadAnswer => ("502 Bad Gateway", "Answer not understood", "The site answered with something that is not HTTP."),
-            Self::Busy => ("503 Service Unavailable", "Too many connections", "The proxy serves as many connections as it may. Close some and try again."),
+            Self::Busy => (
+                "503 Service Unavailable",
+                "Too many connections",
+                "The proxy serves as many connections as it may. Close some and try again.",
+            ),
         };
         Text { status, title, body }
     }

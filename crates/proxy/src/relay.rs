@@ -153,7 +153,12 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Counted<'_, W> {
     }
 }
 
-async fn upgrade<A, B>(asker: &mut A, answerer: &mut B, request: Request, rewrite: fn(&mut ResponseHead)) -> Result<(), RelayError>
+async fn upgrade<A, B>(
+    asker: &mut A,
+    answerer: &mut B,
+    request: Request,
+    rewrite: fn(&mut ResponseHead),
+) -> Result<(), RelayError>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -230,7 +235,13 @@ mod tests {
     }
 
     fn get(upgrade: bool) -> Request {
-        Request { head: b"GET / HTTP/1.1\r\n\r\n".to_vec(), beyond: b"smuggled".to_vec(), framing: Framing::Length(0), head_only: false, upgrade }
+        Request {
+            head: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            beyond: b"smuggled".to_vec(),
+            framing: Framing::Length(0),
+            head_only: false,
+            upgrade,
+        }
     }
 
     #[tokio::test]

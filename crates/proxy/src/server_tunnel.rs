@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn one_peer_cannot_take_all_connections() {
         let peers = Peers::default();
-        let greedy: Vec<_> = std::iter::repeat_with(|| peers.enter(DestinationHash([1; 32]))).take_while(Option::is_some).collect();
+        let greedy: Vec<_> =
+            std::iter::repeat_with(|| peers.enter(DestinationHash([1; 32]))).take_while(Option::is_some).collect();
         assert_eq!(greedy.len(), MAX_CONNECTIONS_OF_PEER);
         assert!(peers.enter(DestinationHash([2; 32])).is_some());
         drop(greedy);

@@ -175,7 +175,10 @@ async fn serve_page(listener: TcpListener) {
                     break;
                 }
             }
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", PAGE.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                PAGE.len()
+            );
             socket.write_all(head.as_bytes()).await?;
             socket.write_all(PAGE.as_bytes()).await?;
             socket.shutdown().await

@@ -30,7 +30,9 @@ pub(crate) async fn follow(mut progress: watch::Receiver<Progress>) {
 
 fn describe(step: Progress) -> String {
     match step {
-        Progress::NoRouters => "no other router is known: waiting for one to connect, or start with --reseed DIR|FILE.zip".to_owned(),
+        Progress::NoRouters => {
+            "no other router is known: waiting for one to connect, or start with --reseed DIR|FILE.zip".to_owned()
+        }
         Progress::Connecting { routers } => format!("{routers} routers known: waiting for the first to answer"),
         Progress::BuildingTunnels { connected } => format!("{connected} routers connected: waiting for tunnels through them"),
         Progress::Publishing => "tunnels stand: waiting for a floodfill to confirm our RouterInfo".to_owned(),

@@ -101,5 +101,10 @@ async fn listen(address: Option<SocketAddr>, what: &str, key: &str) -> anyhow::R
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} for {what}; give another --{key} ADDR:PORT, or --{key} off"))?;
+    if !address.ip().to_canonical().is_loopback() {
+        tracing::warn!(
+            "{what} listens beyond this machine (--{key}): whoever reaches it uses this router, unencrypted and without a password"
+        );
+    }
     Ok(Some(listener))
 }

@@ -21,7 +21,7 @@ pub(crate) struct Settings {
     /// Address that others dial, at most one IPv4 and one IPv6; without one nobody can.
     #[arg(long, value_name = "IP")]
     pub(crate) host: Vec<IpAddr>,
-    /// Address to listen on and to dial from [default: all].
+    /// Address to listen on and to dial from [default: all]. Without --host, IPv4 or IPv6 is dialed as given here [default: IPv4].
     #[arg(long, value_name = "IP")]
     pub(crate) bind: Vec<IpAddr>,
     /// Port for other routers [default: drawn at the first start, 9151 to 30777].
@@ -195,8 +195,14 @@ impl Settings {
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
             // A data folder that can't be one is told of when it is opened.
-            Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Self::default(),
-            Err(error) => return Err(error).with_context(|| format!("cannot read the settings file {}; make it, or name another with --config", path.display())),
+            Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Self::default()
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("cannot read the settings file {}; make it, or name another with --config", path.display())
+                });
+            }
         };
         let merged = Self {
             net_id: self.net_id.or(file.net_id),

@@ -148,7 +148,8 @@ pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode
         .map_err(anyhow::Error::from)
         .flatten()
         .with_context(|| format!("no answer on {}: the router hangs or is stopping", path.display()))?;
-    let report: StatusReport = serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
+    let report: StatusReport =
+        serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
     if json {
         say(line.trim_end());
     } else {
@@ -173,7 +174,10 @@ fn describe(report: &StatusReport) -> String {
     let mut lines = vec![
         format!("{} for {} s, network {}", if report.ready { "ready" } else { "not ready" }, router.uptime_secs, router.net_id),
         format!("router       {}", router.hash),
-        format!("known        {} routers, {} of them floodfills; {} LeaseSets", netdb.routers, netdb.floodfills, netdb.lease_sets),
+        format!(
+            "known        {} routers, {} of them floodfills; {} LeaseSets",
+            netdb.routers, netdb.floodfills, netdb.lease_sets
+        ),
         format!("sessions     {} NTCP2", sessions.ntcp2),
         format!(
             "tunnels      {} + {} exploratory, {} + {} client (in + out), {} of others",
@@ -188,7 +192,9 @@ fn describe(report: &StatusReport) -> String {
             traffic.sent_bytes, traffic.transit_bytes, traffic.received_bytes
         ),
     ];
-    lines.extend(report.drops.iter().filter(|drop| *drop.1 > 0).map(|(reason, count)| format!("dropped      {count} for {reason}")));
+    lines.extend(
+        report.drops.iter().filter(|drop| *drop.1 > 0).map(|(reason, count)| format!("dropped      {count} for {reason}")),
+    );
     for destination in &report.destinations {
         lines.push(format!(
             "destination  {} {} ({} + {} tunnels{})",

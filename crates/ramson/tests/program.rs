@@ -21,6 +21,8 @@ mod a_signal_ends_the_router_cleanly;
 mod hostile_bytes_do_not_disturb_the_router;
 #[path = "program/identities_outlive_a_kill.rs"]
 mod identities_outlive_a_kill;
+#[path = "program/listening_beyond_this_machine_is_warned_of.rs"]
+mod listening_beyond_this_machine_is_warned_of;
 #[path = "program/running_out_of_descriptors_is_survived.rs"]
 mod running_out_of_descriptors_is_survived;
 #[path = "program/status_has_its_documented_shape.rs"]

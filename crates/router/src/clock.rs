@@ -18,10 +18,7 @@ impl Clock {
     pub(crate) fn now(self) -> Now {
         let ticks = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            tick: Tick(ticks),
-            date: Date(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
-        }
+        Now { tick: Tick(ticks), date: Date(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)) }
     }
 
     /// How long until `deadline`; zero when it has passed.

@@ -32,11 +32,7 @@ pub(crate) enum ToEngine {
         ready: watch::Sender<bool>,
     },
     /// Asks for a destination.
-    Lookup {
-        id: IdentityId,
-        hash: ramson_wire::DestinationHash,
-        answer: oneshot::Sender<Option<Box<Destination>>>,
-    },
+    Lookup { id: IdentityId, hash: ramson_wire::DestinationHash, answer: oneshot::Sender<Option<Box<Destination>>> },
     /// Asks for the status.
     Status { answer: oneshot::Sender<Box<Status>> },
     /// End the thread.
@@ -108,8 +104,7 @@ impl EngineThread {
         let mut deadline = self.drain(&mut commands, &mut records);
         self.pass_on(&mut commands, &mut records);
         loop {
-            self.mailbox
-                .wait(&mut letters, deadline.map(|deadline| self.clock.until(deadline)));
+            self.mailbox.wait(&mut letters, deadline.map(|deadline| self.clock.until(deadline)));
             for letter in letters.drain(..) {
                 if !self.handle(letter, &mut commands, &mut records) {
                     self.close_destinations(&mut commands, &mut records);
@@ -232,9 +227,7 @@ impl Routes {
                 let incoming = IncomingStream { stream, from, from_port, to_port, rings };
                 let refused = match self.destinations.get(&id) {
                     Some(route) => route.incoming.try_send(incoming).err().map(|error| match error {
-                        mpsc::error::TrySendError::Full(incoming) | mpsc::error::TrySendError::Closed(incoming) => {
-                            incoming
-                        }
+                        mpsc::error::TrySendError::Full(incoming) | mpsc::error::TrySendError::Closed(incoming) => incoming,
                     }),
                     None => Some(incoming),
                 };

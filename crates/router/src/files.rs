@@ -29,11 +29,7 @@ impl DataDir {
             let path = path.to_owned();
             move |source| StartError::File { action, path, source }
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed("make the folder", path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
         let mode = std::fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
         if mode & 0o077 != 0 {
             if !is_ours(path).map_err(failed("read", path))? {

@@ -149,10 +149,7 @@ mod tests {
         let path = folder.path().join("router.keys");
         std::fs::write(&path, b"ramson router keys 1\nxx").unwrap();
         let mut rng = SeededRng::new([1; 32]);
-        assert!(matches!(
-            RouterKeys::load_or_create(&path, &mut rng),
-            Err(StartError::BrokenKeys { .. })
-        ));
+        assert!(matches!(RouterKeys::load_or_create(&path, &mut rng), Err(StartError::BrokenKeys { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"ramson router keys 1\nxx");
     }
 }

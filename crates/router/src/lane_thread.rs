@@ -114,14 +114,10 @@ impl LaneThread {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         for (index, listener) in listeners.iter_mut().enumerate() {
-            poll.registry()
-                .register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)?;
+            poll.registry().register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)?;
         }
         let mailbox = Arc::new(Mailbox::new());
-        let handle = LaneHandle {
-            mailbox: Arc::clone(&mailbox),
-            waker: Arc::clone(&waker),
-        };
+        let handle = LaneHandle { mailbox: Arc::clone(&mailbox), waker: Arc::clone(&waker) };
         let thread = Self {
             lane,
             clock,
@@ -300,14 +296,7 @@ impl LaneThread {
             }
             return;
         }
-        let socket = Socket {
-            stream,
-            connecting,
-            writable: false,
-            closing: false,
-            tail: Vec::new(),
-            sent: 0,
-        };
+        let socket = Socket { stream, connecting, writable: false, closing: false, tail: Vec::new(), sent: 0 };
         self.sockets.insert(conn, socket);
     }
 

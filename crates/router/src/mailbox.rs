@@ -32,10 +32,7 @@ impl<T> Drop for CloseOnDrop<'_, T> {
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            inner: Mutex::new(Inner { letters: Vec::new(), closed: false }),
-            arrived: Condvar::new(),
-        }
+        Self { inner: Mutex::new(Inner { letters: Vec::new(), closed: false }), arrived: Condvar::new() }
     }
 
     /// Appends all of `batch`, leaving it empty. Returns whether the mailbox was empty before, which is when

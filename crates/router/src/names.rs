@@ -130,9 +130,7 @@ mod tests {
         let (first, second) = (address(), address());
         let (names, skipped) = Names::parse(&format!("# book\r\nSite.i2p = {first}#!a=b\r\nsite.i2p={second}\nbad line\n"));
         assert_eq!(skipped, 1);
-        let Target::Destination(found) = names.resolve("sItE.i2p").unwrap() else {
-            panic!("a host entry holds the destination")
-        };
+        let Target::Destination(found) = names.resolve("sItE.i2p").unwrap() else { panic!("a host entry holds the destination") };
         assert_eq!(found.to_base64(), first);
         assert_eq!(names.resolve("other.i2p").unwrap_err(), NameError::Unknown);
     }

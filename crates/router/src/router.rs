@@ -9,9 +9,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use mio::net::TcpListener;
-use ramson_engine::{
-    Command, DestinationConfig, Engine, EngineConfig, IdentityId, Progress, Snapshot, Status, StreamId,
-};
+use ramson_engine::{Command, DestinationConfig, Engine, EngineConfig, IdentityId, Progress, Snapshot, Status, StreamId};
 use ramson_lane::{Lane, LaneConfig};
 use ramson_transport::ntcp2::LocalIdentity;
 use ramson_wire::{DestinationKeys, RouterHash};
@@ -184,11 +182,8 @@ impl Router {
             progress: progress_sender,
             routes: Routes::default(),
         };
-        let threads = vec![
-            spawn("lane", move || lane_thread.run())?,
-            spawn("engine", move || engine_thread.run())?,
-            storage_thread,
-        ];
+        let threads =
+            vec![spawn("lane", move || lane_thread.run())?, spawn("engine", move || engine_thread.run())?, storage_thread];
         Ok(Self {
             shared: Arc::new(Shared {
                 hash: local.hash,
@@ -248,9 +243,7 @@ impl Router {
     /// Stops all threads and writes what is unwritten. Blocks for as long as that takes.
     pub fn shutdown(&self) {
         self.shared.engine.send(ToEngine::Stop);
-        let threads = std::mem::take(
-            &mut *self.shared.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the router had panicked");
@@ -298,18 +291,11 @@ fn lane_config(config: &RouterConfig) -> LaneConfig {
     } else {
         LaneConfig { net_id: config.net_id, ..LaneConfig::default() }
     };
-    LaneConfig {
-        ipv4: config.dials(IpAddr::is_ipv4),
-        ipv6: config.dials(IpAddr::is_ipv6),
-        ..base
-    }
+    LaneConfig { ipv4: config.dials(IpAddr::is_ipv4), ipv6: config.dials(IpAddr::is_ipv6), ..base }
 }
 
 fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    std::thread::Builder::new()
-        .name(format!("ramson-{name}"))
-        .spawn(run)
-        .map_err(|source| StartError::Thread { name, source })
+    std::thread::Builder::new().name(format!("ramson-{name}")).spawn(run).map_err(|source| StartError::Thread { name, source })
 }
 
 /// Listens on all addresses; returns the port too, which the system chose if it was 0.

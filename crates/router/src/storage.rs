@@ -43,10 +43,7 @@ impl StorageHandle {
 
 /// Opens the file and reads what it holds. A damaged file is moved aside: nothing in it is worth refusing to start.
 pub(crate) fn open(path: &Path) -> Result<(Vec<(RouterHash, Bytes)>, Database), StartError> {
-    let failed = |problem: &dyn std::fmt::Display| StartError::Database {
-        path: path.to_owned(),
-        problem: problem.to_string(),
-    };
+    let failed = |problem: &dyn std::fmt::Display| StartError::Database { path: path.to_owned(), problem: problem.to_string() };
     let database = match open_file(path) {
         Ok(database) => database,
         Err(OpenError::Damaged(error)) => {
@@ -108,10 +105,7 @@ fn open_file(path: &Path) -> Result<Database, OpenError> {
 }
 
 fn is_content(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-    )
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
 }
 
 fn read_all(database: &Database) -> Result<Vec<(RouterHash, Bytes)>, redb::Error> {

@@ -245,7 +245,8 @@ impl Connection {
             return Ok(Next::Close);
         };
         if !silent {
-            let ports = if self.version.has_ports() { format!(" FROM_PORT={from_port} TO_PORT={to_port}") } else { String::new() };
+            let ports =
+                if self.version.has_ports() { format!(" FROM_PORT={from_port} TO_PORT={to_port}") } else { String::new() };
             self.say(&format!("{}{ports}", from.to_base64())).await?;
         }
         self.carry(&session, stream).await?;
@@ -278,7 +279,9 @@ impl Connection {
                     return Ok(from.address().clone());
                 }
                 let ready = tokio::time::timeout(LOOKUP_TIME, from.ready());
-                ready.await.map_err(|_| Outcome::error("no tunnels could be built in time"))?
+                ready
+                    .await
+                    .map_err(|_| Outcome::error("no tunnels could be built in time"))?
                     .map_err(|_| Outcome::error("the router is stopping"))?;
                 from.lookup(hash).await.map(|destination| *destination).ok_or(Outcome::KeyNotFound)
             }
@@ -306,9 +309,7 @@ impl Connection {
             // The connection ended, or the line is longer than any command.
             return Ok(None);
         }
-        String::from_utf8(bytes)
-            .map(|text| Some(text.trim_end().to_owned()))
-            .map_err(|_| io::ErrorKind::InvalidData.into())
+        String::from_utf8(bytes).map(|text| Some(text.trim_end().to_owned())).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
     async fn say(&mut self, line: &str) -> io::Result<()> {

@@ -58,9 +58,7 @@ pub(crate) fn version(line: &Line) -> Result<Version, Outcome> {
     // A bound above ours, such as 4.0, is no reason to refuse.
     let maximum = line.get("MAX").map_or(Some(Version::NEWEST), Version::parse);
     match (minimum, maximum) {
-        (Some(minimum), Some(maximum)) if minimum <= maximum && minimum <= Version::NEWEST => {
-            Ok(maximum.min(Version::NEWEST))
-        }
+        (Some(minimum), Some(maximum)) if minimum <= maximum && minimum <= Version::NEWEST => Ok(maximum.min(Version::NEWEST)),
         (Some(_), Some(_)) => Err(Outcome::NoVersion),
         _ => Err(Outcome::error("MIN and MAX are versions such as 3.1")),
     }
@@ -135,7 +133,13 @@ mod tests {
 
     #[test]
     fn only_ed25519_is_made() {
-        for (keys, good) in [("", true), ("SIGNATURE_TYPE=7", true), ("SIGNATURE_TYPE=EdDSA_SHA512_Ed25519", true), ("SIGNATURE_TYPE=0", false), ("SIGNATURE_TYPE=banana", false)] {
+        for (keys, good) in [
+            ("", true),
+            ("SIGNATURE_TYPE=7", true),
+            ("SIGNATURE_TYPE=EdDSA_SHA512_Ed25519", true),
+            ("SIGNATURE_TYPE=0", false),
+            ("SIGNATURE_TYPE=banana", false),
+        ] {
             let line = Line::parse(&format!("DEST GENERATE {keys}")).unwrap();
             assert_eq!(signature_type(&line).is_ok(), good, "{keys}");
         }

@@ -10,10 +10,7 @@ fn main() {
 }
 
 fn tunnels(count: usize) -> (Vec<LayerKeys>, Vec<[u8; 1024]>) {
-    let keys = (0_u8..)
-        .take(count)
-        .map(|n| LayerKeys::new(&[n; 32], &[!n; 32]))
-        .collect();
+    let keys = (0_u8..).take(count).map(|n| LayerKeys::new(&[n; 32], &[!n; 32])).collect();
     (keys, vec![[7; 1024]; count])
 }
 
@@ -31,11 +28,7 @@ fn one_by_one(bencher: divan::Bencher<'_, '_>, count: usize) {
 fn batch(bencher: divan::Bencher<'_, '_>, count: usize) {
     let (keys, mut messages) = tunnels(count);
     bencher.counter(ItemsCount::new(count)).bench_local(|| {
-        let mut jobs: Vec<_> = keys
-            .iter()
-            .zip(&mut messages)
-            .map(|(keys, message)| LayerJob { keys, message })
-            .collect();
+        let mut jobs: Vec<_> = keys.iter().zip(&mut messages).map(|(keys, message)| LayerJob { keys, message }).collect();
         encrypt_batch(&mut jobs);
     });
 }

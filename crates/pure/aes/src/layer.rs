@@ -38,11 +38,7 @@ impl LayerKeys {
     #[must_use]
     pub fn new(layer: &[u8; 32], iv: &[u8; 32]) -> Self {
         match AesUnit::detect() {
-            Some(unit) => Self(Path::Unit(Box::new(Unit {
-                unit,
-                layer: Schedule::new(layer),
-                iv: Schedule::new(iv),
-            }))),
+            Some(unit) => Self(Path::Unit(Box::new(Unit { unit, layer: Schedule::new(layer), iv: Schedule::new(iv) }))),
             None => Self::portable(layer, iv),
         }
     }
@@ -59,10 +55,7 @@ impl LayerKeys {
 
     /// Expands both keys for the portable path.
     pub(crate) fn portable(layer: &[u8; 32], iv: &[u8; 32]) -> Self {
-        Self(Path::Portable(Box::new(Portable {
-            layer: Key::new(layer),
-            iv: Key::new(iv),
-        })))
+        Self(Path::Portable(Box::new(Portable { layer: Key::new(layer), iv: Key::new(iv) })))
     }
 
     /// Adds this hop's layer: what a participant does. Several messages are better given to [`encrypt_batch`].
@@ -90,11 +83,7 @@ impl core::fmt::Debug for LayerKeys {
 
 impl Unit {
     fn lane<'a>(&'a self, message: &'a mut [u8; MESSAGE_LEN]) -> Lane<'a> {
-        Lane {
-            layer: &self.layer,
-            iv: &self.iv,
-            message,
-        }
+        Lane { layer: &self.layer, iv: &self.iv, message }
     }
 }
 

@@ -7,10 +7,7 @@
 mod layer;
 mod schedule;
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "vector loads and calls into functions compiled for the AES unit"
-)]
+#[expect(unsafe_code, reason = "vector loads and calls into functions compiled for the AES unit")]
 mod simd;
 #[cfg(not(target_arch = "x86_64"))]
 #[path = "no_simd.rs"]
@@ -20,10 +17,7 @@ pub use layer::{LayerJob, LayerKeys, encrypt_batch};
 
 use aes::{Aes256Dec, Aes256Enc};
 use cbc::{Decryptor, Encryptor};
-use cipher::{
-    Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    KeyInit,
-};
+use cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 
 /// Length of a block, an IV, in bytes.
 pub const BLOCK_LEN: usize = 16;
@@ -44,10 +38,7 @@ impl Key {
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
         let encrypt = Aes256Enc::new(key.into());
-        Self {
-            decrypt: Aes256Dec::from(&encrypt),
-            encrypt,
-        }
+        Self { decrypt: Aes256Dec::from(&encrypt), encrypt }
     }
 
     /// Encrypts one block (ECB).

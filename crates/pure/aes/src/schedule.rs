@@ -38,23 +38,14 @@ impl Schedule {
             words[i] = word;
         }
         let mut keys = [[0; BLOCK_LEN]; ROUND_KEYS];
-        for (out, word) in keys
-            .as_flattened_mut()
-            .as_chunks_mut()
-            .0
-            .iter_mut()
-            .zip(words.iter())
-        {
+        for (out, word) in keys.as_flattened_mut().as_chunks_mut().0.iter_mut().zip(words.iter()) {
             *out = *word;
         }
         Self(keys)
     }
 
     /// The round keys.
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        allow(dead_code, reason = "only vector paths and tests read them")
-    )]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vector paths and tests read them"))]
     pub(crate) fn round_keys(&self) -> &[[u8; BLOCK_LEN]; ROUND_KEYS] {
         &self.0
     }

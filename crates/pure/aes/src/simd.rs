@@ -11,9 +11,8 @@
 mod wide;
 
 use core::arch::x86_64::{
-    __m128i, _mm_aesdec_si128, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128,
-    _mm_aesimc_si128, _mm_load_si128, _mm_loadu_si128, _mm_setzero_si128, _mm_storeu_si128,
-    _mm_xor_si128,
+    __m128i, _mm_aesdec_si128, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_aesimc_si128, _mm_load_si128,
+    _mm_loadu_si128, _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128,
 };
 
 use crate::BLOCK_LEN;
@@ -95,9 +94,7 @@ impl AesUnit {
 fn encrypt_lanes<const N: usize>(lanes: &mut [Lane<'_>; N]) {
     let iv_keys = lanes.each_ref().map(|lane| lane.iv);
     let layer_keys = lanes.each_ref().map(|lane| lane.layer);
-    let mut messages = lanes
-        .each_mut()
-        .map(|lane| lane.message.as_chunks_mut::<BLOCK_LEN>().0);
+    let mut messages = lanes.each_mut().map(|lane| lane.message.as_chunks_mut::<BLOCK_LEN>().0);
 
     let mut state = [_mm_setzero_si128(); N];
     for (state, message) in state.iter_mut().zip(&messages) {
@@ -123,12 +120,7 @@ fn encrypt_lanes<const N: usize>(lanes: &mut [Lane<'_>; N]) {
 
 #[target_feature(enable = "aes")]
 fn decrypt_message(lane: Lane<'_>) {
-    let Some((iv, data)) = lane
-        .message
-        .as_chunks_mut::<BLOCK_LEN>()
-        .0
-        .split_first_mut()
-    else {
+    let Some((iv, data)) = lane.message.as_chunks_mut::<BLOCK_LEN>().0.split_first_mut() else {
         return;
     };
     let iv_keys = inverse(lane.iv);

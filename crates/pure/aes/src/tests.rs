@@ -7,10 +7,7 @@ use crate::{BadLength, Key, LayerJob, LayerKeys, encrypt_batch};
 /// Bytes of a hex string.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
 }
 
 fn field<const N: usize>(object: &Value, name: &str) -> [u8; N] {
@@ -53,13 +50,9 @@ fn cbc_takes_whole_blocks_only() {
 
 #[test]
 fn layer_of_the_derived_vector() {
-    let v: Value =
-        serde_json::from_str(include_str!("../testdata/derived-tunnel-layer.json")).unwrap();
+    let v: Value = serde_json::from_str(include_str!("../testdata/derived-tunnel-layer.json")).unwrap();
     let (layer, iv) = (field(&v, "layer_key"), field(&v, "iv_key"));
-    for keys in [
-        LayerKeys::new(&layer, &iv),
-        LayerKeys::portable(&layer, &iv),
-    ] {
+    for keys in [LayerKeys::new(&layer, &iv), LayerKeys::portable(&layer, &iv)] {
         let mut message: [u8; MESSAGE_LEN] = field(&v, "plain_iv_plus_1008");
         keys.encrypt(&mut message);
         assert_eq!(message, field(&v, "after_hop"));
@@ -70,23 +63,14 @@ fn layer_of_the_derived_vector() {
 
 #[test]
 fn debug_prints_names_only() {
-    let text = format!(
-        "{:?} {:?}",
-        Key::new(&[1; 32]),
-        LayerKeys::new(&[1; 32], &[2; 32])
-    );
+    let text = format!("{:?} {:?}", Key::new(&[1; 32]), LayerKeys::new(&[1; 32], &[2; 32]));
     assert_eq!(text, "Key LayerKeys");
 }
 
 /// Keys of a hop on the best path, without the wide unit, and on the portable path.
 fn all_paths() -> impl Strategy<Value = [LayerKeys; 3]> {
-    any::<([u8; 32], [u8; 32])>().prop_map(|(layer, iv)| {
-        [
-            LayerKeys::new(&layer, &iv),
-            LayerKeys::narrow(&layer, &iv),
-            LayerKeys::portable(&layer, &iv),
-        ]
-    })
+    any::<([u8; 32], [u8; 32])>()
+        .prop_map(|(layer, iv)| [LayerKeys::new(&layer, &iv), LayerKeys::narrow(&layer, &iv), LayerKeys::portable(&layer, &iv)])
 }
 
 fn message() -> impl Strategy<Value = [u8; MESSAGE_LEN]> {

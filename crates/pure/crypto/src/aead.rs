@@ -15,8 +15,7 @@ impl Key {
     #[must_use]
     #[expect(clippy::expect_used, reason = "the only refusal is a wrong key length")]
     pub fn new(key: &[u8; 32]) -> Self {
-        let key =
-            UnboundKey::new(&CHACHA20_POLY1305, key).expect("32 bytes are a ChaCha20-Poly1305 key");
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key).expect("32 bytes are a ChaCha20-Poly1305 key");
         Self(LessSafeKey::new(key))
     }
 
@@ -27,10 +26,7 @@ impl Key {
 
     /// Encrypts `buf[start..]` in place and appends the tag; what stands before `start` (a header, say) is left alone.
     /// A `start` beyond the end means an empty plaintext.
-    #[expect(
-        clippy::expect_used,
-        reason = "the only refusal is a plaintext of 256 GiB or more"
-    )]
+    #[expect(clippy::expect_used, reason = "the only refusal is a plaintext of 256 GiB or more")]
     pub fn seal_from(&self, nonce: [u8; 12], ad: &[u8], buf: &mut Vec<u8>, start: usize) {
         let text = buf.get_mut(start..).unwrap_or_default();
         let tag = self
@@ -45,15 +41,8 @@ impl Key {
     /// # Errors
     /// `BadTag`, also when `buf` is shorter than a tag. The contents of `buf` are lost then:
     /// keep a copy to try another key.
-    pub fn open<'a>(
-        &self,
-        nonce: [u8; 12],
-        ad: &[u8],
-        buf: &'a mut [u8],
-    ) -> Result<&'a mut [u8], CryptoError> {
-        self.0
-            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(ad), buf)
-            .map_err(|_| CryptoError::BadTag)
+    pub fn open<'a>(&self, nonce: [u8; 12], ad: &[u8], buf: &'a mut [u8]) -> Result<&'a mut [u8], CryptoError> {
+        self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(ad), buf).map_err(|_| CryptoError::BadTag)
     }
 }
 

@@ -56,19 +56,12 @@ impl SigningKey {
 
     /// The key of this seed (RFC 8032 calls it the private key); every value is one.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "every 32-byte seed is hashed into a valid scalar"
-    )]
+    #[expect(clippy::expect_used, reason = "every 32-byte seed is hashed into a valid scalar")]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are an Ed25519 seed");
         let mut public = [0; 32];
         public.copy_from_slice(pair.public_key().as_ref());
-        Self {
-            seed: Zeroizing::new(*seed),
-            pair,
-            public: PublicKey(public),
-        }
+        Self { seed: Zeroizing::new(*seed), pair, public: PublicKey(public) }
     }
 
     /// The seed the key was made from.

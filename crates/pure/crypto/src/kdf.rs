@@ -15,16 +15,11 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
 
 /// HKDF-SHA-256: extract with `salt` and `ikm`, expand with `info` to `N` bytes, at most 96.
 #[must_use]
-#[expect(
-    clippy::expect_used,
-    reason = "the output is checked to be below 255 hashes at compile time"
-)]
+#[expect(clippy::expect_used, reason = "the output is checked to be below 255 hashes at compile time")]
 pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; N] {
     const { assert!(N <= 96, "no I2P derivation is longer") };
     let mut out = [0; N];
-    Hkdf::<Sha256>::new(Some(salt), ikm)
-        .expand(info, &mut out)
-        .expect("96 bytes are below 255 hashes");
+    Hkdf::<Sha256>::new(Some(salt), ikm).expand(info, &mut out).expect("96 bytes are below 255 hashes");
     out
 }
 

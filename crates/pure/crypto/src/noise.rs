@@ -32,12 +32,7 @@ impl SymmetricState {
             Some(start) => start.copy_from_slice(protocol_name),
             None => hash = sha256(protocol_name),
         }
-        Self {
-            hash,
-            chaining_key: hash,
-            key: None,
-            counter: 0,
-        }
+        Self { hash, chaining_key: hash, key: None, counter: 0 }
     }
 
     /// Hashes the prologue, which must be done once even if it is empty.

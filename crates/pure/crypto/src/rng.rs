@@ -22,10 +22,7 @@ impl SeededRng {
     /// A generator for `seed`. The production shell takes the seed from the operating system.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
-        Self {
-            stream: ChaCha20Rng::from_seed(seed),
-            seed: Zeroizing::new(seed),
-        }
+        Self { stream: ChaCha20Rng::from_seed(seed), seed: Zeroizing::new(seed) }
     }
 
     /// The generator named `label` below this one. Two children with one label are equal: number them.

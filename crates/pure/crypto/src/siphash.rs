@@ -33,10 +33,7 @@ impl LengthMask {
     }
 
     /// The mask of the next frame.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "masks never end, and are never iterated over"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "masks never end, and are never iterated over")]
     #[must_use = "each call moves on to the next frame"]
     pub fn next(&mut self) -> u16 {
         self.state = siphash24(&self.key, &self.state);

@@ -37,23 +37,14 @@ impl PrivateKey {
 
     /// The key of these 32 bytes; every value is one.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "neither call can refuse 32 bytes: clamping makes any of them a valid scalar"
-    )]
+    #[expect(clippy::expect_used, reason = "neither call can refuse 32 bytes: clamping makes any of them a valid scalar")]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
-        let agreement = agreement::PrivateKey::from_private_key(&agreement::X25519, bytes)
-            .expect("32 bytes are an X25519 scalar");
-        let computed = agreement
-            .compute_public_key()
-            .expect("an X25519 scalar has a public key");
+        let agreement =
+            agreement::PrivateKey::from_private_key(&agreement::X25519, bytes).expect("32 bytes are an X25519 scalar");
+        let computed = agreement.compute_public_key().expect("an X25519 scalar has a public key");
         let mut public = [0; 32];
         public.copy_from_slice(computed.as_ref());
-        Self {
-            bytes: Zeroizing::new(*bytes),
-            agreement,
-            public: PublicKey(public),
-        }
+        Self { bytes: Zeroizing::new(*bytes), agreement, public: PublicKey(public) }
     }
 
     /// The bytes the key was made from.

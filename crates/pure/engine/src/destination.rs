@@ -21,17 +21,15 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{CryptoRng, ed25519, x25519};
 use ramson_wire::i2np::{Data, DatabaseStore, StoreEntry};
 use ramson_wire::{
-    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, Now,
-    Tick, TunnelDelivery, Unverified, payload,
+    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, Now, Tick,
+    TunnelDelivery, Unverified, payload,
 };
 
 use crate::identity::IdentityId;
 use crate::interface::{DestinationConfig, Event, RequestId};
 use crate::netdb;
 use crate::session::{Classified, SessionEvent, Sessions};
-use crate::streaming::{
-    CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput,
-};
+use crate::streaming::{CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput};
 use crate::tunnel::InboundLease;
 use lease_set::OwnLeaseSet;
 use peer::{Held, Peers, Waiter};
@@ -75,7 +73,14 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    pub(crate) fn new(now: Now, id: IdentityId, name: String, keys: &DestinationKeys, config: DestinationConfig, rng: &SeededRng) -> Self {
+    pub(crate) fn new(
+        now: Now,
+        id: IdentityId,
+        name: String,
+        keys: &DestinationKeys,
+        config: DestinationConfig,
+        rng: &SeededRng,
+    ) -> Self {
         let child = |label: &str| Box::new(rng.child(label));
         let address = keys.destination().clone();
         let copy = || ed25519::SigningKey::from_seed(&keys.signing_key().seed());
@@ -234,7 +239,10 @@ impl Destination {
     }
 
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        [self.sessions.deadline(), self.streaming.deadline(), self.own.deadline(), self.peers.deadline()].into_iter().flatten().min()
+        [self.sessions.deadline(), self.streaming.deadline(), self.own.deadline(), self.peers.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<DestinationOutput> {

@@ -207,13 +207,6 @@ pub struct DestinationConfig {
 impl Default for DestinationConfig {
     /// A client with 3 tunnels of 3 hops each way.
     fn default() -> Self {
-        Self {
-            inbound_length: 3,
-            outbound_length: 3,
-            inbound_quantity: 3,
-            outbound_quantity: 3,
-            publish: false,
-            accept: false,
-        }
+        Self { inbound_length: 3, outbound_length: 3, inbound_quantity: 3, outbound_quantity: 3, publish: false, accept: false }
     }
 }

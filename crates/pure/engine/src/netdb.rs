@@ -16,9 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng};
-use ramson_wire::{
-    DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified,
-};
+use ramson_wire::{DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified};
 
 use crate::identity::{IdentityId, Owner};
 
@@ -38,13 +36,10 @@ mod shared;
 mod tests;
 
 pub(crate) use config::Config;
-pub(crate) use lease_sets::accept;
 #[cfg(test)]
 pub(crate) use config::Limits;
-pub(crate) use output::{
-    LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath,
-    Via,
-};
+pub(crate) use lease_sets::accept;
+pub(crate) use output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath, Via};
 pub(crate) use routers::{AddResult, Reject, Source};
 
 use floodfill::Floodfill;
@@ -104,9 +99,7 @@ impl NetDb {
     fn load(&mut self, now: Now, key: RouterHash, bytes: Bytes) {
         let result = match Unverified::<RouterInfo>::parse(bytes) {
             Ok(info) => {
-                let Shared {
-                    routers, config, ..
-                } = &mut self.shared;
+                let Shared { routers, config, .. } = &mut self.shared;
                 routers.add_unverified(now, config, &key.into(), info, Source::Snapshot)
             }
             Err(_) => AddResult::Rejected(Reject::Unsupported),
@@ -149,9 +142,7 @@ impl NetDb {
     }
 
     fn maintain(&mut self, now: Now) {
-        let Shared {
-            routers, config, ..
-        } = &mut self.shared;
+        let Shared { routers, config, .. } = &mut self.shared;
         routers.expire(now, config);
         self.router.expire(now);
         for identity in self.identities.values_mut() {
@@ -171,9 +162,7 @@ impl NetDb {
     /// A lookup near a random key, while few routers are known.
     fn explore(&mut self, now: Now) {
         let routers = &self.shared.routers;
-        if routers.len() >= self.shared.config.limits.explore_below
-            || routers.floodfill_count() == 0
-        {
+        if routers.len() >= self.shared.config.limits.explore_below || routers.floodfill_count() == 0 {
             return;
         }
         let goal = Goal {
@@ -192,19 +181,9 @@ impl NetDb {
     fn settle(&mut self, now: Now) {
         loop {
             for Fetch { hash, ask, prefer } in std::mem::take(&mut self.shared.fetches) {
-                let goal = Goal {
-                    key: hash.into(),
-                    kind: Kind::Router,
-                    prefer,
-                    follow: false,
-                    first: ask,
-                    source: Source::Followup,
-                };
-                if self
-                    .router
-                    .start(&mut self.shared, now, goal, None)
-                    .is_err()
-                {
+                let goal =
+                    Goal { key: hash.into(), kind: Kind::Router, prefer, follow: false, first: ask, source: Source::Followup };
+                if self.router.start(&mut self.shared, now, goal, None).is_err() {
                     self.shared.settled.push(hash);
                 }
             }
@@ -293,9 +272,7 @@ impl NetDb {
     /// Makes room for an identity.
     pub(crate) fn open_identity(&mut self, id: IdentityId) {
         let lookups = self.shared.config.limits.lookups;
-        self.identities
-            .entry(id)
-            .or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups));
+        self.identities.entry(id).or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups));
     }
 
     /// Forgets all of an identity, without a word to anyone; its lookups give no result any more.
@@ -318,18 +295,14 @@ impl NetDb {
     /// Adds a verified RouterInfo from a handshake, a connected peer or a reseed.
     pub(crate) fn add_router(&mut self, now: Now, info: RouterInfo, source: Source) -> AddResult {
         let hash = info.hash();
-        let Shared {
-            routers, config, ..
-        } = &mut self.shared;
+        let Shared { routers, config, .. } = &mut self.shared;
         let result = routers.add(now, config, info, source);
         self.router_added(now, hash, result)
     }
 
     fn router_added(&mut self, now: Now, hash: RouterHash, result: AddResult) -> AddResult {
-        if matches!(
-            result,
-            AddResult::New | AddResult::Updated | AddResult::Known
-        ) && let Some(info) = self.shared.routers.get(&hash).cloned()
+        if matches!(result, AddResult::New | AddResult::Updated | AddResult::Known)
+            && let Some(info) = self.shared.routers.get(&hash).cloned()
         {
             self.router.found_router(&mut self.shared, &info);
             self.settle(now);
@@ -352,9 +325,7 @@ impl NetDb {
                     first: None,
                     source: Source::Lookup,
                 };
-                let started = self
-                    .router
-                    .start(&mut self.shared, now, goal, Some(request));
+                let started = self.router.start(&mut self.shared, now, goal, Some(request));
                 started.err().map(LookupResult::Failed)
             }
         };
@@ -364,13 +335,7 @@ impl NetDb {
 
     /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels. The result comes as
     /// [`NetDbOutput::LookupDone`].
-    pub(crate) fn lookup_lease_set(
-        &mut self,
-        now: Now,
-        id: IdentityId,
-        hash: DestinationHash,
-        request: LookupRequest,
-    ) {
+    pub(crate) fn lookup_lease_set(&mut self, now: Now, id: IdentityId, hash: DestinationHash, request: LookupRequest) {
         let Some(identity) = self.identities.get_mut(&id) else {
             let done = Some(LookupResult::Failed(LookupFailure::NoTunnels));
             self.finish_at_once(Owner::Identity(id), request, done);
@@ -392,11 +357,7 @@ impl NetDb {
 
     fn finish_at_once(&mut self, owner: Owner, request: LookupRequest, done: Option<LookupResult>) {
         if let Some(result) = done {
-            self.shared.out.push_back(NetDbOutput::LookupDone {
-                owner,
-                request,
-                result,
-            });
+            self.shared.out.push_back(NetDbOutput::LookupDone { owner, request, result });
         }
     }
 

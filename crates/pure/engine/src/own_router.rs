@@ -49,11 +49,7 @@ pub enum OwnRouterError {
 }
 
 /// Makes and signs it. Without addresses we only dial.
-pub(crate) fn sign(
-    secrets: &RouterSecrets,
-    published: Date,
-    config: &EngineConfig,
-) -> Result<RouterInfo, OwnRouterError> {
+pub(crate) fn sign(secrets: &RouterSecrets, published: Date, config: &EngineConfig) -> Result<RouterInfo, OwnRouterError> {
     let mut caps = String::from(BANDWIDTH);
     if config.floodfill {
         caps.push('f');

@@ -74,8 +74,7 @@ impl Profile {
     }
 
     fn standing(&self, now: Tick) -> Standing {
-        let often_declined = (self.agreed == 0 && self.declined >= 5)
-            || self.agreed.saturating_mul(4) < self.declined;
+        let often_declined = (self.agreed == 0 && self.declined >= 5) || self.agreed.saturating_mul(4) < self.declined;
         if now < self.unreachable_until
             || now < self.declined_until
             || self.silent.saturating_add(self.lossy) >= FAILING_POINTS
@@ -110,9 +109,7 @@ impl Profiles {
 
     /// What is thought of a router now.
     pub(crate) fn standing(&self, now: Tick, router: &RouterHash) -> Standing {
-        self.table
-            .get(router)
-            .map_or(Standing::Unknown, |profile| profile.standing(now))
+        self.table.get(router).map_or(Standing::Unknown, |profile| profile.standing(now))
     }
 
     /// How much speaks against a router, for a choice among bad ones: that we can't reach it, then its points.
@@ -146,29 +143,17 @@ impl Profiles {
     }
 
     /// A build over these hops got no answer: any of them may be the cause.
-    pub(crate) fn no_reply<'a>(
-        &mut self,
-        now: Tick,
-        hops: impl ExactSizeIterator<Item = &'a RouterHash>,
-    ) {
+    pub(crate) fn no_reply<'a>(&mut self, now: Tick, hops: impl ExactSizeIterator<Item = &'a RouterHash>) {
         self.blame(now, hops, NO_REPLY_POINTS, |profile| &mut profile.silent);
     }
 
     /// A tunnel over these hops failed its tests.
-    pub(crate) fn test_failed<'a>(
-        &mut self,
-        now: Tick,
-        hops: impl ExactSizeIterator<Item = &'a RouterHash>,
-    ) {
+    pub(crate) fn test_failed<'a>(&mut self, now: Tick, hops: impl ExactSizeIterator<Item = &'a RouterHash>) {
         self.blame(now, hops, TEST_POINTS, |profile| &mut profile.lossy);
     }
 
     /// A tunnel over these hops passed a test.
-    pub(crate) fn test_passed<'a>(
-        &mut self,
-        now: Tick,
-        hops: impl Iterator<Item = &'a RouterHash>,
-    ) {
+    pub(crate) fn test_passed<'a>(&mut self, now: Tick, hops: impl Iterator<Item = &'a RouterHash>) {
         for hop in hops {
             let profile = self.entry(now, hop);
             profile.lossy = profile.lossy.saturating_sub(GOOD_POINTS);
@@ -208,19 +193,12 @@ impl Profiles {
 
     fn entry(&mut self, now: Tick, router: &RouterHash) -> &mut Profile {
         if self.table.len() >= MAX_PROFILES && !self.table.contains_key(router) {
-            let oldest = self
-                .table
-                .iter()
-                .min_by_key(|(hash, profile)| (profile.touched, **hash))
-                .map(|(hash, _)| *hash);
+            let oldest = self.table.iter().min_by_key(|(hash, profile)| (profile.touched, **hash)).map(|(hash, _)| *hash);
             if let Some(oldest) = oldest {
                 self.table.remove(&oldest);
             }
         }
-        let profile = self.table.entry(*router).or_insert_with(|| Profile {
-            halved: now,
-            ..Profile::default()
-        });
+        let profile = self.table.entry(*router).or_insert_with(|| Profile { halved: now, ..Profile::default() });
         profile.decay(now);
         profile.touched = now;
         profile

@@ -188,11 +188,7 @@ impl Sessions {
     }
 
     /// The same with given limits.
-    pub(crate) fn with_limits(
-        own: PrivateKey,
-        limits: Limits,
-        rng: Box<dyn CryptoRng + Send>,
-    ) -> Sessions {
+    pub(crate) fn with_limits(own: PrivateKey, limits: Limits, rng: Box<dyn CryptoRng + Send>) -> Sessions {
         Sessions {
             own,
             rng,

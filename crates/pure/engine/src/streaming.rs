@@ -155,11 +155,7 @@ pub(crate) struct Streaming {
 impl Streaming {
     /// Streaming of the identity that `signer` holds.
     #[must_use]
-    pub(crate) fn new(
-        signer: Arc<DestinationSigner>,
-        config: StreamingConfig,
-        rng: Box<dyn CryptoRng + Send>,
-    ) -> Self {
+    pub(crate) fn new(signer: Arc<DestinationSigner>, config: StreamingConfig, rng: Box<dyn CryptoRng + Send>) -> Self {
         Self {
             signer,
             next_incoming: config.first_incoming.0,
@@ -208,20 +204,11 @@ impl Streaming {
     ) {
         if self.streams.len() >= self.config.max_streams || self.by_name.contains_key(&stream) {
             rings.set_closed(CloseReason::Limit);
-            self.out.push_back(StreamingOutput::Closed {
-                stream,
-                reason: CloseReason::Limit,
-            });
+            self.out.push_back(StreamingOutput::Closed { stream, reason: CloseReason::Limit });
             return;
         }
         let memory = self.memory.get(now.tick, to.hash());
-        let ends = Ends {
-            id: stream,
-            local: self.free_id(),
-            peer: to,
-            local_port: from_port,
-            peer_port: to_port,
-        };
+        let ends = Ends { id: stream, local: self.free_id(), peer: to, local_port: from_port, peer_port: to_port };
         let local = ends.local;
         self.insert(Stream::new(now.tick, ends, 0, rings, memory));
         self.with(now.tick, local, Stream::start);
@@ -244,21 +231,12 @@ impl Streaming {
 
     /// Data to this destination must wait (its first hop is congested, or it has no lease), or may go on. Acks go on always.
     pub(crate) fn set_blocked(&mut self, now: Now, to: DestinationHash, blocked: bool) {
-        let changed = if blocked {
-            self.blocked.len() < MAX_BLOCKED && self.blocked.insert(to)
-        } else {
-            self.blocked.remove(&to)
-        };
+        let changed =
+            if blocked { self.blocked.len() < MAX_BLOCKED && self.blocked.insert(to) } else { self.blocked.remove(&to) };
         if changed {
-            let streams: Vec<u32> = self
-                .by_peer
-                .range((to, 0)..=(to, u32::MAX))
-                .map(|(_, local)| *local)
-                .collect();
+            let streams: Vec<u32> = self.by_peer.range((to, 0)..=(to, u32::MAX)).map(|(_, local)| *local).collect();
             for local in streams {
-                self.with(now.tick, local, |stream, ctx| {
-                    stream.set_blocked(ctx, blocked)
-                });
+                self.with(now.tick, local, |stream, ctx| stream.set_blocked(ctx, blocked));
             }
         }
     }
@@ -266,11 +244,7 @@ impl Streaming {
     /// Ends all streams to this destination that have not been answered: it has no LeaseSet. Living ones go on until they
     /// time out.
     pub(crate) fn set_unreachable(&mut self, now: Now, to: DestinationHash) {
-        let streams: Vec<u32> = self
-            .by_peer
-            .range((to, 0)..=(to, u32::MAX))
-            .map(|(_, local)| *local)
-            .collect();
+        let streams: Vec<u32> = self.by_peer.range((to, 0)..=(to, u32::MAX)).map(|(_, local)| *local).collect();
         for local in streams {
             self.with(now.tick, local, |stream, _| {
                 if stream.phase != stream::Phase::Open {
@@ -284,9 +258,7 @@ impl Streaming {
     pub(crate) fn shutdown(&mut self, now: Now) {
         let streams: Vec<u32> = self.streams.keys().copied().collect();
         for local in streams {
-            self.with(now.tick, local, |stream, ctx| {
-                stream.abort(ctx, CloseReason::Shutdown)
-            });
+            self.with(now.tick, local, |stream, ctx| stream.abort(ctx, CloseReason::Shutdown));
         }
     }
 
@@ -332,8 +304,7 @@ impl Streaming {
             signer: &self.signer,
             config: &self.config,
             out: &mut self.out,
-            tight: self.held + self.unread.load(Ordering::Relaxed)
-                >= self.config.max_received_bytes,
+            tight: self.held + self.unread.load(Ordering::Relaxed) >= self.config.max_received_bytes,
         };
         call(stream, &mut ctx);
         let held = stream.receiver.held_bytes();
@@ -342,11 +313,7 @@ impl Streaming {
         let half_open = stream.half_open() && stream.ended.is_none();
         if half_open != stream.counted_half_open {
             stream.counted_half_open = half_open;
-            self.half_open = if half_open {
-                self.half_open + 1
-            } else {
-                self.half_open.saturating_sub(1)
-            };
+            self.half_open = if half_open { self.half_open + 1 } else { self.half_open.saturating_sub(1) };
         }
         if stream.ended.is_some() {
             self.bury(now, local);
@@ -396,10 +363,7 @@ impl Streaming {
         self.by_name.remove(&stream.ends.id);
         self.by_peer.remove(&(stream.peer, local));
         let reason = stream.ended.unwrap_or(CloseReason::Finished);
-        self.out.push_back(StreamingOutput::Closed {
-            stream: stream.ends.id,
-            reason,
-        });
+        self.out.push_back(StreamingOutput::Closed { stream: stream.ends.id, reason });
         if let Some(rtt) = stream.rtt.smoothed() {
             let threshold = stream.congestion.window();
             self.memory.put(now, stream.peer, rtt, threshold);
@@ -454,9 +418,7 @@ impl Streaming {
 
 impl std::fmt::Debug for Streaming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streaming")
-            .field("streams", &self.streams.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Streaming").field("streams", &self.streams.len()).finish_non_exhaustive()
     }
 }
 

@@ -179,12 +179,7 @@ pub(crate) struct Tunnels {
 
 impl Tunnels {
     /// A machine without pools.
-    pub(crate) fn new(
-        now: Now,
-        config: TunnelsConfig,
-        local: LocalRouter,
-        rng: Box<dyn CryptoRng + Send>,
-    ) -> Tunnels {
+    pub(crate) fn new(now: Now, config: TunnelsConfig, local: LocalRouter, rng: Box<dyn CryptoRng + Send>) -> Tunnels {
         let rules = Rules {
             net_id: config.net_id,
             ipv4: config.ipv4,
@@ -220,29 +215,16 @@ impl Tunnels {
 
     /// How many tunnels the owner can use.
     pub(crate) fn counts(&self, owner: Owner) -> PoolCounts {
-        self.pools
-            .get(&owner)
-            .map_or(PoolCounts::default(), |pool| PoolCounts {
-                inbound: pool.usable(self.now.tick, Direction::Inbound),
-                outbound: pool.usable(self.now.tick, Direction::Outbound),
-            })
+        self.pools.get(&owner).map_or(PoolCounts::default(), |pool| PoolCounts {
+            inbound: pool.usable(self.now.tick, Direction::Inbound),
+            outbound: pool.usable(self.now.tick, Direction::Outbound),
+        })
     }
 
     /// What the owner may publish, best first, at most 16.
     pub(crate) fn leases(&self, owner: Owner) -> Vec<InboundLease> {
-        let leases = self
-            .pools
-            .get(&owner)
-            .map(|pool| pool.leases(self.now.tick))
-            .unwrap_or_default();
-        leases
-            .into_iter()
-            .map(|(gateway, tunnel, end)| InboundLease {
-                gateway,
-                tunnel,
-                end,
-            })
-            .collect()
+        let leases = self.pools.get(&owner).map(|pool| pool.leases(self.now.tick)).unwrap_or_default();
+        leases.into_iter().map(|(gateway, tunnel, end)| InboundLease { gateway, tunnel, end }).collect()
     }
 
     /// Transit tunnels that we agreed to and that haven't ended.
@@ -299,10 +281,8 @@ impl Tunnels {
         if let Some(pool) = self.pools.get_mut(&owner) {
             pool.config = config;
         } else if self.pools.len() < MAX_POOLS {
-            let start_at =
-                now.tick + Duration::from_millis(rng::between(&mut *self.rng, 0, START_SPREAD_MS));
-            self.pools
-                .insert(owner, Pool::new(now, config, start_at, &mut *self.rng));
+            let start_at = now.tick + Duration::from_millis(rng::between(&mut *self.rng, 0, START_SPREAD_MS));
+            self.pools.insert(owner, Pool::new(now, config, start_at, &mut *self.rng));
         }
         self.wake(now.tick);
     }
@@ -347,17 +327,10 @@ impl Tunnels {
 
     /// A message from the lane (`from` is the sender's session) or, with `None`, out of garlic or a transit endpoint of ours, addressed
     /// to this router. Gives it back if it is nothing about tunnels.
-    pub(crate) fn handle_message(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        message: I2npMessage,
-    ) -> Option<I2npMessage> {
+    pub(crate) fn handle_message(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) -> Option<I2npMessage> {
         self.now = now;
         match message.kind {
-            MessageKind::SHORT_TUNNEL_BUILD | MessageKind::VARIABLE_TUNNEL_BUILD => {
-                self.handle_build(now, from, message)
-            }
+            MessageKind::SHORT_TUNNEL_BUILD | MessageKind::VARIABLE_TUNNEL_BUILD => self.handle_build(now, from, message),
             MessageKind::TUNNEL_DATA => self.receive_data(now, from, &message),
             MessageKind::TUNNEL_GATEWAY => self.receive_gateway(now, &message),
             // Replies come through tunnels only; types 21 and 22 are dead.
@@ -372,11 +345,7 @@ impl Tunnels {
 
     fn handle_build(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) {
         // The end of an inbound build of ours looks like a request: it is known by its id and its sender.
-        let form = if message.kind == MessageKind::SHORT_TUNNEL_BUILD {
-            Form::Short
-        } else {
-            Form::Long
-        };
+        let form = if message.kind == MessageKind::SHORT_TUNNEL_BUILD { Form::Short } else { Form::Long };
         if form == Form::Short && self.is_inbound_reply(from, message.id) {
             self.handle_inbound_reply(now, message.id, &message.body);
             return;

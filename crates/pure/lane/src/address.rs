@@ -28,22 +28,12 @@ pub(crate) fn candidates(config: &LaneConfig, info: &RouterInfo) -> Vec<Candidat
         let (Some(remote), Some(iv)) = (ntcp2.host, ntcp2.iv) else {
             continue;
         };
-        let family = if remote.is_ipv4() {
-            config.ipv4
-        } else {
-            config.ipv6
-        };
-        let known = found
-            .iter()
-            .any(|other| other.remote.is_ipv4() == remote.is_ipv4());
+        let family = if remote.is_ipv4() { config.ipv4 } else { config.ipv6 };
+        let known = found.iter().any(|other| other.remote.is_ipv4() == remote.is_ipv4());
         if !family || known || !may_dial(config, remote) {
             continue;
         }
-        let peer = PeerAddress {
-            hash: info.hash(),
-            static_key: ntcp2.static_key,
-            iv,
-        };
+        let peer = PeerAddress { hash: info.hash(), static_key: ntcp2.static_key, iv };
         found.push(Candidate { remote, peer });
         if found.len() >= MAX_CANDIDATES {
             break;
@@ -101,11 +91,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 /// Global unicast (2000::/3) less Teredo, documentation, 6to4 and AS112.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, ..] = ip.segments();
-    (0x2000..0x4000).contains(&a)
-        && !matches!(
-            (a, b),
-            (0x2001, 0 | 0xdb8) | (0x2002 | 0x3fff, _) | (0x2620, 0x4f)
-        )
+    (0x2000..0x4000).contains(&a) && !matches!((a, b), (0x2001, 0 | 0xdb8) | (0x2002 | 0x3fff, _) | (0x2620, 0x4f))
 }
 
 /// What one sender can easily have many of is one source: an IPv4 address, or an IPv6 /64.
@@ -161,30 +147,15 @@ mod tests {
         ] {
             assert!(!public(text), "{text}");
         }
-        for text in [
-            "8.8.8.8",
-            "100.128.0.1",
-            "172.32.0.1",
-            "192.1.0.1",
-            "2a00:1450::1",
-            "2001:4860::1",
-        ] {
+        for text in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "192.1.0.1", "2a00:1450::1", "2001:4860::1"] {
             assert!(public(text), "{text}");
         }
     }
 
     #[test]
     fn service_ports_are_refused() {
-        assert!(
-            [25, 80, 443, 4444, 6667, 7656, 8080]
-                .iter()
-                .all(|port| !is_router_port(*port))
-        );
-        assert!(
-            [1024, 9151, 30777, 65535]
-                .iter()
-                .all(|port| is_router_port(*port))
-        );
+        assert!([25, 80, 443, 4444, 6667, 7656, 8080].iter().all(|port| !is_router_port(*port)));
+        assert!([1024, 9151, 30777, 65535].iter().all(|port| is_router_port(*port)));
     }
 
     #[test]

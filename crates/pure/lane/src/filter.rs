@@ -50,22 +50,14 @@ pub struct DuplicateFilter {
 
 impl fmt::Debug for DuplicateFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DuplicateFilter")
-            .field("segments", &self.current.segments.len())
-            .finish_non_exhaustive()
+        f.debug_struct("DuplicateFilter").field("segments", &self.current.segments.len()).finish_non_exhaustive()
     }
 }
 
 impl DuplicateFilter {
     /// An empty filter; `key` is random, so that nobody outside can aim at a bucket.
     pub fn new(now: Tick, key: [u8; 16]) -> Self {
-        Self {
-            key,
-            current: Generation::default(),
-            previous: Generation::default(),
-            since: now,
-            early_turns: 0,
-        }
+        Self { key, current: Generation::default(), previous: Generation::default(), since: now, early_turns: 0 }
     }
 
     /// Remembers an encrypted tunnel message as it came in on `tunnel`; false if it was seen before.
@@ -75,10 +67,7 @@ impl DuplicateFilter {
         for (at, byte) in input.iter_mut().enumerate() {
             *byte = match at.checked_sub(16) {
                 Some(place) => tunnel.get().to_be_bytes().get(place).copied().unwrap_or(0),
-                None => {
-                    message.get(at).copied().unwrap_or(0)
-                        ^ message.get(at + 16).copied().unwrap_or(0)
-                }
+                None => message.get(at).copied().unwrap_or(0) ^ message.get(at + 16).copied().unwrap_or(0),
             };
         }
         let [a, b, c, d, e, f, g, h] = siphash24(&self.key, &input);
@@ -123,26 +112,18 @@ struct Generation {
 
 impl Generation {
     fn contains(&self, place: u32, mark: u32) -> bool {
-        self.segments
-            .iter()
-            .any(|segment| segment.contains(place, mark))
+        self.segments.iter().any(|segment| segment.contains(place, mark))
     }
 
     /// False if all segments are full.
     fn insert(&mut self, place: u32, mark: u32) -> bool {
-        if self
-            .segments
-            .last_mut()
-            .is_some_and(|segment| segment.insert(place, mark))
-        {
+        if self.segments.last_mut().is_some_and(|segment| segment.insert(place, mark)) {
             return true;
         }
         if self.segments.len() >= MAX_SEGMENTS {
             return false;
         }
-        let buckets = SMALLEST
-            .checked_shl(u32::try_from(self.segments.len()).unwrap_or(0))
-            .unwrap_or(LARGEST);
+        let buckets = SMALLEST.checked_shl(u32::try_from(self.segments.len()).unwrap_or(0)).unwrap_or(LARGEST);
         let mut segment = Segment::new(buckets.min(LARGEST));
         let inserted = segment.insert(place, mark);
         self.segments.push(segment);
@@ -158,10 +139,7 @@ struct Segment {
 impl Segment {
     /// `buckets` is a power of two.
     fn new(buckets: usize) -> Self {
-        Self {
-            buckets: vec![[0; BUCKET]; buckets],
-            marks: 0,
-        }
+        Self { buckets: vec![[0; BUCKET]; buckets], marks: 0 }
     }
 
     fn at(&self, place: u32, step: usize) -> usize {
@@ -191,10 +169,7 @@ impl Segment {
         }
         for step in 0..SPILL {
             let at = self.at(place, step);
-            let free = self
-                .buckets
-                .get_mut(at)
-                .and_then(|bucket| bucket.iter_mut().find(|slot| **slot == 0));
+            let free = self.buckets.get_mut(at).and_then(|bucket| bucket.iter_mut().find(|slot| **slot == 0));
             if let Some(slot) = free {
                 *slot = mark;
                 self.marks = self.marks.saturating_add(1);
@@ -243,15 +218,9 @@ mod tests {
     #[test]
     fn ten_minutes_of_the_default_share_have_no_false_positive() {
         let mut filter = DuplicateFilter::new(Tick(0), [3; 16]);
-        let refused = (0..480_000)
-            .filter(|n| !filter.insert(Tick(0), tunnel(1), &message(*n)))
-            .count();
+        let refused = (0..480_000).filter(|n| !filter.insert(Tick(0), tunnel(1), &message(*n))).count();
         assert_eq!(refused, 0);
-        assert!(
-            (0..480_000)
-                .step_by(97)
-                .all(|n| !filter.insert(Tick(0), tunnel(1), &message(n)))
-        );
+        assert!((0..480_000).step_by(97).all(|n| !filter.insert(Tick(0), tunnel(1), &message(n))));
         assert!(filter.current.segments.len() <= 8);
         assert_eq!(filter.early_turns(), 0);
     }

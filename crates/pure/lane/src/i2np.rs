@@ -22,11 +22,7 @@ pub(crate) fn long_header(message: &[u8]) -> Option<(MessageId, Date)> {
 
 /// TunnelGateway for a message, with an id of its own and the message's expiration.
 /// Source: I2NP, "TunnelGateway": tunnel id 4 · length 2 · message with long header.
-pub(crate) fn tunnel_gateway(
-    rng: &mut dyn CryptoRng,
-    tunnel: TunnelId,
-    message: &I2npMessage,
-) -> I2npMessage {
+pub(crate) fn tunnel_gateway(rng: &mut dyn CryptoRng, tunnel: TunnelId, message: &I2npMessage) -> I2npMessage {
     let inner = message.encode_long();
     let mut body = BytesMut::with_capacity(6 + inner.len());
     body.extend_from_slice(&tunnel.get().to_be_bytes());

@@ -146,9 +146,7 @@ pub struct Relay {
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay")
-            .field("role", &self.role)
-            .finish_non_exhaustive()
+        f.debug_struct("Relay").field("role", &self.role).finish_non_exhaustive()
     }
 }
 

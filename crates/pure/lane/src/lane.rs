@@ -148,9 +148,7 @@ impl Lane {
                 self.timers.set(Timer::Own(tunnel), None);
                 self.table.remove_own(tunnel);
             }
-            LaneCommand::SetRouterInfo { info, announce } => {
-                self.set_router_info(now, info, announce)
-            }
+            LaneCommand::SetRouterInfo { info, announce } => self.set_router_info(now, info, announce),
             LaneCommand::Disconnect { peer } => self.disconnect(now, peer),
         }
     }

@@ -24,9 +24,6 @@ mod limits;
 mod relay;
 mod timers;
 
-pub use interface::{
-    ConnId, DropReason, Fault, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LaneStats, Relay,
-    RelayRole,
-};
+pub use interface::{ConnId, DropReason, Fault, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LaneStats, Relay, RelayRole};
 pub use lane::Lane;
 pub use ramson_transport::ntcp2::{Class, LocalIdentity};

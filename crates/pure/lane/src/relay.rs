@@ -11,10 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_aes::{LayerJob, LayerKeys, encrypt_batch};
 use ramson_crypto::rng::{self, SeededRng};
-use ramson_wire::{
-    Codec, I2npMessage, MessageId, MessageKind, Now, RouterHash, TunnelDelivery, TunnelId,
-    i2np::TunnelGateway,
-};
+use ramson_wire::{Codec, I2npMessage, MessageId, MessageKind, Now, RouterHash, TunnelDelivery, TunnelId, i2np::TunnelGateway};
 
 use crate::{
     DropReason, LaneConfig, LaneStats, Relay, RelayRole,
@@ -48,11 +45,7 @@ pub(crate) enum Taken {
 /// What comes out of a turn.
 pub(crate) enum Forward {
     /// Send to another router; `endpoint` names our relay if a stranger's instructions chose the router.
-    Send {
-        to: RouterHash,
-        message: I2npMessage,
-        endpoint: Option<TunnelId>,
-    },
+    Send { to: RouterHash, message: I2npMessage, endpoint: Option<TunnelId> },
     /// For the engine: addressed to us.
     Up(I2npMessage),
 }
@@ -97,12 +90,7 @@ pub(crate) struct RelayTable {
 }
 
 impl RelayTable {
-    pub(crate) fn new(
-        now: Now,
-        config: &LaneConfig,
-        local: RouterHash,
-        rng: &mut SeededRng,
-    ) -> Self {
+    pub(crate) fn new(now: Now, config: &LaneConfig, local: RouterHash, rng: &mut SeededRng) -> Self {
         Self {
             local,
             max_relays: config.max_relays,
@@ -125,29 +113,12 @@ impl RelayTable {
     }
 
     pub(crate) fn install(&mut self, relay: Relay) -> Result<(), DropReason> {
-        let Relay {
-            tunnel,
-            role,
-            keys,
-            previous,
-            ..
-        } = relay;
-        if self.relays.len() >= self.max_relays
-            || self.relays.contains_key(&tunnel)
-            || self.own.contains(&tunnel)
-        {
+        let Relay { tunnel, role, keys, previous, .. } = relay;
+        if self.relays.len() >= self.max_relays || self.relays.contains_key(&tunnel) || self.own.contains(&tunnel) {
             return Err(DropReason::RelayLimit);
         }
         let endpoint = matches!(role, RelayRole::Endpoint).then(Box::default);
-        self.relays.insert(
-            tunnel,
-            Entry {
-                role,
-                keys,
-                previous,
-                endpoint,
-            },
-        );
+        self.relays.insert(tunnel, Entry { role, keys, previous, endpoint });
         Ok(())
     }
 
@@ -157,9 +128,7 @@ impl RelayTable {
             return;
         };
         if let Some(state) = entry.endpoint {
-            self.assembling_bytes = self
-                .assembling_bytes
-                .saturating_sub(state.endpoint.buffered_bytes());
+            self.assembling_bytes = self.assembling_bytes.saturating_sub(state.endpoint.buffered_bytes());
         }
         self.assembling.remove(&tunnel);
     }
@@ -178,21 +147,12 @@ impl RelayTable {
     }
 
     /// Takes a TunnelData; `from` is the session it came on.
-    pub(crate) fn tunnel_data(
-        &mut self,
-        now: Now,
-        from: RouterHash,
-        message: I2npMessage,
-    ) -> Taken {
+    pub(crate) fn tunnel_data(&mut self, now: Now, from: RouterHash, message: I2npMessage) -> Taken {
         let Some(tunnel) = i2np::tunnel_id(&message.body) else {
             return Taken::Dropped(DropReason::Malformed);
         };
         let Some(entry) = self.relays.get(&tunnel) else {
-            return if self.own.contains(&tunnel) {
-                Taken::Own(message)
-            } else {
-                Taken::Dropped(DropReason::UnknownTunnel)
-            };
+            return if self.own.contains(&tunnel) { Taken::Own(message) } else { Taken::Dropped(DropReason::UnknownTunnel) };
         };
         if matches!(entry.role, RelayRole::Gateway { .. }) {
             return Taken::Dropped(DropReason::UnknownTunnel);
@@ -219,32 +179,19 @@ impl RelayTable {
         if !self.share.take(now.tick, BODY_LEN) {
             return Taken::Dropped(DropReason::TransitShare);
         }
-        self.batch.push(Job {
-            tunnel,
-            body: body.to_vec(),
-            expiration: message.expiration,
-        });
+        self.batch.push(Job { tunnel, body: body.to_vec(), expiration: message.expiration });
         Taken::Relayed
     }
 
     /// Takes a TunnelGateway, from a session or from ourselves.
-    pub(crate) fn tunnel_gateway(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        message: I2npMessage,
-    ) -> Taken {
+    pub(crate) fn tunnel_gateway(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) -> Taken {
         let Some(tunnel) = i2np::tunnel_id(&message.body) else {
             return Taken::Dropped(DropReason::Malformed);
         };
         if self.own.contains(&tunnel) {
             return Taken::Own(message);
         }
-        let Some(entry) = self
-            .relays
-            .get(&tunnel)
-            .filter(|entry| matches!(entry.role, RelayRole::Gateway { .. }))
-        else {
+        let Some(entry) = self.relays.get(&tunnel).filter(|entry| matches!(entry.role, RelayRole::Gateway { .. })) else {
             return Taken::Dropped(DropReason::UnknownTunnel);
         };
         if entry.previous.is_some() && entry.previous != from {
@@ -266,10 +213,7 @@ impl RelayTable {
             return Taken::Dropped(DropReason::TransitShare);
         }
         self.entering_count = self.entering_count.saturating_add(1);
-        self.entering.entry(tunnel).or_default().push(Entering {
-            id,
-            message: body.message,
-        });
+        self.entering.entry(tunnel).or_default().push(Entering { id, message: body.message });
         Taken::Relayed
     }
 
@@ -303,17 +247,11 @@ impl RelayTable {
         self.entering_count = 0;
         for (tunnel, messages) in std::mem::take(&mut self.entering) {
             if !self.relays.contains_key(&tunnel) {
-                stats.drop(
-                    DropReason::UnknownTunnel,
-                    u64::try_from(messages.len()).unwrap_or(u64::MAX),
-                );
+                stats.drop(DropReason::UnknownTunnel, u64::try_from(messages.len()).unwrap_or(u64::MAX));
                 continue;
             }
             for Entering { id, message } in messages {
-                match self
-                    .packer
-                    .push_encoded(TunnelDelivery::Local, id, &message)
-                {
+                match self.packer.push_encoded(TunnelDelivery::Local, id, &message) {
                     Ok(()) => stats.gateway = stats.gateway.saturating_add(1),
                     Err(_) => stats.drop(DropReason::TooLarge, 1),
                 }
@@ -322,11 +260,7 @@ impl RelayTable {
                 let mut body = Vec::with_capacity(BODY_LEN);
                 body.extend_from_slice(&[0; 4]);
                 body.extend_from_slice(&clear[..]);
-                self.batch.push(Job {
-                    tunnel,
-                    body,
-                    expiration: now.date + TUNNEL_DATA_LIFE,
-                });
+                self.batch.push(Job { tunnel, body, expiration: now.date + TUNNEL_DATA_LIFE });
             }
         }
     }
@@ -336,22 +270,13 @@ impl RelayTable {
             .iter_mut()
             .filter_map(|job| {
                 let keys = &self.relays.get(&job.tunnel)?.keys;
-                Some(LayerJob {
-                    keys,
-                    message: job.body.last_chunk_mut::<MESSAGE_LEN>()?,
-                })
+                Some(LayerJob { keys, message: job.body.last_chunk_mut::<MESSAGE_LEN>()? })
             })
             .collect();
         encrypt_batch(&mut jobs);
     }
 
-    fn deliver(
-        &mut self,
-        now: Now,
-        mut job: Job,
-        stats: &mut LaneStats,
-        forwards: &mut Vec<Forward>,
-    ) {
+    fn deliver(&mut self, now: Now, mut job: Job, stats: &mut LaneStats, forwards: &mut Vec<Forward>) {
         let Some(entry) = self.relays.get(&job.tunnel) else {
             return stats.drop(DropReason::UnknownTunnel, 1);
         };
@@ -376,16 +301,10 @@ impl RelayTable {
             expiration: job.expiration,
             body: Bytes::from(job.body),
         };
-        forwards.push(Forward::Send {
-            to: next,
-            message,
-            endpoint: None,
-        });
+        forwards.push(Forward::Send { to: next, message, endpoint: None });
     }
 }
 
 fn count_bytes(stats: &mut LaneStats, len: usize) {
-    stats.transit_bytes = stats
-        .transit_bytes
-        .saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+    stats.transit_bytes = stats.transit_bytes.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
 }

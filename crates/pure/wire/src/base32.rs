@@ -18,13 +18,7 @@ fn value(symbol: u8) -> Option<u32> {
 pub fn encode(data: &[u8]) -> String {
     let mut text = String::with_capacity((data.len() * 8).div_ceil(5));
     let (mut bits, mut count) = (0u32, 0u32);
-    let digit = |index: u32| {
-        usize::try_from(index & 31)
-            .ok()
-            .and_then(|i| ALPHABET.get(i))
-            .copied()
-            .map_or('a', char::from)
-    };
+    let digit = |index: u32| usize::try_from(index & 31).ok().and_then(|i| ALPHABET.get(i)).copied().map_or('a', char::from);
     for byte in data {
         bits = (bits << 8 | u32::from(*byte)) & 0xfff;
         count += 8;
@@ -41,11 +35,7 @@ pub fn encode(data: &[u8]) -> String {
 
 /// Bytes of a text in either case. Errors: `Text` for a foreign symbol, a length that no byte string has, or non-zero unused bits.
 pub fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
-    let bad = |offset| DecodeError {
-        kind: DecodeErrorKind::Text,
-        offset,
-        field: "base32",
-    };
+    let bad = |offset| DecodeError { kind: DecodeErrorKind::Text, offset, field: "base32" };
     let mut out = Vec::with_capacity(text.len() * 5 / 8);
     let (mut bits, mut count) = (0u32, 0u32);
     for (offset, symbol) in text.bytes().enumerate() {

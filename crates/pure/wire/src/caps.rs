@@ -92,18 +92,9 @@ impl Caps {
             Congestion::High => 'E',
             Congestion::Reject => 'G',
         });
-        let flags = [
-            (self.floodfill, 'f'),
-            (self.hidden, 'H'),
-            (self.reachable, 'R'),
-            (self.unreachable, 'U'),
-        ];
+        let flags = [(self.floodfill, 'f'), (self.hidden, 'H'), (self.reachable, 'R'), (self.unreachable, 'U')];
         let flags = flags.into_iter().filter(|flag| flag.0).map(|flag| flag.1);
-        bandwidth
-            .into_iter()
-            .chain(flags)
-            .chain(congestion)
-            .collect()
+        bandwidth.into_iter().chain(flags).chain(congestion).collect()
     }
 }
 

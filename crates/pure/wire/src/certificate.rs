@@ -73,10 +73,7 @@ impl Certificate {
         let mut w = Writer::with_capacity(4);
         w.u16(signature_type);
         w.u16(encryption_type);
-        Certificate {
-            kind: KEY,
-            payload: w.into_vec(),
-        }
+        Certificate { kind: KEY, payload: w.into_vec() }
     }
 
     /// Type code.
@@ -97,10 +94,7 @@ impl Certificate {
                 let mut r = Reader::new(&self.payload);
                 Ok((r.u16("signature type")?, r.u16("encryption type")?))
             }
-            _ => Err(DecodeError::new(
-                DecodeErrorKind::Unsupported,
-                "Certificate type",
-            )),
+            _ => Err(DecodeError::new(DecodeErrorKind::Unsupported, "Certificate type")),
         }
     }
 }

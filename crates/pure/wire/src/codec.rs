@@ -52,11 +52,7 @@ pub struct DecodeError {
 impl DecodeError {
     /// An error without a useful offset.
     pub fn new(kind: DecodeErrorKind, field: &'static str) -> DecodeError {
-        DecodeError {
-            kind,
-            offset: 0,
-            field,
-        }
+        DecodeError { kind, offset: 0, field }
     }
 }
 
@@ -120,28 +116,17 @@ impl fmt::Debug for Reader<'_> {
 impl<'a> Reader<'a> {
     /// Reads from the start of `data`.
     pub fn new(data: &'a [u8]) -> Reader<'a> {
-        Reader {
-            data,
-            offset: 0,
-            shared: None,
-        }
+        Reader { data, offset: 0, shared: None }
     }
 
     /// Reads from the start of `data`; [`Reader::take_bytes`] then shares instead of copying.
     pub fn shared(data: &'a Bytes) -> Reader<'a> {
-        Reader {
-            data,
-            offset: 0,
-            shared: Some(data),
-        }
+        Reader { data, offset: 0, shared: Some(data) }
     }
 
     /// The same place, but [`Reader::take_bytes`] copies: for small parts that outlive a large input.
     pub fn without_sharing(self) -> Reader<'a> {
-        Reader {
-            shared: None,
-            ..self
-        }
+        Reader { shared: None, ..self }
     }
 
     /// How many bytes are left.
@@ -161,11 +146,7 @@ impl<'a> Reader<'a> {
 
     /// An error at the present offset.
     pub fn error(&self, kind: DecodeErrorKind, field: &'static str) -> DecodeError {
-        DecodeError {
-            kind,
-            offset: self.offset,
-            field,
-        }
+        DecodeError { kind, offset: self.offset, field }
     }
 
     /// The bytes left, without taking them.
@@ -175,10 +156,7 @@ impl<'a> Reader<'a> {
 
     /// Takes `n` bytes, or fails as `Truncated` and takes none.
     pub fn take(&mut self, n: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
-        let (head, tail) = self
-            .data
-            .split_at_checked(n)
-            .ok_or_else(|| self.error(DecodeErrorKind::Truncated, field))?;
+        let (head, tail) = self.data.split_at_checked(n).ok_or_else(|| self.error(DecodeErrorKind::Truncated, field))?;
         self.data = tail;
         self.offset += n;
         Ok(head)
@@ -202,10 +180,7 @@ impl<'a> Reader<'a> {
 
     /// Takes an array.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let (head, tail) = self
-            .data
-            .split_first_chunk::<N>()
-            .ok_or_else(|| self.error(DecodeErrorKind::Truncated, field))?;
+        let (head, tail) = self.data.split_first_chunk::<N>().ok_or_else(|| self.error(DecodeErrorKind::Truncated, field))?;
         self.data = tail;
         self.offset += N;
         Ok(*head)
@@ -214,11 +189,7 @@ impl<'a> Reader<'a> {
     /// Takes `n` bytes as a reader that ends with them.
     pub fn sub(&mut self, n: usize, field: &'static str) -> Result<Reader<'a>, DecodeError> {
         let (offset, shared) = (self.offset, self.shared);
-        Ok(Reader {
-            data: self.take(n, field)?,
-            offset,
-            shared,
-        })
+        Ok(Reader { data: self.take(n, field)?, offset, shared })
     }
 
     /// Takes all bytes left.
@@ -262,11 +233,7 @@ impl<'a> Reader<'a> {
 
     /// Fails as `Trailing` if bytes are left.
     pub fn finish(&self) -> Result<(), DecodeError> {
-        if self.data.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(DecodeErrorKind::Trailing, "end"))
-        }
+        if self.data.is_empty() { Ok(()) } else { Err(self.error(DecodeErrorKind::Trailing, "end")) }
     }
 }
 
@@ -378,22 +345,8 @@ mod tests {
         assert_eq!(r.u8("a"), Ok(1));
         let mut sub = r.clone();
         assert_eq!(sub.prefixed16("b"), Ok(&[9, 9][..]));
-        assert_eq!(
-            sub.finish(),
-            Err(DecodeError {
-                kind: DecodeErrorKind::Trailing,
-                offset: 5,
-                field: "end"
-            })
-        );
-        assert_eq!(
-            r.u64("c"),
-            Err(DecodeError {
-                kind: DecodeErrorKind::Truncated,
-                offset: 1,
-                field: "c"
-            })
-        );
+        assert_eq!(sub.finish(), Err(DecodeError { kind: DecodeErrorKind::Trailing, offset: 5, field: "end" }));
+        assert_eq!(r.u64("c"), Err(DecodeError { kind: DecodeErrorKind::Truncated, offset: 1, field: "c" }));
         assert_eq!(r.remaining(), 5);
         let mut inner = r.sub(2, "d").unwrap();
         assert_eq!(inner.take(3, "e").unwrap_err().offset, 1);

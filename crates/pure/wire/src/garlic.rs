@@ -133,18 +133,12 @@ impl Codec for GarlicClove {
             0 => CloveDelivery::Local,
             1 => CloveDelivery::Destination(DestinationHash::decode(r)?),
             2 => CloveDelivery::Router(RouterHash::decode(r)?),
-            _ => CloveDelivery::Tunnel {
-                gateway: RouterHash::decode(r)?,
-                tunnel: TunnelId::decode(r)?,
-            },
+            _ => CloveDelivery::Tunnel { gateway: RouterHash::decode(r)?, tunnel: TunnelId::decode(r)? },
         };
         if flags & 0x10 != 0 {
             r.take(4, "GarlicClove delay")?;
         }
-        Ok(GarlicClove {
-            delivery,
-            message: I2npMessage::read_short(r)?,
-        })
+        Ok(GarlicClove { delivery, message: I2npMessage::read_short(r)? })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -199,16 +193,9 @@ impl Codec for GarlicBlock {
             }
             CLOVE => GarlicBlock::Clove(GarlicClove::decode(&mut r)?),
             PADDING => GarlicBlock::Padding(r.rest().len()),
-            _ => GarlicBlock::Unknown {
-                kind,
-                data: r.rest_bytes(),
-            },
+            _ => GarlicBlock::Unknown { kind, data: r.rest_bytes() },
         };
-        if r.is_empty() {
-            Ok(block)
-        } else {
-            Err(r.error(DecodeErrorKind::Invalid, "block size"))
-        }
+        if r.is_empty() { Ok(block) } else { Err(r.error(DecodeErrorKind::Invalid, "block size")) }
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -291,11 +278,7 @@ fn decode_next_key(r: &mut Reader<'_>) -> Result<GarlicBlock, DecodeError> {
     let id = r.u16("NextKey id")?;
     let has_key = flags & NEXT_KEY_PRESENT != 0;
     let key = has_key.then(|| r.array("NextKey key")).transpose()?;
-    Ok(GarlicBlock::NextKey {
-        flags,
-        id,
-        key: key.map(x25519::PublicKey),
-    })
+    Ok(GarlicBlock::NextKey { flags, id, key: key.map(x25519::PublicKey) })
 }
 
 fn decode_acks(r: &mut Reader<'_>) -> Result<GarlicBlock, DecodeError> {
@@ -351,8 +334,7 @@ mod tests {
 
     fn blocks() -> Vec<GarlicBlock> {
         let clove = |delivery| {
-            let message =
-                I2npMessage::new(MessageKind::DATA, MessageId(7), Date(9000), vec![1, 2, 3]);
+            let message = I2npMessage::new(MessageKind::DATA, MessageId(7), Date(9000), vec![1, 2, 3]);
             GarlicBlock::Clove(GarlicClove { delivery, message })
         };
         vec![
@@ -360,29 +342,15 @@ mod tests {
             GarlicBlock::Termination { reason: 1 },
             GarlicBlock::Options(Bytes::from_static(&[1, 2])),
             GarlicBlock::MessageNumber(77),
-            GarlicBlock::NextKey {
-                flags: 7,
-                id: 3,
-                key: Some(x25519::PublicKey([4; 32])),
-            },
-            GarlicBlock::NextKey {
-                flags: 2,
-                id: 3,
-                key: None,
-            },
+            GarlicBlock::NextKey { flags: 7, id: 3, key: Some(x25519::PublicKey([4; 32])) },
+            GarlicBlock::NextKey { flags: 2, id: 3, key: None },
             GarlicBlock::Ack(vec![(1, 2), (3, 4)]),
             GarlicBlock::AckRequest,
             clove(CloveDelivery::Local),
             clove(CloveDelivery::Destination(DestinationHash([1; 32]))),
             clove(CloveDelivery::Router(RouterHash([2; 32]))),
-            clove(CloveDelivery::Tunnel {
-                gateway: RouterHash([3; 32]),
-                tunnel: TunnelId::new(4).unwrap(),
-            }),
-            GarlicBlock::Unknown {
-                kind: 200,
-                data: Bytes::from_static(&[9]),
-            },
+            clove(CloveDelivery::Tunnel { gateway: RouterHash([3; 32]), tunnel: TunnelId::new(4).unwrap() }),
+            GarlicBlock::Unknown { kind: 200, data: Bytes::from_static(&[9]) },
             GarlicBlock::Padding(5),
         ]
     }
@@ -390,10 +358,7 @@ mod tests {
     #[test]
     fn all_blocks_both_ways() {
         let bytes = encode_blocks(&blocks());
-        assert_eq!(
-            bytes.len(),
-            blocks().iter().map(GarlicBlock::encoded_len).sum::<usize>()
-        );
+        assert_eq!(bytes.len(), blocks().iter().map(GarlicBlock::encoded_len).sum::<usize>());
         assert_eq!(parse_blocks(&bytes), Ok(blocks()));
         assert_eq!(parse_blocks_shared(&Bytes::from(bytes)), Ok(blocks()));
         assert_eq!(parse_blocks(&[]), Ok(vec![]));
@@ -417,19 +382,13 @@ mod tests {
         ] {
             assert!(parse_blocks(bytes).is_err(), "{bytes:?}");
         }
-        assert_eq!(
-            parse_blocks(&[6, 0, 2, 0, 0].repeat(65)).unwrap_err().kind,
-            DecodeErrorKind::TooLong
-        );
+        assert_eq!(parse_blocks(&[6, 0, 2, 0, 0].repeat(65)).unwrap_err().kind, DecodeErrorKind::TooLong);
         assert!(parse_blocks(&[6, 0, 2, 0, 0].repeat(64)).is_ok());
     }
 
     #[test]
     fn a_delay_is_skipped() {
         let clove = [&[0x10, 9, 9, 9, 9][..], &[20, 0, 0, 0, 1, 0, 0, 0, 2, 5]].concat();
-        assert_eq!(
-            GarlicClove::from_bytes(&clove).unwrap().message.body,
-            &[5][..]
-        );
+        assert_eq!(GarlicClove::from_bytes(&clove).unwrap().message.body, &[5][..]);
     }
 }

@@ -68,9 +68,7 @@ fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErro
         let before = (state.total_in(), state.total_out());
         let used = usize::try_from(before.0).unwrap_or(usize::MAX);
         let input = data.get(used..).unwrap_or_default();
-        let status = state
-            .decompress_vec(input, &mut out, FlushDecompress::None)
-            .map_err(|_| DecodeErrorKind::Compression)?;
+        let status = state.decompress_vec(input, &mut out, FlushDecompress::None).map_err(|_| DecodeErrorKind::Compression)?;
         if status == Status::StreamEnd {
             break;
         }
@@ -87,11 +85,7 @@ fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErro
 
 /// A gzip member with `label` in its header: deflated if that is worth it (see [`looks_compressible`]), else stored.
 pub(crate) fn pack(label: Label, data: &[u8]) -> Vec<u8> {
-    let deflated = if looks_compressible(data) {
-        deflate(data)
-    } else {
-        None
-    };
+    let deflated = if looks_compressible(data) { deflate(data) } else { None };
     let mut w = Writer::with_capacity(data.len() + 32);
     w.bytes(&MAGIC);
     w.bytes(&label);
@@ -128,9 +122,7 @@ fn deflate(data: &[u8]) -> Option<Vec<u8>> {
     let mut state = Compress::new(Compression::fast(), false);
     let mut out = Vec::with_capacity(data.len() - data.len() / 8);
     // The output has no room beyond what is worth having: not reaching the end means it isn't.
-    let status = state
-        .compress_vec(data, &mut out, FlushCompress::Finish)
-        .ok()?;
+    let status = state.compress_vec(data, &mut out, FlushCompress::Finish).ok()?;
     (status == Status::StreamEnd).then_some(out)
 }
 
@@ -171,19 +163,9 @@ mod tests {
 
     #[test]
     fn packs_and_inflates() {
-        for data in [
-            Vec::new(),
-            vec![7; 95],
-            vec![7; 5000],
-            noise(300),
-            noise(70_000),
-            b"GET / HTTP/1.1\r\n".repeat(9),
-        ] {
+        for data in [Vec::new(), vec![7; 95], vec![7; 5000], noise(300), noise(70_000), b"GET / HTTP/1.1\r\n".repeat(9)] {
             let packed = pack([1, 2, 3, 4, 5, 6], &data);
-            assert_eq!(
-                inflate(&packed, data.len()).unwrap(),
-                ([1, 2, 3, 4, 5, 6], data.clone())
-            );
+            assert_eq!(inflate(&packed, data.len()).unwrap(), ([1, 2, 3, 4, 5, 6], data.clone()));
             assert!(packed.len() <= data.len() + 18 + 5 * data.len().div_ceil(MAX_STORED).max(1));
             if !data.is_empty() {
                 let error = inflate(&packed, data.len() - 1).unwrap_err();
@@ -197,10 +179,7 @@ mod tests {
     fn bombs_stop_at_the_limit() {
         let bomb = pack([0; 6], &vec![0; 50_000_000]);
         assert!(bomb.len() < 500_000);
-        assert_eq!(
-            inflate(&bomb, 4096).unwrap_err().kind,
-            DecodeErrorKind::TooLong
-        );
+        assert_eq!(inflate(&bomb, 4096).unwrap_err().kind, DecodeErrorKind::TooLong);
     }
 
     #[test]

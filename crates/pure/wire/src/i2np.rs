@@ -71,29 +71,14 @@ pub struct I2npMessage {
 
 impl fmt::Debug for I2npMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "I2npMessage(type {}, {} bytes)",
-            self.kind.0,
-            self.body.len()
-        )
+        write!(f, "I2npMessage(type {}, {} bytes)", self.kind.0, self.body.len())
     }
 }
 
 impl I2npMessage {
     /// A message. The caller keeps `body` to [`MAX_BODY_LEN`]; what a long header can't count (over 65535) would be cut off there.
-    pub fn new(
-        kind: MessageKind,
-        id: MessageId,
-        expiration: Date,
-        body: impl Into<Bytes>,
-    ) -> I2npMessage {
-        I2npMessage {
-            kind,
-            id,
-            expiration,
-            body: body.into(),
-        }
+    pub fn new(kind: MessageKind, id: MessageId, expiration: Date, body: impl Into<Bytes>) -> I2npMessage {
+        I2npMessage { kind, id, expiration, body: body.into() }
     }
 
     /// Length of the long form.
@@ -161,12 +146,7 @@ impl I2npMessage {
         if given != checksum(&body) {
             return Err(r.error(DecodeErrorKind::Checksum, "I2NP checksum"));
         }
-        Ok(I2npMessage {
-            kind,
-            id,
-            expiration,
-            body,
-        })
+        Ok(I2npMessage { kind, id, expiration, body })
     }
 
     /// Reads the short form; the body is all that follows.
@@ -184,12 +164,7 @@ impl I2npMessage {
         let kind = MessageKind(r.u8("I2NP type")?);
         let id = MessageId(r.u32("I2NP id")?);
         let expiration = Seconds32(r.u32("I2NP expiration")?).to_date();
-        Ok(I2npMessage {
-            kind,
-            id,
-            expiration,
-            body: r.rest_bytes(),
-        })
+        Ok(I2npMessage { kind, id, expiration, body: r.rest_bytes() })
     }
 }
 
@@ -204,19 +179,11 @@ mod tests {
 
     #[test]
     fn both_headers() {
-        let message = I2npMessage::new(
-            MessageKind(99),
-            MessageId(7),
-            Date(1_700_000_000_000),
-            vec![1, 2, 3],
-        );
+        let message = I2npMessage::new(MessageKind(99), MessageId(7), Date(1_700_000_000_000), vec![1, 2, 3]);
         let long = message.encode_long();
         assert_eq!(long.len(), 19);
         assert_eq!(I2npMessage::decode_long(&long), Ok(message.clone()));
-        assert_eq!(
-            I2npMessage::decode_long(&[&long[..], &[0]].concat()),
-            Ok(message.clone())
-        );
+        assert_eq!(I2npMessage::decode_long(&[&long[..], &[0]].concat()), Ok(message.clone()));
         let short = message.encode_short();
         assert_eq!(short, [99, 0, 0, 0, 7, 0x65, 0x53, 0xf1, 0, 1, 2, 3]);
         assert_eq!(I2npMessage::decode_short(&short), Ok(message));
@@ -227,13 +194,7 @@ mod tests {
         let message = I2npMessage::new(MessageKind::DATA, MessageId(7), Date(1), vec![1, 2, 3]);
         let mut long = message.encode_long();
         long[18] ^= 1;
-        assert_eq!(
-            I2npMessage::decode_long(&long).unwrap_err().kind,
-            DecodeErrorKind::Checksum
-        );
-        assert_eq!(
-            I2npMessage::decode_long(&long[..18]).unwrap_err().kind,
-            DecodeErrorKind::Truncated
-        );
+        assert_eq!(I2npMessage::decode_long(&long).unwrap_err().kind, DecodeErrorKind::Checksum);
+        assert_eq!(I2npMessage::decode_long(&long[..18]).unwrap_err().kind, DecodeErrorKind::Truncated);
     }
 }

@@ -5,10 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, ed25519, rng, sha256, x25519};
 
-use crate::certificate::{
-    Certificate, ENCRYPTION_ELGAMAL, ENCRYPTION_X25519, SIGNATURE_ED25519, signature_len,
-    signing_key_len,
-};
+use crate::certificate::{Certificate, ENCRYPTION_ELGAMAL, ENCRYPTION_X25519, SIGNATURE_ED25519, signature_len, signing_key_len};
 use crate::codec::{Codec, DecodeError, DecodeErrorKind, Reader, Writer};
 use crate::ids::{DestinationHash, RouterHash};
 use crate::signed::SignatureError;
@@ -52,12 +49,9 @@ impl SigningPublicKey {
         match self {
             SigningPublicKey::Ed25519(key) => {
                 let signature = signature.try_into().map_err(|_| SignatureError::Bad)?;
-                key.verify(message, &ed25519::Signature(signature))
-                    .map_err(|_| SignatureError::Bad)
+                key.verify(message, &ed25519::Signature(signature)).map_err(|_| SignatureError::Bad)
             }
-            SigningPublicKey::Unsupported { code } => {
-                Err(SignatureError::Unsupported { code: *code })
-            }
+            SigningPublicKey::Unsupported { code } => Err(SignatureError::Unsupported { code: *code }),
         }
     }
 }
@@ -97,26 +91,14 @@ impl KeysAndCert {
         }
         let signing = match (signature_type, keys.last_chunk::<32>()) {
             (SIGNATURE_ED25519, Some(key)) => SigningPublicKey::Ed25519(ed25519::PublicKey(*key)),
-            _ => SigningPublicKey::Unsupported {
-                code: signature_type,
-            },
+            _ => SigningPublicKey::Unsupported { code: signature_type },
         };
         let bytes = r.take_bytes(length, "KeysAndCert")?;
-        Ok(KeysAndCert {
-            hash: sha256(&bytes),
-            bytes,
-            signing,
-            encryption_type,
-        })
+        Ok(KeysAndCert { hash: sha256(&bytes), bytes, signing, encryption_type })
     }
 
     /// Builds the wire form; `encryption_key` is empty for a destination.
-    fn build(
-        encryption_key: &[u8],
-        encryption_type: u16,
-        signing: &ed25519::PublicKey,
-        rng: &mut dyn CryptoRng,
-    ) -> KeysAndCert {
+    fn build(encryption_key: &[u8], encryption_type: u16, signing: &ed25519::PublicKey, rng: &mut dyn CryptoRng) -> KeysAndCert {
         let unit: [u8; PADDING_UNIT] = rng::bytes(rng);
         let padding = KEYS_LEN - 32 - encryption_key.len();
         let mut w = Writer::with_capacity(KEYS_LEN + 7);
@@ -127,12 +109,7 @@ impl KeysAndCert {
         w.bytes(&signing.0);
         w.put(&Certificate::key(SIGNATURE_ED25519, encryption_type));
         let bytes = Bytes::from(w.into_vec());
-        KeysAndCert {
-            hash: sha256(&bytes),
-            bytes,
-            signing: SigningPublicKey::Ed25519(*signing),
-            encryption_type,
-        }
+        KeysAndCert { hash: sha256(&bytes), bytes, signing: SigningPublicKey::Ed25519(*signing), encryption_type }
     }
 }
 
@@ -148,16 +125,9 @@ pub struct RouterIdentity {
 
 impl RouterIdentity {
     /// An identity with fresh padding: 32 random bytes, repeated, so that it compresses and yet is nobody else's (proposal 161).
-    pub fn new(
-        encryption: &x25519::PublicKey,
-        signing: &ed25519::PublicKey,
-        rng: &mut dyn CryptoRng,
-    ) -> RouterIdentity {
+    pub fn new(encryption: &x25519::PublicKey, signing: &ed25519::PublicKey, rng: &mut dyn CryptoRng) -> RouterIdentity {
         let keys = KeysAndCert::build(&encryption.0, ENCRYPTION_X25519, signing, rng);
-        RouterIdentity {
-            keys,
-            encryption: *encryption,
-        }
+        RouterIdentity { keys, encryption: *encryption }
     }
 
     /// Original bytes.
@@ -185,13 +155,9 @@ impl Codec for RouterIdentity {
     fn decode(r: &mut Reader<'_>) -> Result<RouterIdentity, DecodeError> {
         let at = r.clone();
         let keys = KeysAndCert::decode(r)?;
-        let usable =
-            keys.encryption_type == ENCRYPTION_X25519 && keys.signing.code() == SIGNATURE_ED25519;
+        let usable = keys.encryption_type == ENCRYPTION_X25519 && keys.signing.code() == SIGNATURE_ED25519;
         match keys.bytes.first_chunk::<32>().copied() {
-            Some(key) if usable => Ok(RouterIdentity {
-                encryption: x25519::PublicKey(key),
-                keys,
-            }),
+            Some(key) if usable => Ok(RouterIdentity { encryption: x25519::PublicKey(key), keys }),
             _ => Err(at.error(DecodeErrorKind::Unsupported, "RouterIdentity")),
         }
     }
@@ -225,9 +191,7 @@ impl Destination {
     /// A destination of 391 bytes with encryption type 0, whose unused field is padding like the rest: 32 random bytes, repeated
     /// (proposal 161). Java I2P refuses other encryption types here.
     pub fn new(signing: &ed25519::PublicKey, rng: &mut dyn CryptoRng) -> Destination {
-        Destination {
-            keys: KeysAndCert::build(&[], ENCRYPTION_ELGAMAL, signing, rng),
-        }
+        Destination { keys: KeysAndCert::build(&[], ENCRYPTION_ELGAMAL, signing, rng) }
     }
 
     /// Original bytes.
@@ -264,9 +228,7 @@ impl Destination {
 
 impl Codec for Destination {
     fn decode(r: &mut Reader<'_>) -> Result<Destination, DecodeError> {
-        Ok(Destination {
-            keys: KeysAndCert::decode(r)?,
-        })
+        Ok(Destination { keys: KeysAndCert::decode(r)? })
     }
 
     fn encode(&self, w: &mut Writer) {

@@ -91,9 +91,7 @@ impl RouterHash {
     /// Reads 44 characters. Errors: `Text`, `Invalid` length.
     pub fn from_base64(text: &str) -> Result<RouterHash, DecodeError> {
         let bytes = base64::decode(text)?;
-        let hash = bytes
-            .try_into()
-            .map_err(|_| DecodeError::new(DecodeErrorKind::Invalid, "RouterHash"))?;
+        let hash = bytes.try_into().map_err(|_| DecodeError::new(DecodeErrorKind::Invalid, "RouterHash"))?;
         Ok(RouterHash(hash))
     }
 }
@@ -112,9 +110,7 @@ impl DestinationHash {
     pub fn from_b32(name: &str) -> Result<DestinationHash, DecodeError> {
         let name = name.to_ascii_lowercase();
         let bytes = base32::decode(name.strip_suffix(B32_SUFFIX).unwrap_or(&name))?;
-        let hash = bytes
-            .try_into()
-            .map_err(|_| DecodeError::new(DecodeErrorKind::Invalid, "DestinationHash"))?;
+        let hash = bytes.try_into().map_err(|_| DecodeError::new(DecodeErrorKind::Invalid, "DestinationHash"))?;
         Ok(DestinationHash(hash))
     }
 }
@@ -160,8 +156,7 @@ impl Codec for TunnelId {
     /// Errors: `Truncated`, `Invalid` for zero.
     fn decode(r: &mut Reader<'_>) -> Result<TunnelId, DecodeError> {
         let at = r.clone();
-        TunnelId::new(r.u32("TunnelId")?)
-            .ok_or_else(|| at.error(DecodeErrorKind::Invalid, "TunnelId"))
+        TunnelId::new(r.u32("TunnelId")?).ok_or_else(|| at.error(DecodeErrorKind::Invalid, "TunnelId"))
     }
     fn encode(&self, w: &mut Writer) {
         w.u32(self.get());
@@ -214,25 +209,16 @@ mod tests {
         assert_eq!(DestinationHash::from_b32(&name.to_uppercase()), Ok(hash));
         assert!(DestinationHash::from_b32("aa.b32.i2p").is_err());
         assert!(DestinationHash::from_b32("").is_err());
-        assert_eq!(
-            RouterHash::from_base64(&RouterHash([3; 32]).to_base64()),
-            Ok(RouterHash([3; 32]))
-        );
+        assert_eq!(RouterHash::from_base64(&RouterHash([3; 32]).to_base64()), Ok(RouterHash([3; 32])));
     }
 
     #[test]
     fn routing_key_vectors() {
         let json = include_str!("../testdata/derived-routing-key.json");
         let hashes: [u8; 32] = unhex(texts(json, "hash")[0]).try_into().unwrap();
-        for (date, key) in [1_767_225_600_000, 1_767_312_000_000]
-            .into_iter()
-            .zip(texts(json, "routing_key"))
-        {
+        for (date, key) in [1_767_225_600_000, 1_767_312_000_000].into_iter().zip(texts(json, "routing_key")) {
             for ms in [date, date + 86_399_999] {
-                assert_eq!(
-                    routing_key(NetDbKey(hashes), Date(ms)).0.to_vec(),
-                    unhex(key)
-                );
+                assert_eq!(routing_key(NetDbKey(hashes), Date(ms)).0.to_vec(), unhex(key));
             }
         }
         let key = routing_key(NetDbKey(hashes), Date(0));

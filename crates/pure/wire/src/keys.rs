@@ -26,11 +26,7 @@ impl DestinationKeys {
     pub fn generate(rng: &mut dyn CryptoRng) -> DestinationKeys {
         let signing = ed25519::SigningKey::generate(rng);
         let destination = Destination::new(&signing.public(), rng);
-        DestinationKeys {
-            destination,
-            encryption: Zeroizing::new(vec![0; 256]),
-            signing,
-        }
+        DestinationKeys { destination, encryption: Zeroizing::new(vec![0; 256]), signing }
     }
 
     /// The public part.
@@ -65,11 +61,7 @@ impl DestinationKeys {
         if signing.public() != public {
             return Err(r.error(DecodeErrorKind::Invalid, "signing key"));
         }
-        Ok(DestinationKeys {
-            destination,
-            encryption,
-            signing,
-        })
+        Ok(DestinationKeys { destination, encryption, signing })
     }
 
     /// Writes the binary form.
@@ -125,10 +117,7 @@ mod tests {
             change(&mut changed);
             DestinationKeys::from_bytes(&changed).unwrap_err().kind
         };
-        assert_eq!(
-            kind(&|b| b[391 + 256..].fill(0)),
-            DecodeErrorKind::Unsupported
-        );
+        assert_eq!(kind(&|b| b[391 + 256..].fill(0)), DecodeErrorKind::Unsupported);
         assert_eq!(kind(&|b| b[391 + 256] ^= 1), DecodeErrorKind::Invalid);
         assert_eq!(kind(&|b| b.push(0)), DecodeErrorKind::Trailing);
         assert_eq!(kind(&|b| b.truncate(678)), DecodeErrorKind::Truncated);

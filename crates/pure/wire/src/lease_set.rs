@@ -45,11 +45,7 @@ impl Codec for Lease {
     fn decode(r: &mut Reader<'_>) -> Result<Lease, DecodeError> {
         let gateway = RouterHash::decode(r)?;
         let tunnel = TunnelId::decode(r)?;
-        Ok(Lease {
-            gateway,
-            tunnel,
-            end: Seconds32(r.u32("Lease2 end")?).to_date(),
-        })
+        Ok(Lease { gateway, tunnel, end: Seconds32(r.u32("Lease2 end")?).to_date() })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -126,10 +122,7 @@ impl Unverified<LeaseSet2> {
             offline.verify(key)?;
             key = offline.transient();
         }
-        let (signed, signature) = parsed
-            .bytes
-            .split_at_checked(parsed.signed_len)
-            .ok_or(SignatureError::Bad)?;
+        let (signed, signature) = parsed.bytes.split_at_checked(parsed.signed_len).ok_or(SignatureError::Bad)?;
         key.verify(&[&[STORE_TYPE], signed].concat(), signature)?;
         Ok(self.0)
     }
@@ -161,40 +154,20 @@ impl Parsed {
         let expires_after = r.u16("LeaseSet2 expires")?;
         let flags = r.u16("LeaseSet2 flags")?;
         let has_offline = flags & FLAG_OFFLINE != 0;
-        let offline = has_offline
-            .then(|| OfflineKey::decode(&mut r, destination.signing_key()))
-            .transpose()?;
+        let offline = has_offline.then(|| OfflineKey::decode(&mut r, destination.signing_key())).transpose()?;
         let options = Mapping::decode(&mut r)?;
         let keys = parse_keys(&mut r)?;
         let count = usize::from(r.u8("LeaseSet2 leases")?);
         if count > MAX_LEASES {
             return Err(r.error(DecodeErrorKind::TooLong, "LeaseSet2 leases"));
         }
-        let leases = (0..count)
-            .map(|_| Lease::decode(&mut r))
-            .collect::<Result<_, _>>()?;
+        let leases = (0..count).map(|_| Lease::decode(&mut r)).collect::<Result<_, _>>()?;
         let signed_len = r.offset();
-        let signer = offline
-            .as_ref()
-            .map_or(destination.signing_key(), OfflineKey::transient);
+        let signer = offline.as_ref().map_or(destination.signing_key(), OfflineKey::transient);
         let unsupported = r.error(DecodeErrorKind::Unsupported, "LeaseSet2 signature");
-        r.take(
-            signer.signature_len().ok_or(unsupported)?,
-            "LeaseSet2 signature",
-        )?;
+        r.take(signer.signature_len().ok_or(unsupported)?, "LeaseSet2 signature")?;
         r.finish()?;
-        Ok(Parsed {
-            destination,
-            published,
-            expires_after,
-            flags,
-            offline,
-            options,
-            keys,
-            leases,
-            signed_len,
-            bytes,
-        })
+        Ok(Parsed { destination, published, expires_after, flags, offline, options, keys, leases, signed_len, bytes })
     }
 }
 
@@ -218,18 +191,12 @@ fn parse_keys(r: &mut Reader<'_>) -> Result<Vec<(u16, Bytes)>, DecodeError> {
 impl LeaseSet2 {
     /// Signs a LeaseSet2 of our own with the destination's key. Errors: `WrongKey`, `TooLong` over a limit, `Invalid` for a lifetime over
     /// 65535 s.
-    pub fn sign(
-        builder: &LeaseSet2Builder,
-        key: &ed25519::SigningKey,
-    ) -> Result<LeaseSet2, SignError> {
+    pub fn sign(builder: &LeaseSet2Builder, key: &ed25519::SigningKey) -> Result<LeaseSet2, SignError> {
         if *builder.destination.signing_key() != SigningPublicKey::Ed25519(key.public()) {
             return Err(SignError::WrongKey);
         }
         let keys = builder.more_keys.len() + 1;
-        let long_key = builder
-            .more_keys
-            .iter()
-            .any(|(_, key)| key.len() > MAX_LEASE_SET_LEN);
+        let long_key = builder.more_keys.iter().any(|(_, key)| key.len() > MAX_LEASE_SET_LEN);
         if builder.leases.len() > MAX_LEASES || keys > MAX_OWN_KEYS || long_key {
             return Err(SignError::TooLong);
         }
@@ -238,11 +205,7 @@ impl LeaseSet2 {
         w.put(&builder.destination);
         w.u32(builder.published.0);
         w.u16(u16::try_from(builder.lifetime.as_secs()).map_err(|_| SignError::Invalid)?);
-        w.u16(if builder.unpublished {
-            FLAG_UNPUBLISHED
-        } else {
-            0
-        });
+        w.u16(if builder.unpublished { FLAG_UNPUBLISHED } else { 0 });
         w.put(&builder.options);
         w.u8(u8::try_from(keys).unwrap_or(0));
         w.u16(ENCRYPTION_X25519);
@@ -257,11 +220,7 @@ impl LeaseSet2 {
         }
         let signature = key.sign(w.as_slice());
         w.bytes(&signature.0);
-        let bytes = w
-            .as_slice()
-            .get(1..)
-            .map(Bytes::copy_from_slice)
-            .unwrap_or_default();
+        let bytes = w.as_slice().get(1..).map(Bytes::copy_from_slice).unwrap_or_default();
         let parsed = Parsed::parse(bytes).map_err(|error| match error.kind {
             DecodeErrorKind::TooLong => SignError::TooLong,
             _ => SignError::Invalid,
@@ -311,9 +270,7 @@ impl LeaseSet2 {
 
     /// The key of type 4 for garlic messages.
     pub fn x25519_key(&self) -> Option<x25519::PublicKey> {
-        let (_, key) = self
-            .keys()
-            .find(|(code, key)| *code == ENCRYPTION_X25519 && key.len() == 32)?;
+        let (_, key) = self.keys().find(|(code, key)| *code == ENCRYPTION_X25519 && key.len() == 32)?;
         key.try_into().ok().map(x25519::PublicKey)
     }
 

@@ -42,10 +42,7 @@ pub use codec::{Codec, DecodeError, DecodeErrorKind, Reader, Writer};
 pub use garlic::{CloveDelivery, GarlicBlock, GarlicClove};
 pub use i2np::{I2npMessage, MessageKind};
 pub use identity::{Destination, RouterIdentity, SigningPublicKey};
-pub use ids::{
-    DestinationHash, MessageId, NetDbKey, RouterHash, RoutingKey, SessionTag, TunnelId, distance,
-    routing_key,
-};
+pub use ids::{DestinationHash, MessageId, NetDbKey, RouterHash, RoutingKey, SessionTag, TunnelId, distance, routing_key};
 pub use keys::DestinationKeys;
 pub use lease_set::{Lease, LeaseSet2, LeaseSet2Builder};
 pub use mapping::Mapping;

@@ -45,8 +45,7 @@ impl Mapping {
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), DoesNotFit> {
         let fits = name.len() <= 255 && value.len() <= 255;
         let has_room = self.pairs.len() < MAX_PAIRS || self.pairs.contains_key(name);
-        if !fits || !has_room || self.content_len() + pair_len(name, value) > usize::from(u16::MAX)
-        {
+        if !fits || !has_room || self.content_len() + pair_len(name, value) > usize::from(u16::MAX) {
             return Err(DoesNotFit);
         }
         self.pairs.insert(name.to_owned(), value.to_owned());
@@ -60,9 +59,7 @@ impl Mapping {
 
     /// All pairs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many pairs there are.

@@ -24,37 +24,24 @@ pub struct OfflineKey {
 
 impl OfflineKey {
     /// Reads the block; its signature is as long as `signer`'s signatures are.
-    pub fn decode(
-        r: &mut Reader<'_>,
-        signer: &SigningPublicKey,
-    ) -> Result<OfflineKey, DecodeError> {
+    pub fn decode(r: &mut Reader<'_>, signer: &SigningPublicKey) -> Result<OfflineKey, DecodeError> {
         let mut ahead = r.clone();
         let unsupported = r.error(DecodeErrorKind::Unsupported, "OfflineKey type");
         let expires = Seconds32(ahead.u32("OfflineKey expiration")?);
         let code = ahead.u16("OfflineKey type")?;
         let key = ahead.take(signing_key_len(code).ok_or(unsupported)?, "OfflineKey key")?;
         let transient = match (code, <[u8; 32]>::try_from(key)) {
-            (SIGNATURE_ED25519, Ok(key)) => {
-                SigningPublicKey::Ed25519(ramson_crypto::ed25519::PublicKey(key))
-            }
+            (SIGNATURE_ED25519, Ok(key)) => SigningPublicKey::Ed25519(ramson_crypto::ed25519::PublicKey(key)),
             _ => SigningPublicKey::Unsupported { code },
         };
         let signed_len = 6 + key.len();
         let length = signed_len + signer.signature_len().ok_or(unsupported)?;
-        Ok(OfflineKey {
-            bytes: r.take_bytes(length, "OfflineKey")?,
-            expires,
-            transient,
-            signed_len,
-        })
+        Ok(OfflineKey { bytes: r.take_bytes(length, "OfflineKey")?, expires, transient, signed_len })
     }
 
     /// Checks that `signer`, the destination's key, approved the transient key. Whether it has expired is for the caller to see.
     pub fn verify(&self, signer: &SigningPublicKey) -> Result<(), SignatureError> {
-        let (signed, signature) = self
-            .bytes
-            .split_at_checked(self.signed_len)
-            .ok_or(SignatureError::Bad)?;
+        let (signed, signature) = self.bytes.split_at_checked(self.signed_len).ok_or(SignatureError::Bad)?;
         signer.verify(signed, signature)
     }
 

@@ -34,12 +34,7 @@ pub struct Payload {
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Payload(protocol {}, {} bytes)",
-            self.protocol,
-            self.data.len()
-        )
+        write!(f, "Payload(protocol {}, {} bytes)", self.protocol, self.data.len())
     }
 }
 
@@ -57,12 +52,7 @@ pub fn encode(from_port: u16, to_port: u16, protocol: u8, data: &[u8]) -> Vec<u8
 /// `TooLong`.
 pub fn decode(bytes: &[u8], limit: usize) -> Result<Payload, DecodeError> {
     let ([a, b, c, d, _, protocol], data) = gzip::inflate(bytes, limit)?;
-    Ok(Payload {
-        from_port: u16::from_be_bytes([a, b]),
-        to_port: u16::from_be_bytes([c, d]),
-        protocol,
-        data,
-    })
+    Ok(Payload { from_port: u16::from_be_bytes([a, b]), to_port: u16::from_be_bytes([c, d]), protocol, data })
 }
 
 #[cfg(test)]
@@ -72,17 +62,9 @@ mod tests {
 
     #[test]
     fn vector() {
-        let bytes = hex(
-            include_str!("../testdata/derived-i2cp-payload.json"),
-            "gzip_stored",
-        );
+        let bytes = hex(include_str!("../testdata/derived-i2cp-payload.json"), "gzip_stored");
         assert_eq!(encode(1234, 80, STREAMING, b"hello i2p"), bytes);
-        let payload = Payload {
-            from_port: 1234,
-            to_port: 80,
-            protocol: STREAMING,
-            data: b"hello i2p".to_vec(),
-        };
+        let payload = Payload { from_port: 1234, to_port: 80, protocol: STREAMING, data: b"hello i2p".to_vec() };
         assert_eq!(decode(&bytes, 9), Ok(payload));
         assert!(decode(&bytes, 8).is_err());
     }

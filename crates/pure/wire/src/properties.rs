@@ -6,15 +6,14 @@ use proptest::prelude::*;
 
 use crate::codec::Codec;
 use crate::i2np::{
-    Data, DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, Garlic, ShortBuild,
-    StoreEntry, TunnelData, TunnelGateway, VariableBuild,
+    Data, DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, Garlic, ShortBuild, StoreEntry, TunnelData,
+    TunnelGateway, VariableBuild,
 };
 use crate::tunnel::build::{LongRequest, ShortReply, ShortRequest};
 use crate::{
-    Certificate, Destination, DestinationKeys, FragmentHeader, GarlicBlock, GarlicClove,
-    I2npMessage, Lease, LeaseSet2, Mapping, NetDbKey, OfflineKey, Reader, RouterAddress,
-    RouterIdentity, RouterInfo, SigningPublicKey, TunnelId, Unverified, Writer, base32, base64,
-    garlic, payload,
+    Certificate, Destination, DestinationKeys, FragmentHeader, GarlicBlock, GarlicClove, I2npMessage, Lease, LeaseSet2, Mapping,
+    NetDbKey, OfflineKey, Reader, RouterAddress, RouterIdentity, RouterInfo, SigningPublicKey, TunnelId, Unverified, Writer,
+    base32, base64, garlic, payload,
 };
 
 mod generated;
@@ -32,11 +31,7 @@ fn recode<T: Codec>(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(again)
 }
 
-fn recode_text(
-    text: &[u8],
-    decode: fn(&str) -> Option<Vec<u8>>,
-    encode: fn(&[u8]) -> String,
-) -> Option<Vec<u8>> {
+fn recode_text(text: &[u8], decode: fn(&str) -> Option<Vec<u8>>, encode: fn(&[u8]) -> String) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
     decode(text).map(|bytes| encode(&bytes).into_bytes())
 }
@@ -66,26 +61,12 @@ const DECODERS: &[(&str, Recode)] = &[
     ("offline key", |bytes| {
         let any = SigningPublicKey::Unsupported { code: 7 };
         let mut w = Writer::new();
-        OfflineKey::decode(&mut Reader::new(bytes), &any)
-            .ok()?
-            .encode(&mut w);
+        OfflineKey::decode(&mut Reader::new(bytes), &any).ok()?.encode(&mut w);
         Some(w.into_vec())
     }),
-    ("long message", |bytes| {
-        I2npMessage::decode_long(bytes)
-            .ok()
-            .map(|m| m.encode_long())
-    }),
-    ("short message", |bytes| {
-        I2npMessage::decode_short(bytes)
-            .ok()
-            .map(|m| m.encode_short())
-    }),
-    ("database store", |bytes| {
-        DatabaseStore::from_bytes(bytes)
-            .ok()
-            .map(|store| store.to_bytes())
-    }),
+    ("long message", |bytes| I2npMessage::decode_long(bytes).ok().map(|m| m.encode_long())),
+    ("short message", |bytes| I2npMessage::decode_short(bytes).ok().map(|m| m.encode_short())),
+    ("database store", |bytes| DatabaseStore::from_bytes(bytes).ok().map(|store| store.to_bytes())),
     ("database lookup", recode::<DatabaseLookup>),
     ("database search reply", recode::<DatabaseSearchReply>),
     ("delivery status", recode::<DeliveryStatus>),
@@ -97,11 +78,7 @@ const DECODERS: &[(&str, Recode)] = &[
     ("variable build", recode::<VariableBuild>),
     ("garlic block", recode::<GarlicBlock>),
     ("garlic clove", recode::<GarlicClove>),
-    ("garlic blocks", |bytes| {
-        garlic::parse_blocks(bytes)
-            .ok()
-            .map(|blocks| garlic::encode_blocks(&blocks))
-    }),
+    ("garlic blocks", |bytes| garlic::parse_blocks(bytes).ok().map(|blocks| garlic::encode_blocks(&blocks))),
     ("fragment header", recode::<FragmentHeader>),
     ("short request", recode::<ShortRequest>),
     ("short reply", recode::<ShortReply>),
@@ -111,17 +88,9 @@ const DECODERS: &[(&str, Recode)] = &[
         assert!(p.data.len() <= 10_000);
         Some(payload::encode(p.from_port, p.to_port, p.protocol, &p.data))
     }),
-    ("destination keys", |bytes| {
-        DestinationKeys::from_bytes(bytes)
-            .ok()
-            .map(|keys| keys.to_bytes().to_vec())
-    }),
-    ("base64", |text| {
-        recode_text(text, |t| base64::decode(t).ok(), base64::encode)
-    }),
-    ("base32", |text| {
-        recode_text(text, |t| base32::decode(t).ok(), base32::encode)
-    }),
+    ("destination keys", |bytes| DestinationKeys::from_bytes(bytes).ok().map(|keys| keys.to_bytes().to_vec())),
+    ("base64", |text| recode_text(text, |t| base64::decode(t).ok(), base64::encode)),
+    ("base32", |text| recode_text(text, |t| base32::decode(t).ok(), base32::encode)),
 ];
 
 /// Accepted bytes encode to something that is accepted and encodes to itself.

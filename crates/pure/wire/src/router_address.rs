@@ -33,11 +33,7 @@ impl Codec for RouterAddress {
         let cost = r.u8("RouterAddress cost")?;
         r.u64("RouterAddress expiration")?;
         let style = text(r, "RouterAddress style")?.to_owned();
-        Ok(RouterAddress {
-            cost,
-            style,
-            options: Mapping::decode(r)?,
-        })
+        Ok(RouterAddress { cost, style, options: Mapping::decode(r)? })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -96,21 +92,13 @@ impl Ntcp2Address {
                 set("i", &base64::encode(&iv));
             }
             _ => {
-                let caps: String = [(self.ipv4, '4'), (self.ipv6, '6')]
-                    .iter()
-                    .filter(|c| c.0)
-                    .map(|c| c.1)
-                    .collect();
+                let caps: String = [(self.ipv4, '4'), (self.ipv6, '6')].iter().filter(|c| c.0).map(|c| c.1).collect();
                 if !caps.is_empty() {
                     set("caps", &caps);
                 }
             }
         }
-        RouterAddress {
-            cost,
-            style: "NTCP2".to_owned(),
-            options,
-        }
+        RouterAddress { cost, style: "NTCP2".to_owned(), options }
     }
 }
 
@@ -129,13 +117,8 @@ impl RouterAddress {
             return None;
         }
         let static_key = x25519::PublicKey(key_option(options, "s")?);
-        let ip = options
-            .get("host")
-            .and_then(|host| host.parse::<IpAddr>().ok());
-        let port = options
-            .get("port")
-            .and_then(|port| port.parse::<u16>().ok())
-            .filter(|port| *port != 0);
+        let ip = options.get("host").and_then(|host| host.parse::<IpAddr>().ok());
+        let port = options.get("port").and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0);
         let host = ip.zip(port).map(|(ip, port)| SocketAddr::new(ip, port));
         let caps = options.get("caps").unwrap_or_default();
         Some(Ntcp2Address {
@@ -165,18 +148,10 @@ mod tests {
     #[test]
     fn view_of_written_address() {
         let address = published().to_address(3);
-        assert_eq!(
-            RouterAddress::from_bytes(&address.to_bytes()),
-            Ok(address.clone())
-        );
+        assert_eq!(RouterAddress::from_bytes(&address.to_bytes()), Ok(address.clone()));
         assert_eq!(address.ntcp2(), Some(published()));
         assert!(published().is_published());
-        let hidden = Ntcp2Address {
-            host: None,
-            iv: None,
-            ipv6: true,
-            ..published()
-        };
+        let hidden = Ntcp2Address { host: None, iv: None, ipv6: true, ..published() };
         let address = hidden.to_address(14);
         assert_eq!(address.options.get("caps"), Some("46"));
         assert_eq!(address.ntcp2(), Some(hidden));

@@ -64,10 +64,7 @@ impl Unverified<RouterInfo> {
     /// Checks the signature. Errors: `Bad`.
     pub fn verify(self) -> Result<RouterInfo, SignatureError> {
         let parsed = &self.0.0;
-        let (signed, signature) = parsed
-            .bytes
-            .split_last_chunk::<SIGNATURE_LEN>()
-            .ok_or(SignatureError::Bad)?;
+        let (signed, signature) = parsed.bytes.split_last_chunk::<SIGNATURE_LEN>().ok_or(SignatureError::Bad)?;
         parsed.identity.signing_key().verify(signed, signature)?;
         Ok(self.0)
     }
@@ -100,9 +97,7 @@ impl Parsed {
         if count > MAX_ADDRESSES {
             return Err(r.error(DecodeErrorKind::TooLong, "RouterInfo addresses"));
         }
-        let addresses = (0..count)
-            .map(|_| RouterAddress::decode(&mut r))
-            .collect::<Result<_, _>>()?;
+        let addresses = (0..count).map(|_| RouterAddress::decode(&mut r)).collect::<Result<_, _>>()?;
         let peers = r.u8("RouterInfo peers")?;
         r.take(usize::from(peers) * 32, "RouterInfo peers")?;
         let options = Mapping::decode(&mut r)?;
@@ -132,10 +127,7 @@ fn parse_version(text: &str) -> Option<(u8, u8, u8)> {
 
 impl RouterInfo {
     /// Signs a RouterInfo of our own. Errors: `WrongKey` if the key isn't the identity's, `TooLong` over a limit.
-    pub fn sign(
-        builder: &RouterInfoBuilder,
-        key: &ed25519::SigningKey,
-    ) -> Result<RouterInfo, SignError> {
+    pub fn sign(builder: &RouterInfoBuilder, key: &ed25519::SigningKey) -> Result<RouterInfo, SignError> {
         if *builder.identity.signing_key() != SigningPublicKey::Ed25519(key.public()) {
             return Err(SignError::WrongKey);
         }
@@ -153,11 +145,10 @@ impl RouterInfo {
         w.put(&builder.options);
         let signature = key.sign(w.as_slice());
         w.bytes(&signature.0);
-        let parsed =
-            Parsed::parse(Bytes::from(w.into_vec())).map_err(|error| match error.kind {
-                DecodeErrorKind::TooLong => SignError::TooLong,
-                _ => SignError::Invalid,
-            })?;
+        let parsed = Parsed::parse(Bytes::from(w.into_vec())).map_err(|error| match error.kind {
+            DecodeErrorKind::TooLong => SignError::TooLong,
+            _ => SignError::Invalid,
+        })?;
         Ok(RouterInfo(Arc::new(parsed)))
     }
 

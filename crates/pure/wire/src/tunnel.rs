@@ -81,21 +81,13 @@ impl Codec for FragmentHeader {
             }
             let message_id = MessageId::decode(r)?;
             let size = r.u16("fragment size")?;
-            return Ok(FragmentHeader::Follow {
-                number,
-                last: flags & 1 != 0,
-                message_id,
-                size,
-            });
+            return Ok(FragmentHeader::Follow { number, last: flags & 1 != 0, message_id, size });
         }
         let delivery = match flags >> 5 {
             0 => TunnelDelivery::Local,
             1 => {
                 let tunnel = TunnelId::decode(r)?;
-                TunnelDelivery::Tunnel {
-                    gateway: RouterHash::decode(r)?,
-                    tunnel,
-                }
+                TunnelDelivery::Tunnel { gateway: RouterHash::decode(r)?, tunnel }
             }
             2 => TunnelDelivery::Router(RouterHash::decode(r)?),
             _ => return Err(r.error(DecodeErrorKind::Invalid, "fragment delivery")),
@@ -108,20 +100,12 @@ impl Codec for FragmentHeader {
         if flags & EXTENDED != 0 {
             r.prefixed8("fragment options")?;
         }
-        Ok(FragmentHeader::First {
-            delivery,
-            message_id,
-            size: r.u16("fragment size")?,
-        })
+        Ok(FragmentHeader::First { delivery, message_id, size: r.u16("fragment size")? })
     }
 
     fn encode(&self, w: &mut Writer) {
         match self {
-            FragmentHeader::First {
-                delivery,
-                message_id,
-                size,
-            } => {
+            FragmentHeader::First { delivery, message_id, size } => {
                 let fragmented = if message_id.is_some() { FRAGMENTED } else { 0 };
                 match delivery {
                     TunnelDelivery::Local => w.u8(fragmented),
@@ -140,12 +124,7 @@ impl Codec for FragmentHeader {
                 }
                 w.u16(*size);
             }
-            FragmentHeader::Follow {
-                number,
-                last,
-                message_id,
-                size,
-            } => {
+            FragmentHeader::Follow { number, last, message_id, size } => {
                 w.u8(FOLLOW | (number & MAX_FRAGMENT_NUMBER) << 1 | u8::from(*last));
                 w.put(message_id);
                 w.u16(*size);
@@ -156,11 +135,7 @@ impl Codec for FragmentHeader {
     fn encoded_len(&self) -> usize {
         match self {
             FragmentHeader::Follow { .. } => 7,
-            FragmentHeader::First {
-                delivery,
-                message_id,
-                ..
-            } => {
+            FragmentHeader::First { delivery, message_id, .. } => {
                 let delivery = match delivery {
                     TunnelDelivery::Local => 0,
                     TunnelDelivery::Tunnel { .. } => 36,
@@ -178,46 +153,23 @@ mod tests {
 
     #[test]
     fn heads_both_ways() {
-        let tunnel = TunnelDelivery::Tunnel {
-            gateway: RouterHash([1; 32]),
-            tunnel: TunnelId::new(2).unwrap(),
-        };
-        for delivery in [
-            TunnelDelivery::Local,
-            tunnel,
-            TunnelDelivery::Router(RouterHash([3; 32])),
-        ] {
+        let tunnel = TunnelDelivery::Tunnel { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(2).unwrap() };
+        for delivery in [TunnelDelivery::Local, tunnel, TunnelDelivery::Router(RouterHash([3; 32]))] {
             for message_id in [None, Some(MessageId(9))] {
-                let head = FragmentHeader::First {
-                    delivery,
-                    message_id,
-                    size: 960,
-                };
+                let head = FragmentHeader::First { delivery, message_id, size: 960 };
                 assert_eq!(head.to_bytes().len(), head.encoded_len());
                 assert_eq!(FragmentHeader::from_bytes(&head.to_bytes()), Ok(head));
             }
         }
-        let head = FragmentHeader::Follow {
-            number: 63,
-            last: true,
-            message_id: MessageId(8),
-            size: 1,
-        };
+        let head = FragmentHeader::Follow { number: 63, last: true, message_id: MessageId(8), size: 1 };
         assert_eq!(head.to_bytes(), [0xff, 0, 0, 0, 8, 0, 1]);
         assert_eq!(FragmentHeader::from_bytes(&head.to_bytes()), Ok(head));
     }
 
     #[test]
     fn odd_heads() {
-        let head = FragmentHeader::First {
-            delivery: TunnelDelivery::Local,
-            message_id: None,
-            size: 5,
-        };
-        assert_eq!(
-            FragmentHeader::from_bytes(&[0x14, 77, 2, 9, 9, 0, 5]),
-            Ok(head)
-        );
+        let head = FragmentHeader::First { delivery: TunnelDelivery::Local, message_id: None, size: 5 };
+        assert_eq!(FragmentHeader::from_bytes(&[0x14, 77, 2, 9, 9, 0, 5]), Ok(head));
         assert!(FragmentHeader::from_bytes(&[0x80, 0, 0, 0, 8, 0, 1]).is_err());
         assert!(FragmentHeader::from_bytes(&[0x60; 50]).is_err());
         assert!(FragmentHeader::from_bytes(&[0x20, 0, 0, 0, 0]).is_err());

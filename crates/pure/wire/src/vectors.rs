@@ -3,10 +3,7 @@
 /// All texts given as `"name": "text"`.
 pub(crate) fn texts<'a>(json: &'a str, name: &str) -> Vec<&'a str> {
     let key = format!("\"{name}\": \"");
-    json.split(key.as_str())
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap())
-        .collect()
+    json.split(key.as_str()).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
 /// The first text of that name as hexadecimal digits.
@@ -17,7 +14,5 @@ pub(crate) fn hex(json: &str, name: &str) -> Vec<u8> {
 /// Bytes of hexadecimal digits.
 pub(crate) fn unhex(digits: &str) -> Vec<u8> {
     let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

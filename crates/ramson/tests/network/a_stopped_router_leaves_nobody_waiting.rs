@@ -13,13 +13,7 @@ async fn whatever_they_asked() {
     let stopping = router.clone();
     let stopping = async move { tokio::task::spawn_blocking(move || stopping.shutdown()).await.unwrap() };
     let waiting = async {
-        tokio::join!(
-            destination.ready(),
-            destination.lookup(nobody),
-            destination.accept(),
-            stream.connected(),
-            stopping
-        )
+        tokio::join!(destination.ready(), destination.lookup(nobody), destination.accept(), stream.connected(), stopping)
     };
     let (ready, found, accepted, connected, ()) = tokio::time::timeout(PATIENCE, waiting).await.unwrap();
     assert!(ready.is_err() && found.is_none() && accepted.is_err() && connected.is_err());

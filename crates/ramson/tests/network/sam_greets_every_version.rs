@@ -21,7 +21,13 @@ async fn and_nobody_else() {
         assert_eq!(client.ask(hello).await, format!("HELLO REPLY {answer}"), "{hello}");
     }
     // A web page that tries local ports learns nothing.
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"SESSION CREATE STYLE=STREAM ID=a DESTINATION=TRANSIENT\n", b"\n", &[0xff, 0xfe, b'\n'], &[b'x'; 20_000]] {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"SESSION CREATE STYLE=STREAM ID=a DESTINATION=TRANSIENT\n",
+        b"\n",
+        &[0xff, 0xfe, b'\n'],
+        &[b'x'; 20_000],
+    ] {
         let mut client = SamClient::connect(sam).await;
         client.send(garbage).await;
         assert_eq!(client.rest().await, b"");

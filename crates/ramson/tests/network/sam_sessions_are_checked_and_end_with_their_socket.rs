@@ -17,7 +17,10 @@ async fn keys_names_and_options() {
         ("STYLE=STREAM ID=bad", "RESULT=I2P_ERROR MESSAGE=\"DESTINATION is missing\""),
         ("ID=bad DESTINATION=TRANSIENT", "RESULT=I2P_ERROR MESSAGE=\"STYLE is missing\""),
         ("STYLE=DATAGRAM ID=bad DESTINATION=TRANSIENT", "RESULT=I2P_ERROR MESSAGE=\"only STYLE=STREAM is supported\""),
-        ("STYLE=STREAM ID=bad DESTINATION=TRANSIENT inbound.length=8", "RESULT=I2P_ERROR MESSAGE=\"inbound.length must be 0 to 7\""),
+        (
+            "STYLE=STREAM ID=bad DESTINATION=TRANSIENT inbound.length=8",
+            "RESULT=I2P_ERROR MESSAGE=\"inbound.length must be 0 to 7\"",
+        ),
         ("STYLE=STREAM ID=bad DESTINATION=TRANSIENT SIGNATURE_TYPE=1", "RESULT=I2P_ERROR"),
     ] {
         let mut client = SamClient::greeted(sam).await;

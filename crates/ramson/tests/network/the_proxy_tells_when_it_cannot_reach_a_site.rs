@@ -57,10 +57,7 @@ async fn because_it_answers_nothing_or_nonsense_or_a_part() {
     let site = net.tunnel(3, TunnelKind::Server, target).await;
     let host = site.address().hash().to_b32();
     let proxy = net.http_proxy(4).await;
-    for (answer, status, title) in [
-        (&b""[..], 502, "Connection reset"),
-        (b"SSH-2.0-OpenSSH\r\n", 502, "Answer not understood"),
-    ] {
+    for (answer, status, title) in [(&b""[..], 502, "Connection reset"), (b"SSH-2.0-OpenSSH\r\n", 502, "Answer not understood")] {
         let serving = async {
             let (mut socket, _) = server.accept().await.unwrap();
             let _ = socket.read(&mut [0; 1024]).await.unwrap();

@@ -6,11 +6,9 @@ use crate::running::{Running, assert_names};
 fn with_the_flag_that_mends_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    for (flag, value) in [
-        ("--port", address.port().to_string()),
-        ("--http-proxy", address.to_string()),
-        ("--sam", address.to_string()),
-    ] {
+    for (flag, value) in
+        [("--port", address.port().to_string()), ("--http-proxy", address.to_string()), ("--sam", address.to_string())]
+    {
         let folder = tempfile::tempdir().unwrap();
         let message = Running::run(folder.path(), &[flag, &value]).refused();
         assert_names(&message, &[&address.to_string(), flag, "in use"]);

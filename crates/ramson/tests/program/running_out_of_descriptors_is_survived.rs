@@ -19,8 +19,22 @@ fn on_every_listener() {
     let data_dir = folder.path().to_str().unwrap();
     let port_text = port.to_string();
     let arguments = [
-        "run", "--data-dir", data_dir, "--net-id", "99", "--reseed", "none", "--bind", "127.0.0.1", "--port", &port_text,
-        "--danger-allow-reserved-peers", "--http-proxy", "127.0.0.1:0", "--sam", "127.0.0.1:0",
+        "run",
+        "--data-dir",
+        data_dir,
+        "--net-id",
+        "99",
+        "--reseed",
+        "none",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port_text,
+        "--danger-allow-reserved-peers",
+        "--http-proxy",
+        "127.0.0.1:0",
+        "--sam",
+        "127.0.0.1:0",
     ];
     let running = Running::start_with_descriptors(48, &arguments);
     let (proxy, sam) = (running.address_of("HTTP proxy"), running.address_of("SAM"));

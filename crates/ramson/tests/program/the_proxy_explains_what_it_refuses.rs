@@ -43,7 +43,11 @@ fn with_a_page_for_each_mistake() {
         ("GET http://example.i2p/\r\n\r\n".into(), 400, "Request not understood"),
         ("\x16\x03\x01\x02\x00\x01\x00".into(), 400, "Request not understood"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 400, "Request not understood"),
-        ("POST http://example.i2p/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".into(), 400, "Request not understood"),
+        (
+            "POST http://example.i2p/ HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            400,
+            "Request not understood",
+        ),
         (format!("GET http://example.i2p/ HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(40_000)), 431, "Request too large"),
         (format!("GET http://example.i2p/ HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(100)), 431, "Request too large"),
     ] {

@@ -4,8 +4,8 @@
 //! same order as the blocks, once per pass; sixty-odd blocks per message pay for that.
 
 use core::arch::x86_64::{
-    __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_castsi128_si512,
-    _mm512_extracti32x4_epi32, _mm512_inserti32x4, _mm512_setzero_si512, _mm512_xor_si512,
+    __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_castsi128_si512, _mm512_extracti32x4_epi32,
+    _mm512_inserti32x4, _mm512_setzero_si512, _mm512_xor_si512,
 };
 
 use super::{LAST, Lane, load, store};
@@ -28,8 +28,7 @@ pub(super) struct WideUnit(());
 
 impl WideUnit {
     pub(super) fn detect() -> Option<Self> {
-        let found = std::arch::is_x86_feature_detected!("vaes")
-            && std::arch::is_x86_feature_detected!("avx512f");
+        let found = std::arch::is_x86_feature_detected!("vaes") && std::arch::is_x86_feature_detected!("avx512f");
         found.then_some(Self(()))
     }
 
@@ -48,9 +47,7 @@ impl WideUnit {
 fn encrypt_lanes(lanes: &mut [Lane<'_>; LANES]) {
     let iv_keys = pack(&lanes.each_ref().map(|lane| lane.iv));
     let layer_keys = pack(&lanes.each_ref().map(|lane| lane.layer));
-    let mut messages = lanes
-        .each_mut()
-        .map(|lane| lane.message.as_chunks_mut::<BLOCK_LEN>().0);
+    let mut messages = lanes.each_mut().map(|lane| lane.message.as_chunks_mut::<BLOCK_LEN>().0);
 
     let mut state = [_mm512_setzero_si512(); REGISTERS];
     absorb(&mut state, &messages, 0);
@@ -90,12 +87,7 @@ fn pack(schedules: &[&Schedule; LANES]) -> [Row; ROUND_KEYS] {
     let mut keys = [[_mm512_setzero_si512(); REGISTERS]; ROUND_KEYS];
     for (round, keys) in keys.iter_mut().enumerate() {
         for (register, [a, b, c, d]) in keys.iter_mut().zip(schedules.as_chunks::<WIDTH>().0) {
-            *register = join(
-                &a.round_keys()[round],
-                &b.round_keys()[round],
-                &c.round_keys()[round],
-                &d.round_keys()[round],
-            );
+            *register = join(&a.round_keys()[round], &b.round_keys()[round], &c.round_keys()[round], &d.round_keys()[round]);
         }
     }
     keys
@@ -112,12 +104,7 @@ fn absorb(state: &mut Row, messages: &[&mut [[u8; BLOCK_LEN]]; LANES], block: us
 
 #[inline]
 #[target_feature(enable = "vaes,avx512f")]
-fn join(
-    a: &[u8; BLOCK_LEN],
-    b: &[u8; BLOCK_LEN],
-    c: &[u8; BLOCK_LEN],
-    d: &[u8; BLOCK_LEN],
-) -> __m512i {
+fn join(a: &[u8; BLOCK_LEN], b: &[u8; BLOCK_LEN], c: &[u8; BLOCK_LEN], d: &[u8; BLOCK_LEN]) -> __m512i {
     let first = _mm512_castsi128_si512(load(a));
     let second = _mm512_inserti32x4::<1>(first, load(b));
     let third = _mm512_inserti32x4::<2>(second, load(c));

@@ -25,18 +25,9 @@ struct Pattern {
     messages: &'static [&'static [Token]],
 }
 
-const XK: Pattern = Pattern {
-    name: "Noise_XK_25519_ChaChaPoly_SHA256",
-    messages: &[&[E, Es], &[E, Ee], &[S, Se]],
-};
-const IK: Pattern = Pattern {
-    name: "Noise_IK_25519_ChaChaPoly_SHA256",
-    messages: &[&[E, Es, S, Ss], &[E, Ee, Se]],
-};
-const N: Pattern = Pattern {
-    name: "Noise_N_25519_ChaChaPoly_SHA256",
-    messages: &[&[E, Es]],
-};
+const XK: Pattern = Pattern { name: "Noise_XK_25519_ChaChaPoly_SHA256", messages: &[&[E, Es], &[E, Ee], &[S, Se]] };
+const IK: Pattern = Pattern { name: "Noise_IK_25519_ChaChaPoly_SHA256", messages: &[&[E, Es, S, Ss], &[E, Ee, Se]] };
+const N: Pattern = Pattern { name: "Noise_N_25519_ChaChaPoly_SHA256", messages: &[&[E, Es]] };
 
 /// One side of a handshake over our state.
 struct Side {
@@ -49,12 +40,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(
-        pattern: &Pattern,
-        prologue: &[u8],
-        keys: [&[u8; 32]; 2],
-        remote_static: Option<PublicKey>,
-    ) -> Self {
+    fn new(pattern: &Pattern, prologue: &[u8], keys: [&[u8; 32]; 2], remote_static: Option<PublicKey>) -> Self {
         let mut state = SymmetricState::new(pattern.name.as_bytes());
         let static_key = PrivateKey::from_bytes(keys[0]);
         state.mix_prologue(prologue);
@@ -76,16 +62,8 @@ impl Side {
             (Se, true) | (Es, false) => (true, false),
             _ => (false, false),
         };
-        let own = if own_static {
-            &self.static_key
-        } else {
-            &self.ephemeral
-        };
-        let remote = if remote_static {
-            self.remote_static
-        } else {
-            self.remote_ephemeral
-        };
+        let own = if own_static { &self.static_key } else { &self.ephemeral };
+        let remote = if remote_static { self.remote_static } else { self.remote_ephemeral };
         let shared = own.diffie_hellman(&remote.unwrap()).unwrap();
         self.state.mix_key(shared.as_bytes());
     }
@@ -141,35 +119,16 @@ struct Keys {
     responder: [[u8; 32]; 2],
 }
 
-fn snow_side(
-    pattern: &Pattern,
-    prologue: &[u8],
-    keys: &[[u8; 32]; 2],
-    remote: Option<&PublicKey>,
-) -> HandshakeState {
-    let builder = Builder::new(pattern.name.parse().unwrap())
-        .prologue(prologue)
-        .unwrap()
-        .fixed_ephemeral_key_for_testing_only(&keys[1]);
+fn snow_side(pattern: &Pattern, prologue: &[u8], keys: &[[u8; 32]; 2], remote: Option<&PublicKey>) -> HandshakeState {
+    let builder =
+        Builder::new(pattern.name.parse().unwrap()).prologue(prologue).unwrap().fixed_ephemeral_key_for_testing_only(&keys[1]);
     match remote {
         // Pattern N has no static key of the initiator.
-        Some(remote) if pattern.messages.len() == 1 => builder
-            .remote_public_key(&remote.0)
-            .unwrap()
-            .build_initiator()
-            .unwrap(),
-        Some(remote) => builder
-            .local_private_key(&keys[0])
-            .unwrap()
-            .remote_public_key(&remote.0)
-            .unwrap()
-            .build_initiator()
-            .unwrap(),
-        None => builder
-            .local_private_key(&keys[0])
-            .unwrap()
-            .build_responder()
-            .unwrap(),
+        Some(remote) if pattern.messages.len() == 1 => builder.remote_public_key(&remote.0).unwrap().build_initiator().unwrap(),
+        Some(remote) => {
+            builder.local_private_key(&keys[0]).unwrap().remote_public_key(&remote.0).unwrap().build_initiator().unwrap()
+        }
+        None => builder.local_private_key(&keys[0]).unwrap().build_responder().unwrap(),
     }
 }
 
@@ -179,12 +138,7 @@ fn run(pattern: &Pattern, prologue: &[u8], keys: &Keys, payload: &[u8]) {
     let [i_static, i_ephemeral] = &keys.initiator;
     let [r_static, r_ephemeral] = &keys.responder;
     let mut ours = [
-        Side::new(
-            pattern,
-            prologue,
-            [i_static, i_ephemeral],
-            Some(responder_key),
-        ),
+        Side::new(pattern, prologue, [i_static, i_ephemeral], Some(responder_key)),
         Side::new(pattern, prologue, [r_static, r_ephemeral], None),
     ];
     let mut theirs = [
@@ -201,10 +155,7 @@ fn run(pattern: &Pattern, prologue: &[u8], keys: &Keys, payload: &[u8]) {
         assert_eq!(&buf[..len], payload);
         assert_eq!(ours[to].read(tokens, message).unwrap(), payload);
         for side in [0, 1] {
-            assert_eq!(
-                ours[side].state.hash()[..],
-                *theirs[side].get_handshake_hash()
-            );
+            assert_eq!(ours[side].state.hash()[..], *theirs[side].get_handshake_hash());
         }
     }
     let split = theirs[0].dangerously_get_raw_split();
@@ -216,10 +167,7 @@ fn run(pattern: &Pattern, prologue: &[u8], keys: &Keys, payload: &[u8]) {
 }
 
 fn keys() -> impl Strategy<Value = Keys> {
-    any::<([[u8; 32]; 2], [[u8; 32]; 2])>().prop_map(|(initiator, responder)| Keys {
-        initiator,
-        responder,
-    })
+    any::<([[u8; 32]; 2], [[u8; 32]; 2])>().prop_map(|(initiator, responder)| Keys { initiator, responder })
 }
 
 proptest! {
@@ -264,8 +212,5 @@ fn without_a_key_the_text_is_clear_and_hashed() {
     assert_eq!(text, b"clear");
     assert_eq!(bob.decrypt_and_hash(&mut text).unwrap(), b"clear");
     assert_eq!(alice.hash(), bob.hash());
-    assert_eq!(
-        alice.hash(),
-        &crate::sha256_parts(&[XK.name.as_bytes(), b"clear"])
-    );
+    assert_eq!(alice.hash(), &crate::sha256_parts(&[XK.name.as_bytes(), b"clear"]));
 }

@@ -15,10 +15,7 @@ fn children_do_not_depend_on_draws() {
     let _ = bytes::<1000>(&mut parent);
     assert_eq!(before, bytes::<32>(&mut parent.child("peers")));
     assert_ne!(before, bytes::<32>(&mut parent.child("padding")));
-    assert_ne!(
-        before,
-        bytes::<32>(&mut parent.child("peers").child("peers"))
-    );
+    assert_ne!(before, bytes::<32>(&mut parent.child("peers").child("peers")));
     assert_ne!(before, bytes::<32>(&mut SeededRng::new([7; 32])));
 }
 
@@ -34,9 +31,7 @@ fn below_is_in_bounds_and_reaches_all() {
     assert_eq!(below(&mut rng, 1), 0);
     // A bound where a plain remainder would fall below the half in two of three draws.
     let bound = 3 << 30;
-    let low = (0..6000)
-        .filter(|_| below(&mut rng, bound) < bound / 2)
-        .count();
+    let low = (0..6000).filter(|_| below(&mut rng, bound) < bound / 2).count();
     assert!((2800..3200).contains(&low), "{low}");
 }
 
@@ -50,15 +45,10 @@ fn between_includes_both_ends() {
     assert!(draws.iter().all(|d| (10..=13).contains(d)));
     assert_eq!(between(&mut rng, 5, 5), 5);
     assert_eq!(between(&mut rng, 9, 2), 9);
-    assert_ne!(
-        between(&mut rng, 0, u64::MAX),
-        between(&mut rng, 0, u64::MAX)
-    );
+    assert_ne!(between(&mut rng, 0, u64::MAX), between(&mut rng, 0, u64::MAX));
     assert!(between(&mut rng, u64::MAX - 1, u64::MAX) >= u64::MAX - 1);
     let bound = 3 << 62;
-    let low = (0..6000)
-        .filter(|_| between(&mut rng, 0, bound - 1) < bound / 2)
-        .count();
+    let low = (0..6000).filter(|_| between(&mut rng, 0, bound - 1) < bound / 2).count();
     assert!((2800..3200).contains(&low), "{low}");
 }
 
@@ -72,28 +62,16 @@ fn shuffle_reaches_every_order() {
         *orders.entry(items).or_default() += 1;
     }
     assert_eq!(orders.len(), 24);
-    assert!(
-        orders.values().all(|&n| (55..150).contains(&n)),
-        "{orders:?}"
-    );
+    assert!(orders.values().all(|&n| (55..150).contains(&n)), "{orders:?}");
     shuffle::<u8>(&mut rng, &mut []);
 }
 
 #[test]
 fn keys_come_from_the_generator_alone() {
     let rng = || SeededRng::new([9; 32]);
-    assert_eq!(
-        x25519::PrivateKey::generate(&mut rng()).public(),
-        x25519::PrivateKey::generate(&mut rng()).public()
-    );
-    assert_eq!(
-        ed25519::SigningKey::generate(&mut rng()).public(),
-        ed25519::SigningKey::generate(&mut rng()).public()
-    );
-    assert_eq!(
-        crate::elligator2::generate(&mut rng()).1,
-        crate::elligator2::generate(&mut rng()).1
-    );
+    assert_eq!(x25519::PrivateKey::generate(&mut rng()).public(), x25519::PrivateKey::generate(&mut rng()).public());
+    assert_eq!(ed25519::SigningKey::generate(&mut rng()).public(), ed25519::SigningKey::generate(&mut rng()).public());
+    assert_eq!(crate::elligator2::generate(&mut rng()).1, crate::elligator2::generate(&mut rng()).1);
 }
 
 #[test]
@@ -104,22 +82,10 @@ fn debug_prints_names_only() {
     let shared = private.diffie_hellman(&private.public()).unwrap();
     let state = crate::noise::SymmetricState::new(b"Noise");
     let mask = crate::siphash::LengthMask::new([1; 8], [2; 8], [3; 8]);
-    assert_eq!(
-        format!("{private:?} {:?}", private.public()),
-        "PrivateKey PublicKey"
-    );
-    assert_eq!(
-        format!("{signing:?} {:?}", signing.public()),
-        "SigningKey PublicKey"
-    );
-    assert_eq!(
-        format!("{:?} {shared:?}", signing.sign(b"m")),
-        "Signature SharedSecret"
-    );
-    assert_eq!(
-        format!("{state:?} {mask:?} {rng:?}"),
-        "SymmetricState LengthMask SeededRng"
-    );
+    assert_eq!(format!("{private:?} {:?}", private.public()), "PrivateKey PublicKey");
+    assert_eq!(format!("{signing:?} {:?}", signing.public()), "SigningKey PublicKey");
+    assert_eq!(format!("{:?} {shared:?}", signing.sign(b"m")), "Signature SharedSecret");
+    assert_eq!(format!("{state:?} {mask:?} {rng:?}"), "SymmetricState LengthMask SeededRng");
     assert_eq!(format!("{:?}", crate::aead::Key::new(&[4; 32])), "Key");
 }
 

@@ -3,9 +3,7 @@ use ed25519_dalek::Signer;
 use proptest::prelude::*;
 
 use crate::rng::{SeededRng, bytes};
-use crate::{
-    CryptoError, aead, chacha20, ed25519, elligator2, kdf, sha256, sha256_parts, siphash, x25519,
-};
+use crate::{CryptoError, aead, chacha20, ed25519, elligator2, kdf, sha256, sha256_parts, siphash, x25519};
 
 proptest! {
     #[test]
@@ -178,8 +176,7 @@ fn points_of_small_order_are_weak_keys() {
     p[31] = 0x7f;
     let mut one = [0; 32];
     one[0] = 1;
-    let order_8 =
-        super::hex_array("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
+    let order_8 = super::hex_array("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
     for weak in [[0; 32], one, p, order_8] {
         let shared = private.diffie_hellman(&x25519::PublicKey(weak));
         assert_eq!(shared.err(), Some(CryptoError::WeakKey));
@@ -191,34 +188,24 @@ fn signature_scalar_must_be_reduced() {
     let key = ed25519::SigningKey::from_seed(&[8; 32]);
     let mut signature = key.sign(b"message");
     // s + L, with L = 2^252 + 27742317777372353535851937790883648493.
-    let order: [u8; 32] =
-        super::hex_array("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let order: [u8; 32] = super::hex_array("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
     let mut carry = 0;
     for (s, l) in signature.0[32..].iter_mut().zip(order) {
         let sum = u16::from(*s) + u16::from(l) + carry;
         *s = sum.to_le_bytes()[0];
         carry = sum >> 8;
     }
-    assert_eq!(
-        key.public().verify(b"message", &signature),
-        Err(CryptoError::BadSignature)
-    );
+    assert_eq!(key.public().verify(b"message", &signature), Err(CryptoError::BadSignature));
 }
 
 #[test]
 fn short_or_empty_texts_do_not_open() {
     let key = aead::Key::new(&[1; 32]);
     for len in 0..aead::TAG_LEN {
-        assert_eq!(
-            key.open(aead::nonce(0), &[], &mut vec![0; len]),
-            Err(CryptoError::BadTag)
-        );
+        assert_eq!(key.open(aead::nonce(0), &[], &mut vec![0; len]), Err(CryptoError::BadTag));
     }
     let mut empty = Vec::new();
     key.seal(aead::nonce(0), &[], &mut empty);
     assert_eq!(empty.len(), aead::TAG_LEN);
-    assert_eq!(
-        key.open(aead::nonce(0), &[], &mut empty).unwrap(),
-        &[] as &[u8]
-    );
+    assert_eq!(key.open(aead::nonce(0), &[], &mut empty).unwrap(), &[] as &[u8]);
 }

@@ -42,10 +42,7 @@ fn hmac_rfc_4231() {
         hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
     );
     assert_eq!(
-        kdf::hmac_sha256(
-            &[0xaa; 131],
-            b"Test Using Larger Than Block-Size Key - Hash Key First"
-        )[..],
+        kdf::hmac_sha256(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First")[..],
         hex("60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
     );
 }
@@ -81,10 +78,7 @@ fn chacha20_rfc_8439() {
 
 #[test]
 fn nonce_counts_little_endian_after_four_zero_bytes() {
-    assert_eq!(
-        aead::nonce(0x0102_0304_0506_0708),
-        [0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]
-    );
+    assert_eq!(aead::nonce(0x0102_0304_0506_0708), [0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1]);
 }
 
 /// RFC 7748, 5.2 (whose second input has the unused top bit set) and 6.1.
@@ -103,49 +97,28 @@ fn x25519_rfc_7748() {
         ),
     ] {
         let private = x25519::PrivateKey::from_bytes(&hex_array(scalar));
-        let secret = private
-            .diffie_hellman(&x25519::PublicKey(hex_array(point)))
-            .unwrap();
+        let secret = private.diffie_hellman(&x25519::PublicKey(hex_array(point))).unwrap();
         assert_eq!(secret.as_bytes()[..], hex(shared));
     }
     let private = |text| x25519::PrivateKey::from_bytes(&hex_array(text));
     let alice = private("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
     let bob = private("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
     let shared = hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-    assert_eq!(
-        alice.public().0[..],
-        hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
-    );
-    assert_eq!(
-        bob.public().0[..],
-        hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
-    );
-    assert_eq!(
-        alice.diffie_hellman(&bob.public()).unwrap().as_bytes()[..],
-        shared
-    );
-    assert_eq!(
-        bob.diffie_hellman(&alice.public()).unwrap().as_bytes()[..],
-        shared
-    );
+    assert_eq!(alice.public().0[..], hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
+    assert_eq!(bob.public().0[..], hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"));
+    assert_eq!(alice.diffie_hellman(&bob.public()).unwrap().as_bytes()[..], shared);
+    assert_eq!(bob.diffie_hellman(&alice.public()).unwrap().as_bytes()[..], shared);
 }
 
 /// RFC 8032, 7.1, TEST 1 and TEST 1024.
 #[test]
 fn ed25519_rfc_8032() {
-    let key = ed25519::SigningKey::from_seed(&hex_array(
-        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-    ));
-    assert_eq!(
-        key.public().0[..],
-        hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
-    );
+    let key = ed25519::SigningKey::from_seed(&hex_array("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
+    assert_eq!(key.public().0[..], hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"));
     assert_eq!(
         key.sign(b"").0[..],
-        hex(
-            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155
-             5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
-        )
+        hex("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155
+             5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")
     );
 
     let v = json(include_str!("../../testdata/ed25519.json"));
@@ -155,10 +128,7 @@ fn ed25519_rfc_8032() {
     assert_eq!(key.sign(&message).0[..], field(&v, "signature"));
     let signature = ed25519::Signature(field_array(&v, "signature"));
     assert_eq!(key.public().verify(&message, &signature), Ok(()));
-    assert_eq!(
-        key.public().verify(&message[1..], &signature),
-        Err(CryptoError::BadSignature)
-    );
+    assert_eq!(key.public().verify(&message[1..], &signature), Err(CryptoError::BadSignature));
 }
 
 #[test]
@@ -172,11 +142,8 @@ fn siphash_reference() {
 /// Derived: computed from the published formulae with an independent script, not captured from a router.
 #[test]
 fn length_masks_of_ntcp2() {
-    let mut mask = siphash::LengthMask::new(
-        hex_array("3c557b9b3d14a3ad"),
-        hex_array("40c076027293e161"),
-        hex_array("bc18fd236a22563e"),
-    );
+    let mut mask =
+        siphash::LengthMask::new(hex_array("3c557b9b3d14a3ad"), hex_array("40c076027293e161"), hex_array("bc18fd236a22563e"));
     assert_eq!((23 ^ mask.next()).to_be_bytes()[..], hex("7454"));
     assert_eq!((23 ^ mask.next()).to_be_bytes()[..], hex("d723"));
 }
@@ -194,10 +161,7 @@ fn elligator2_vectors() {
         for top in [0x40, 0x80, 0xc0] {
             let mut on_the_wire = encoded;
             on_the_wire[31] |= top;
-            assert_eq!(
-                elligator2::encode_with(&key, u8::from(high) | top),
-                Some(on_the_wire)
-            );
+            assert_eq!(elligator2::encode_with(&key, u8::from(high) | top), Some(on_the_wire));
             assert_eq!(elligator2::decode(&on_the_wire), key);
         }
     }

@@ -28,9 +28,7 @@ impl Destination {
         };
         let may_go = match sessions.readiness(now, &key) {
             Readiness::Ready | Readiness::NewSession => true,
-            Readiness::AwaitingReply { last } => {
-                held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_SPACING
-            }
+            Readiness::AwaitingReply { last } => held.retransmission && now.tick.saturating_since(last) >= NEW_SESSION_SPACING,
         };
         if may_go {
             let retransmission = held.retransmission;

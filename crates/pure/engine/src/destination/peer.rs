@@ -216,9 +216,9 @@ impl Peer {
             return Some(lease);
         }
         let good: Vec<Lease> = set.leases().iter().copied().filter(|lease| keeps(lease) && Some(*lease) != self.lease).collect();
-        let chosen = pick(&good, rng)
-            .or(self.lease.filter(keeps))
-            .or_else(|| set.leases().iter().copied().filter(|lease| lease.end + LEASE_GRACE > now.date).max_by_key(|lease| lease.end));
+        let chosen = pick(&good, rng).or(self.lease.filter(keeps)).or_else(|| {
+            set.leases().iter().copied().filter(|lease| lease.end + LEASE_GRACE > now.date).max_by_key(|lease| lease.end)
+        });
         if switch {
             self.route = self.route.wrapping_add(1);
             self.switched = now.tick;

@@ -14,13 +14,13 @@ use crate::netdb::{LookupRequest, Via};
 use crate::streaming::CloseReason;
 use crate::tunnel::PoolConfig;
 
+/// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
+/// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
+const MAX_PEERS_SOUGHT: usize = 48;
 /// The public network, where others watch.
 const PUBLIC_NET: u8 = 2;
 /// Destinations that publish, opened within this time of the router's start, wait for up to as long, each for itself.
 const START_STAGGER: Duration = Duration::from_secs(120);
-/// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
-/// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
-const MAX_PEERS_SOUGHT: usize = 48;
 
 /// Look-ups in the netDb and who asked.
 #[derive(Default)]
@@ -67,7 +67,14 @@ impl Lookups {
 }
 
 impl Engine {
-    pub(super) fn open_destination(&mut self, now: Now, id: IdentityId, name: String, keys: &DestinationKeys, config: DestinationConfig) {
+    pub(super) fn open_destination(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        name: String,
+        keys: &DestinationKeys,
+        config: DestinationConfig,
+    ) {
         let rng = self.rng.child(&format!("destination {}", id.0));
         let pool = PoolConfig {
             inbound_length: config.inbound_length,

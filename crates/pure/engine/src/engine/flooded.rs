@@ -8,7 +8,9 @@ use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{ed25519, x25519};
 use ramson_lane::{Class, LaneCommand, LaneEvent};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseStore, LookupKind, StoreReply};
-use ramson_wire::{Codec, Date, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, RouterIdentity, RouterInfo, Tick};
+use ramson_wire::{
+    Codec, Date, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, RouterIdentity, RouterInfo, Tick,
+};
 
 use super::{Engine, EngineConfig};
 use crate::interface::{Output, Snapshot};
@@ -95,9 +97,7 @@ fn sent(outputs: &[Output], wanted: impl Fn(&I2npMessage, Class) -> bool) -> usi
 
 /// Builds of our own go out, whatever came in.
 fn builds(outputs: &[Output]) -> usize {
-    sent(outputs, |message, class| {
-        class == Class::Control && message.kind == MessageKind::SHORT_TUNNEL_BUILD
-    })
+    sent(outputs, |message, class| class == Class::Control && message.kind == MessageKind::SHORT_TUNNEL_BUILD)
 }
 
 #[test]

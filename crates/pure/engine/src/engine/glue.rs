@@ -98,7 +98,9 @@ impl Engine {
                 let message = match encrypt {
                     Some(key) => {
                         let clove = GarlicClove { delivery: CloveDelivery::Local, message };
-                        router_garlic::seal_one_time(&key.key, key.tag, &clove, &mut self.rng).ok().map(|body| self.garlic(now, body))
+                        router_garlic::seal_one_time(&key.key, key.tag, &clove, &mut self.rng)
+                            .ok()
+                            .map(|body| self.garlic(now, body))
                     }
                     None => Some(message),
                 };
@@ -117,7 +119,9 @@ impl Engine {
                     self.check_ready(id);
                 }
             }
-            NetDbOutput::Store { key, value: Some(bytes) } => self.outputs.push_back(Output::Store(Record::Router { hash: key, bytes })),
+            NetDbOutput::Store { key, value: Some(bytes) } => {
+                self.outputs.push_back(Output::Store(Record::Router { hash: key, bytes }))
+            }
             NetDbOutput::Store { key, value: None } => self.outputs.push_back(Output::Store(Record::RouterGone { hash: key })),
         }
     }

@@ -150,7 +150,9 @@ impl Engine {
         };
         let body = &message.body;
         let result = match message.kind {
-            MessageKind::DATABASE_STORE => DatabaseStore::from_bytes(body).map(|store| self.netdb.handle_store(now, from, via, store)),
+            MessageKind::DATABASE_STORE => {
+                DatabaseStore::from_bytes(body).map(|store| self.netdb.handle_store(now, from, via, store))
+            }
             MessageKind::DATABASE_LOOKUP if !matches!(via, Via::Tunnel(_)) => {
                 DatabaseLookup::from_bytes(body).map(|lookup| self.netdb.handle_lookup(now, from, via, lookup))
             }

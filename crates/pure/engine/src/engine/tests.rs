@@ -53,7 +53,11 @@ fn lease_set(keys: &DestinationKeys, key: x25519::PublicKey, now: Date) -> Lease
         options: Mapping::default(),
         key,
         more_keys: Vec::new(),
-        leases: vec![Lease { gateway: STRANGERS_GATEWAY, tunnel: TunnelId::new(6).unwrap(), end: now + Duration::from_secs(600) }],
+        leases: vec![Lease {
+            gateway: STRANGERS_GATEWAY,
+            tunnel: TunnelId::new(6).unwrap(),
+            end: now + Duration::from_secs(600),
+        }],
     };
     LeaseSet2::sign(&builder, keys.signing_key()).unwrap()
 }
@@ -164,7 +168,8 @@ impl Bench {
     }
 
     fn lookups(&mut self, hash: DestinationHash) -> usize {
-        let lookup = |message: &I2npMessage| DatabaseLookup::from_bytes(&message.body).is_ok_and(|lookup| lookup.key == hash.into());
+        let lookup =
+            |message: &I2npMessage| DatabaseLookup::from_bytes(&message.body).is_ok_and(|lookup| lookup.key == hash.into());
         self.asked().iter().filter(|message| message.kind == MessageKind::DATABASE_LOOKUP && lookup(message)).count()
     }
 
@@ -173,7 +178,9 @@ impl Bench {
         let asked = self.asked();
         let stores = asked.iter().filter(|message| message.kind == MessageKind::DATABASE_STORE);
         let mut sets = stores.filter_map(|message| match DatabaseStore::from_bytes(&message.body).unwrap() {
-            DatabaseStore { entry: StoreEntry::LeaseSet2(set), reply: Some(reply), .. } => Some((reply.token, set.verify().unwrap())),
+            DatabaseStore { entry: StoreEntry::LeaseSet2(set), reply: Some(reply), .. } => {
+                Some((reply.token, set.verify().unwrap()))
+            }
             _ => None,
         });
         sets.next()

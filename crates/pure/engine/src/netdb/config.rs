@@ -20,12 +20,7 @@ pub(crate) struct Config {
 impl Config {
     /// Settings of an ordinary router with the default limits.
     pub(crate) fn new(net_id: u8, our_hash: RouterHash) -> Config {
-        Config {
-            net_id,
-            our_hash,
-            floodfill: false,
-            limits: Limits::default(),
-        }
+        Config { net_id, our_hash, floodfill: false, limits: Limits::default() }
     }
 }
 
@@ -48,14 +43,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            routers: 10_000,
-            floodfills: 2_500,
-            lease_sets: 8_192,
-            lookups: 64,
-            router_lookups: 96,
-            explore_below: 150,
-        }
+        Limits { routers: 10_000, floodfills: 2_500, lease_sets: 8_192, lookups: 64, router_lookups: 96, explore_below: 150 }
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_wire::i2np::{DatabaseLookup, DatabaseStore, LookupKind, StoreReply};
 use ramson_wire::{
-    Codec, Date, DestinationHash, I2npMessage, LeaseSet2, MessageKind, NetDbKey, Now, RouterHash,
-    RouterInfo, ids::routing_key,
+    Codec, Date, DestinationHash, I2npMessage, LeaseSet2, MessageKind, NetDbKey, Now, RouterHash, RouterInfo, ids::routing_key,
 };
 
 use super::lease_sets::{LeaseSets, end_of};
@@ -49,13 +48,7 @@ impl Floodfill {
 
 impl NetDb {
     /// Handles a DatabaseLookup. `from` is the peer that a direct message came from. Only floodfills answer.
-    pub(crate) fn handle_lookup(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        via: Via,
-        lookup: DatabaseLookup,
-    ) {
+    pub(crate) fn handle_lookup(&mut self, now: Now, from: Option<RouterHash>, via: Via, lookup: DatabaseLookup) {
         let from_tunnel = matches!(via, Via::Tunnel(_));
         if !self.shared.config.floodfill || from_tunnel || lookup.key == ZERO_KEY {
             return;
@@ -71,10 +64,7 @@ impl NetDb {
         }
         let message = self.answer(now, &lookup);
         self.shared.out.push_back(NetDbOutput::Reply {
-            path: ReplyPath {
-                gateway: lookup.from,
-                tunnel: lookup.reply_tunnel,
-            },
+            path: ReplyPath { gateway: lookup.from, tunnel: lookup.reply_tunnel },
             message,
             encrypt: lookup.reply_key,
         });
@@ -84,17 +74,11 @@ impl NetDb {
         let kind = lookup.kind;
         let mut found = None;
         if matches!(kind, LookupKind::Any | LookupKind::RouterInfo) {
-            found = self
-                .served_router(now.date, &RouterHash(lookup.key.0))
-                .map(|info| DatabaseStore::router_info(info, None));
+            found = self.served_router(now.date, &RouterHash(lookup.key.0)).map(|info| DatabaseStore::router_info(info, None));
         }
         if found.is_none() && matches!(kind, LookupKind::Any | LookupKind::LeaseSet) {
             let hash = DestinationHash(lookup.key.0);
-            found = self
-                .floodfill
-                .lease_sets
-                .get(now.date, &hash)
-                .map(|set| DatabaseStore::lease_set2(set, None));
+            found = self.floodfill.lease_sets.get(now.date, &hash).map(|set| DatabaseStore::lease_set2(set, None));
         }
         match found {
             Some(store) => message::store(&mut *self.shared.rng, now, &store),
@@ -129,10 +113,7 @@ impl NetDb {
         }
         let message = message::delivery_status(&mut *self.shared.rng, now, reply.token);
         self.shared.out.push_back(NetDbOutput::Reply {
-            path: ReplyPath {
-                gateway: reply.gateway,
-                tunnel: reply.tunnel,
-            },
+            path: ReplyPath { gateway: reply.gateway, tunnel: reply.tunnel },
             message,
             encrypt: None,
         });
@@ -155,8 +136,7 @@ impl NetDb {
             && result.is_change()
             && let Some(set) = self.floodfill.lease_sets.get(now.date, &hash)
         {
-            let tomorrow = tomorrow_within(now.date, config::NEXT_DAY_LEASE_SET)
-                .filter(|tomorrow| end_of(set) > *tomorrow);
+            let tomorrow = tomorrow_within(now.date, config::NEXT_DAY_LEASE_SET).filter(|tomorrow| end_of(set) > *tomorrow);
             let body = DatabaseStore::lease_set2(set, None);
             self.flood(now, &body, tomorrow);
         }

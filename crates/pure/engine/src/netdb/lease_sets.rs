@@ -4,10 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ramson_wire::{
-    Date, DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, Unverified, distance,
-    ids::routing_key,
-};
+use ramson_wire::{Date, DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, Unverified, distance, ids::routing_key};
 
 use super::config;
 use super::routers::{AddResult, Reject};
@@ -38,13 +35,7 @@ pub(super) fn end_of(set: &LeaseSet2) -> Date {
 
 impl LeaseSets {
     pub(super) fn new(us: RouterHash, limit: usize) -> LeaseSets {
-        LeaseSets {
-            entries: BTreeMap::new(),
-            ranks: BTreeSet::new(),
-            us,
-            limit,
-            day: 0,
-        }
+        LeaseSets { entries: BTreeMap::new(), ranks: BTreeSet::new(), us, limit, day: 0 }
     }
 
     /// The LeaseSet of a destination, unless it has ended.
@@ -58,12 +49,7 @@ impl LeaseSets {
     }
 
     /// Checks what costs little, then the signature, then stores. Newer is what has a later `published`.
-    pub(super) fn add(
-        &mut self,
-        now: Now,
-        key: &NetDbKey,
-        set: Unverified<LeaseSet2>,
-    ) -> AddResult {
+    pub(super) fn add(&mut self, now: Now, key: &NetDbKey, set: Unverified<LeaseSet2>) -> AddResult {
         let hash = set.destination().hash();
         if NetDbKey::from(hash) == *key
             && let Some(known) = self.entries.get(&hash)
@@ -92,21 +78,12 @@ impl LeaseSets {
         self.ranks.insert((rank, hash));
         let entry = Entry { set, ends, rank };
         self.entries.insert(hash, entry);
-        if is_new {
-            AddResult::New
-        } else {
-            AddResult::Updated
-        }
+        if is_new { AddResult::New } else { AddResult::Updated }
     }
 
     /// Drops what has ended; ranks anew when the day has turned.
     pub(super) fn expire(&mut self, now: Date) {
-        let ended: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.ends <= now)
-            .map(|(hash, _)| *hash)
-            .collect();
+        let ended: Vec<_> = self.entries.iter().filter(|(_, entry)| entry.ends <= now).map(|(hash, _)| *hash).collect();
         for hash in ended {
             self.remove(&hash);
         }
@@ -140,11 +117,7 @@ impl LeaseSets {
 }
 
 /// A LeaseSet that came under this key, if it is that key's, of now, and properly signed.
-pub(crate) fn accept(
-    now: Date,
-    key: &NetDbKey,
-    set: Unverified<LeaseSet2>,
-) -> Result<LeaseSet2, Reject> {
+pub(crate) fn accept(now: Date, key: &NetDbKey, set: Unverified<LeaseSet2>) -> Result<LeaseSet2, Reject> {
     if NetDbKey::from(set.destination().hash()) != *key {
         return Err(Reject::WrongKey);
     }

@@ -19,11 +19,7 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(burst: u32, refill: Duration) -> Bucket {
-        Bucket {
-            burst,
-            refill,
-            spent_until: Tick(0),
-        }
+        Bucket { burst, refill, spent_until: Tick(0) }
     }
 
     /// Takes a token, if there is one.
@@ -62,9 +58,7 @@ struct PeerBuckets {
 
 impl PeerBuckets {
     fn is_full(&self, now: Tick) -> bool {
-        [self.stores, self.lookups, self.floods]
-            .iter()
-            .all(|bucket| bucket.is_full(now))
+        [self.stores, self.lookups, self.floods].iter().all(|bucket| bucket.is_full(now))
     }
 
     fn of(&mut self, work: Work) -> &mut Bucket {
@@ -87,27 +81,18 @@ impl PeerLimits {
     /// All buckets full.
     pub(super) fn new() -> PeerLimits {
         let shared = Bucket::new(config::SHARED_BURST, config::SHARED_REFILL);
-        PeerLimits {
-            peers: BTreeMap::new(),
-            shared: PeerBuckets {
-                stores: shared,
-                lookups: shared,
-                floods: shared,
-            },
-        }
+        PeerLimits { peers: BTreeMap::new(), shared: PeerBuckets { stores: shared, lookups: shared, floods: shared } }
     }
 
     /// Takes a token for work that `peer` causes; without a name it counts against the shared buckets.
     pub(super) fn take(&mut self, now: Tick, peer: Option<NetDbKey>, work: Work) -> bool {
         let has_room = self.peers.len() < config::MAX_LIMITED_PEERS;
         let buckets = match peer {
-            Some(peer) if has_room || self.peers.contains_key(&peer) => {
-                self.peers.entry(peer).or_insert_with(|| PeerBuckets {
-                    stores: Bucket::new(config::STORE_BURST, config::STORE_REFILL),
-                    lookups: Bucket::new(config::LOOKUP_BURST, config::LOOKUP_REFILL),
-                    floods: Bucket::new(config::FLOOD_BURST, config::FLOOD_REFILL),
-                })
-            }
+            Some(peer) if has_room || self.peers.contains_key(&peer) => self.peers.entry(peer).or_insert_with(|| PeerBuckets {
+                stores: Bucket::new(config::STORE_BURST, config::STORE_REFILL),
+                lookups: Bucket::new(config::LOOKUP_BURST, config::LOOKUP_REFILL),
+                floods: Bucket::new(config::FLOOD_BURST, config::FLOOD_REFILL),
+            }),
             _ => &mut self.shared,
         };
         buckets.of(work).take(now)

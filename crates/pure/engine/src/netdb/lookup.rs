@@ -105,13 +105,7 @@ impl Lookup {
     }
 
     /// Sends what is due.
-    pub(super) fn step(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        owner: Owner,
-        paths: &Paths,
-    ) -> Step {
+    pub(super) fn step(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) -> Step {
         if now.tick >= self.give_up {
             return Step::Failed(self.failure());
         }
@@ -188,10 +182,7 @@ impl Lookup {
 
     /// The closest floodfill not asked yet; then those that never answered, once more.
     fn choose(&self, shared: &Shared, now: Now) -> Option<RouterHash> {
-        let first = self
-            .goal
-            .first
-            .filter(|first| !self.asked.contains_key(first) && shared.routers.get(first).is_some());
+        let first = self.goal.first.filter(|first| !self.asked.contains_key(first) && shared.routers.get(first).is_some());
         if first.is_some() {
             return first;
         }
@@ -213,33 +204,17 @@ impl Lookup {
     fn send(&mut self, shared: &mut Shared, now: Now, owner: Owner, to: RouterHash, route: Route) {
         let excluded = self.asked.keys().copied().collect();
         let Goal { key, kind, .. } = self.goal;
-        shared.send(owner, to, route, |rng, reply, reply_key| {
-            message::lookup(rng, now, key, kind, reply, excluded, reply_key)
-        });
+        shared.send(owner, to, route, |rng, reply, reply_key| message::lookup(rng, now, key, kind, reply, excluded, reply_key));
         self.asked.entry(to).or_default().times += 1;
         self.tries += 1;
         let direct = matches!(route, Route::Direct);
-        let wait = if direct {
-            config::DIRECT_TRY_TIMEOUT
-        } else {
-            config::TUNNEL_TRY_TIMEOUT
-        };
-        self.pending = Some(Pending {
-            to,
-            until: now.tick + wait,
-            direct,
-        });
+        let wait = if direct { config::DIRECT_TRY_TIMEOUT } else { config::TUNNEL_TRY_TIMEOUT };
+        self.pending = Some(Pending { to, until: now.tick + wait, direct });
     }
 
     /// A floodfill doesn't know, and names others. Answers in the name of routers that we didn't ask are ignored; the name proves
     /// nothing, but it tells a late answer from the awaited one.
-    pub(super) fn handle_search_reply(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        owner: Owner,
-        reply: &DatabaseSearchReply,
-    ) {
+    pub(super) fn handle_search_reply(&mut self, shared: &mut Shared, now: Now, owner: Owner, reply: &DatabaseSearchReply) {
         let Some(asked) = self.asked.get_mut(&reply.from) else {
             return;
         };
@@ -293,19 +268,28 @@ impl Lookup {
         }
     }
 
-    /// Something came under our key that can't be kept, so the awaited answer is worth nothing: go on at once.
-    pub(super) fn handle_bad_answer(&mut self, now: Now) {
-        if self.pending.take().is_some() {
+    /// Whether the try that is pending went straight to this router.
+    pub(super) fn asks_directly(&self, peer: &RouterHash) -> bool {
+        self.pending.is_some_and(|pending| pending.direct && pending.to == *peer)
+    }
+
+    /// Something came under our key that can't be kept, so the awaited answer is worth nothing: go on at once. `from` is the peer
+    /// that sent it straight, `None` that it came down a tunnel; another way than the question's it is no answer to it, but a
+    /// stranger who would have us use up our tries.
+    pub(super) fn handle_bad_answer(&mut self, now: Now, from: Option<&RouterHash>) {
+        let answers = match (from, self.pending) {
+            (Some(from), _) => self.asks_directly(from),
+            (None, pending) => pending.is_some_and(|pending| !pending.direct),
+        };
+        if answers {
+            self.pending = None;
             self.due = Some(now.tick);
         }
     }
 
     /// A message sent straight to `to` didn't leave: go on at once.
     pub(super) fn handle_send_failed(&mut self, now: Now, to: &RouterHash) {
-        if self
-            .pending
-            .is_some_and(|pending| pending.direct && pending.to == *to)
-        {
+        if self.pending.is_some_and(|pending| pending.direct && pending.to == *to) {
             self.pending = None;
             self.due = Some(now.tick);
         }

@@ -4,33 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng};
-use ramson_wire::i2np::{
-    DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, ReplyKey,
-};
+use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, ReplyKey};
 use ramson_wire::{Codec, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash};
 
 use super::config;
 use super::lookup::Kind;
 use super::output::ReplyPath;
 
-fn build(
-    rng: &mut dyn CryptoRng,
-    now: Now,
-    kind: MessageKind,
-    life: Duration,
-    body: &impl Codec,
-) -> I2npMessage {
+fn build(rng: &mut dyn CryptoRng, now: Now, kind: MessageKind, life: Duration, body: &impl Codec) -> I2npMessage {
     wrap(rng, now, kind, life, body.to_bytes().into())
 }
 
 /// A message with an id and an expiration of its own around a body.
-pub(super) fn wrap(
-    rng: &mut dyn CryptoRng,
-    now: Now,
-    kind: MessageKind,
-    life: Duration,
-    body: Bytes,
-) -> I2npMessage {
+pub(super) fn wrap(rng: &mut dyn CryptoRng, now: Now, kind: MessageKind, life: Duration, body: Bytes) -> I2npMessage {
     // The odd milliseconds keep expirations of one moment apart, as clocks of different routers would.
     let odd = Duration::from_millis(rng::between(rng, 0, 999));
     let id = MessageId(u32::from_be_bytes(rng::bytes(rng)));
@@ -71,10 +57,7 @@ pub(super) fn store(rng: &mut dyn CryptoRng, now: Now, body: &DatabaseStore) -> 
 
 /// The answer to a store's token.
 pub(super) fn delivery_status(rng: &mut dyn CryptoRng, now: Now, token: u32) -> I2npMessage {
-    let body = DeliveryStatus {
-        id: MessageId(token),
-        time: now.date,
-    };
+    let body = DeliveryStatus { id: MessageId(token), time: now.date };
     let kind = MessageKind::DELIVERY_STATUS;
     build(rng, now, kind, config::STORE_LIFE, &body)
 }

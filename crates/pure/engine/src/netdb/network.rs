@@ -31,13 +31,7 @@ impl NetDb {
     }
 
     /// A DatabaseStore. `from` is the peer that a direct message came from.
-    pub(crate) fn handle_store(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        via: Via,
-        store: DatabaseStore,
-    ) {
+    pub(crate) fn handle_store(&mut self, now: Now, from: Option<RouterHash>, via: Via, store: DatabaseStore) {
         match via {
             Via::Tunnel(Owner::Identity(id)) => self.store_to_identity(now, id, store),
             Via::Tunnel(Owner::Router) => self.store_to_router(now, None, None, store),
@@ -71,27 +65,23 @@ impl NetDb {
     }
 
     /// Nothing is kept here: who asked keeps what it uses.
-    fn answer_identity(
-        &mut self,
-        now: Now,
-        id: IdentityId,
-        key: &NetDbKey,
-        set: Unverified<LeaseSet2>,
-    ) {
+    fn answer_identity(&mut self, now: Now, id: IdentityId, key: &NetDbKey, set: Unverified<LeaseSet2>) {
         let Some(identity) = self.identities.get_mut(&id) else {
             return;
         };
         match accept(now.date, key, set) {
             Ok(set) => identity.found_lease_set(&mut self.shared, &set),
             Err(reject) => {
-                identity.bad_answer(&mut self.shared, now, Kind::LeaseSet, key);
+                identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, *key), None);
                 self.count(reject);
             }
         }
     }
 
     fn store_from_network(&mut self, now: Now, from: Option<RouterHash>, store: DatabaseStore) {
-        let awaited = self.router.goal(Kind::Router, &store.key).is_some();
+        // Who was asked may answer, whatever else it sends. An answer has no token.
+        let asked = |from: RouterHash| self.router.asks_directly(&store.key, &from);
+        let awaited = store.reply.is_none() && from.is_some_and(asked);
         let peer = from.map(NetDbKey::from);
         if !awaited && !self.floodfill.peers.take(now.tick, peer, Work::Store) {
             self.count(Reject::Throttled);
@@ -114,13 +104,7 @@ impl NetDb {
     }
 
     /// Adds a RouterInfo if it was asked for, is the sender's own, or we serve as a floodfill. `flood` is `None` for answers.
-    fn store_to_router(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        flood: Option<bool>,
-        store: DatabaseStore,
-    ) {
+    fn store_to_router(&mut self, now: Now, from: Option<RouterHash>, flood: Option<bool>, store: DatabaseStore) {
         let StoreEntry::RouterInfo(info) = store.entry else {
             return;
         };
@@ -135,15 +119,18 @@ impl NetDb {
                 return;
             }
         };
-        let Shared {
-            routers, config, ..
-        } = &mut self.shared;
+        let Shared { routers, config, .. } = &mut self.shared;
         let result = routers.add_unverified(now, config, &store.key, info, source);
         let result = self.router_added(now, hash, result);
         if matches!(result, AddResult::Rejected(_)) {
             let shared = &mut self.shared;
-            self.router
-                .bad_answer(shared, now, Kind::Router, &store.key);
+            let goal = (Kind::Router, store.key);
+            match (flood, from) {
+                (None, _) => self.router.bad_answer(shared, now, goal, None),
+                (Some(_), Some(from)) => self.router.bad_answer(shared, now, goal, Some(&from)),
+                // In garlic: nobody is asked to answer so.
+                (Some(_), None) => {}
+            }
         }
         if serves
             && flood == Some(true)
@@ -155,16 +142,9 @@ impl NetDb {
     }
 
     /// A DatabaseSearchReply: down a tunnel of `owner`, or for [`Owner::Router`] straight to us.
-    pub(crate) fn handle_search_reply(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        reply: &DatabaseSearchReply,
-    ) {
+    pub(crate) fn handle_search_reply(&mut self, now: Now, owner: Owner, reply: &DatabaseSearchReply) {
         match owner {
-            Owner::Router => self
-                .router
-                .handle_search_reply(&mut self.shared, now, reply),
+            Owner::Router => self.router.handle_search_reply(&mut self.shared, now, reply),
             Owner::Identity(id) => {
                 if let Some(identity) = self.identities.get_mut(&id) {
                     identity.handle_search_reply(&mut self.shared, now, reply);
@@ -177,13 +157,10 @@ impl NetDb {
     /// A DeliveryStatus, by the way of [`Self::handle_search_reply`]; false if it isn't for the netDb.
     pub(crate) fn handle_delivery_status(&mut self, now: Now, owner: Owner, id: MessageId) -> bool {
         match owner {
-            Owner::Router => self
-                .router
-                .handle_delivery_status(&mut self.shared, now, id),
-            Owner::Identity(identity) => self
-                .identities
-                .get_mut(&identity)
-                .is_some_and(|state| state.handle_delivery_status(&mut self.shared, now, id)),
+            Owner::Router => self.router.handle_delivery_status(&mut self.shared, now, id),
+            Owner::Identity(identity) => {
+                self.identities.get_mut(&identity).is_some_and(|state| state.handle_delivery_status(&mut self.shared, now, id))
+            }
         }
     }
 }

@@ -7,9 +7,7 @@ use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, T
 
 use super::config;
 use super::lookup::{Goal, Kind, Lookup, Step};
-use super::output::{
-    LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState,
-};
+use super::output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState};
 use super::publish::{Entry, Publication};
 use super::shared::Shared;
 use crate::identity::Owner;
@@ -46,20 +44,13 @@ impl OwnerState {
         waiter: Option<LookupRequest>,
     ) -> Result<(), LookupFailure> {
         let id = (goal.kind, goal.key);
-        if self
-            .negative
-            .get(&goal.key)
-            .is_some_and(|until| *until > now.tick)
-        {
+        if self.negative.get(&goal.key).is_some_and(|until| *until > now.tick) {
             return Err(LookupFailure::NotFound);
         }
         if !self.lookups.contains_key(&id) && self.lookups.len() >= self.max_lookups {
             return Err(LookupFailure::Busy);
         }
-        let lookup = self
-            .lookups
-            .entry(id)
-            .or_insert_with(|| Lookup::new(now, goal));
+        let lookup = self.lookups.entry(id).or_insert_with(|| Lookup::new(now, goal));
         if let Some(waiter) = waiter {
             if lookup.waiters.len() >= config::MAX_WAITERS {
                 return Err(LookupFailure::Busy);
@@ -77,6 +68,11 @@ impl OwnerState {
     /// The source of a RouterInfo that is being looked for.
     pub(super) fn goal(&self, kind: Kind, key: &NetDbKey) -> Option<Goal> {
         self.lookups.get(&(kind, *key)).map(|lookup| lookup.goal)
+    }
+
+    /// Whether this router was just asked straight for a RouterInfo.
+    pub(super) fn asks_directly(&self, key: &NetDbKey, peer: &RouterHash) -> bool {
+        self.lookups.get(&(Kind::Router, *key)).is_some_and(|lookup| lookup.asks_directly(peer))
     }
 
     /// Fires what is due.
@@ -123,11 +119,7 @@ impl OwnerState {
             shared.settled.push(RouterHash(id.1.0));
         }
         for request in lookup.waiters {
-            shared.out.push_back(NetDbOutput::LookupDone {
-                owner: self.owner,
-                request,
-                result: result.clone(),
-            });
+            shared.out.push_back(NetDbOutput::LookupDone { owner: self.owner, request, result: result.clone() });
         }
     }
 
@@ -148,9 +140,9 @@ impl OwnerState {
     }
 
     /// What came as an answer can't be kept.
-    pub(super) fn bad_answer(&mut self, shared: &mut Shared, now: Now, kind: Kind, key: &NetDbKey) {
-        if let Some(lookup) = self.lookups.get_mut(&(kind, *key)) {
-            lookup.handle_bad_answer(now);
+    pub(super) fn bad_answer(&mut self, shared: &mut Shared, now: Now, (kind, key): (Kind, NetDbKey), from: Option<&RouterHash>) {
+        if let Some(lookup) = self.lookups.get_mut(&(kind, key)) {
+            lookup.handle_bad_answer(now, from);
             self.step_lookups(shared, now);
         }
     }
@@ -173,12 +165,7 @@ impl OwnerState {
         self.lookups.contains_key(&(Kind::LeaseSet, *key))
     }
 
-    pub(super) fn handle_search_reply(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        reply: &DatabaseSearchReply,
-    ) {
+    pub(super) fn handle_search_reply(&mut self, shared: &mut Shared, now: Now, reply: &DatabaseSearchReply) {
         for kind in [Kind::Router, Kind::LeaseSet, Kind::Exploration] {
             if let Some(lookup) = self.lookups.get_mut(&(kind, reply.key)) {
                 lookup.handle_search_reply(shared, now, self.owner, reply);
@@ -186,11 +173,7 @@ impl OwnerState {
         }
         // One answer is all that an exploration is for.
         let explored = (Kind::Exploration, reply.key);
-        if self
-            .lookups
-            .get(&explored)
-            .is_some_and(|lookup| lookup.answers() > 0)
-        {
+        if self.lookups.get(&explored).is_some_and(|lookup| lookup.answers() > 0) {
             self.lookups.remove(&explored);
         }
         if let Some(publication) = &mut self.publication {
@@ -233,16 +216,9 @@ impl OwnerState {
         self.step(shared, now);
     }
 
-    pub(super) fn handle_delivery_status(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        id: MessageId,
-    ) -> bool {
+    pub(super) fn handle_delivery_status(&mut self, shared: &mut Shared, now: Now, id: MessageId) -> bool {
         let owner = self.owner;
-        self.publication
-            .as_mut()
-            .is_some_and(|publication| publication.handle_delivery_status(shared, now, owner, id))
+        self.publication.as_mut().is_some_and(|publication| publication.handle_delivery_status(shared, now, owner, id))
     }
 
     pub(super) fn publish(&mut self, shared: &mut Shared, now: Now, entry: Entry) {

@@ -4,10 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreReply};
-use ramson_wire::{
-    Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick,
-    ids::routing_key,
-};
+use ramson_wire::{Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, ids::routing_key};
 
 use super::config;
 use super::lease_sets::end_of;
@@ -49,15 +46,9 @@ impl Entry {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Due(Tick),
-    Sent {
-        until: Tick,
-        direct: Option<RouterHash>,
-    },
+    Sent { until: Tick, direct: Option<RouterHash> },
     VerifyDue(Tick),
-    Verifying {
-        at: RouterHash,
-        until: Tick,
-    },
+    Verifying { at: RouterHash, until: Tick },
     Done,
 }
 
@@ -259,18 +250,11 @@ impl Publication {
         let version = self.entry.published();
         self.sent.push_back(Sent { token, to, version });
         self.last_sent = Some(now.tick);
-        self.phase = Phase::Sent {
-            until: now.tick + wait,
-            direct: direct.then_some(to),
-        };
+        self.phase = Phase::Sent { until: now.tick + wait, direct: direct.then_some(to) };
     }
 
     fn store(&self, token: u32, reply: ReplyPath) -> DatabaseStore {
-        let reply = Some(StoreReply {
-            token,
-            tunnel: reply.tunnel,
-            gateway: reply.gateway,
-        });
+        let reply = Some(StoreReply { token, tunnel: reply.tunnel, gateway: reply.gateway });
         match &self.entry {
             Entry::Router(info) => DatabaseStore::router_info(info, reply),
             Entry::LeaseSet(set) => DatabaseStore::lease_set2(set, reply),
@@ -278,13 +262,7 @@ impl Publication {
     }
 
     /// True if the status confirms what we sent last.
-    pub(super) fn handle_delivery_status(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        owner: Owner,
-        id: MessageId,
-    ) -> bool {
+    pub(super) fn handle_delivery_status(&mut self, shared: &mut Shared, now: Now, owner: Owner, id: MessageId) -> bool {
         let Some(sent) = self.sent.iter().find(|sent| sent.token == id.0).copied() else {
             return false;
         };
@@ -296,9 +274,7 @@ impl Publication {
         } else {
             self.phase = match self.entry {
                 Entry::Router(_) => Phase::Done,
-                Entry::LeaseSet(_) => {
-                    Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS))
-                }
+                Entry::LeaseSet(_) => Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS)),
             };
         }
         self.reach(shared, owner, PublicationState::Stored);
@@ -307,9 +283,7 @@ impl Publication {
 
     fn reach(&mut self, shared: &mut Shared, owner: Owner, state: PublicationState) {
         self.state = state;
-        shared
-            .out
-            .push_back(NetDbOutput::Publication { owner, state });
+        shared.out.push_back(NetDbOutput::Publication { owner, state });
     }
 
     /// Asks a floodfill that isn't the one we stored at.
@@ -332,19 +306,12 @@ impl Publication {
         shared.send(owner, at, route, |rng, reply, reply_key| {
             message::lookup(rng, now, key, Kind::LeaseSet, reply, excluded, reply_key)
         });
-        self.phase = Phase::Verifying {
-            at,
-            until: now.tick + config::VERIFY_TIMEOUT,
-        };
+        self.phase = Phase::Verifying { at, until: now.tick + config::VERIFY_TIMEOUT };
     }
 
     fn verify_failed(&mut self, now: Now) {
         self.verify_failures += 1;
-        self.phase = if self.verify_failures >= config::MAX_VERIFY_FAILURES {
-            Phase::Done
-        } else {
-            Phase::Due(now.tick)
-        };
+        self.phase = if self.verify_failures >= config::MAX_VERIFY_FAILURES { Phase::Done } else { Phase::Due(now.tick) };
     }
 
     /// The awaited floodfill says it doesn't have it.
@@ -356,22 +323,14 @@ impl Publication {
         paths: &Paths,
         reply: &DatabaseSearchReply,
     ) {
-        if reply.key == self.entry.key()
-            && matches!(self.phase, Phase::Verifying { at, .. } if at == reply.from)
-        {
+        if reply.key == self.entry.key() && matches!(self.phase, Phase::Verifying { at, .. } if at == reply.from) {
             self.verify_failed(now);
             self.step_again(shared, now, owner, paths);
         }
     }
 
     /// A LeaseSet of our own came back, verified by the caller.
-    pub(super) fn handle_found(
-        &mut self,
-        shared: &mut Shared,
-        now: Now,
-        owner: Owner,
-        set: &LeaseSet2,
-    ) {
+    pub(super) fn handle_found(&mut self, shared: &mut Shared, now: Now, owner: Owner, set: &LeaseSet2) {
         let (Phase::Verifying { .. }, Entry::LeaseSet(ours)) = (self.phase, &self.entry) else {
             return;
         };

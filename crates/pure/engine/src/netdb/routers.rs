@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ramson_wire::{
-    Date, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, Unverified, distance,
-};
+use ramson_wire::{Date, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, Unverified, distance};
 
 use super::config::{self, Config};
 
@@ -160,13 +158,7 @@ impl RouterStore {
     }
 
     /// Stores a verified RouterInfo if it is newer, of our network and within the limits.
-    pub(super) fn add(
-        &mut self,
-        now: Now,
-        config: &Config,
-        info: RouterInfo,
-        source: Source,
-    ) -> AddResult {
+    pub(super) fn add(&mut self, now: Now, config: &Config, info: RouterInfo, source: Source) -> AddResult {
         let hash = info.hash();
         if let Some(result) = self.precheck(now, config, hash, info.published(), source) {
             return result;
@@ -184,21 +176,10 @@ impl RouterStore {
             return AddResult::Rejected(Reject::Full);
         }
         self.link(info, source);
-        if is_new {
-            AddResult::New
-        } else {
-            AddResult::Updated
-        }
+        if is_new { AddResult::New } else { AddResult::Updated }
     }
 
-    fn precheck(
-        &self,
-        now: Now,
-        config: &Config,
-        hash: RouterHash,
-        published: Date,
-        source: Source,
-    ) -> Option<AddResult> {
+    fn precheck(&self, now: Now, config: &Config, hash: RouterHash, published: Date, source: Source) -> Option<AddResult> {
         if hash == config.our_hash {
             return Some(AddResult::Rejected(Reject::Own));
         }
@@ -298,10 +279,7 @@ impl RouterStore {
 
     /// What disk doesn't have yet: RouterInfos to write, and hashes to delete.
     pub(super) fn take_dirty(&mut self) -> Vec<(RouterHash, Option<Bytes>)> {
-        std::mem::take(&mut self.dirty)
-            .into_iter()
-            .map(|hash| (hash, self.get(&hash).map(|info| info.bytes().clone())))
-            .collect()
+        std::mem::take(&mut self.dirty).into_iter().map(|hash| (hash, self.get(&hash).map(|info| info.bytes().clone()))).collect()
     }
 
     /// Notes that a router couldn't be reached. Only for what the router itself sent: an identity's silence must not show in
@@ -318,12 +296,7 @@ impl RouterStore {
     }
 
     /// The `n` floodfills closest to a key at `date`, closest first, without those that `skip` names.
-    pub(super) fn closest_floodfills(
-        &self,
-        key: &RoutingKey,
-        n: usize,
-        skip: impl Fn(&RouterHash) -> bool,
-    ) -> Vec<RouterHash> {
+    pub(super) fn closest_floodfills(&self, key: &RoutingKey, n: usize, skip: impl Fn(&RouterHash) -> bool) -> Vec<RouterHash> {
         let candidates = self.floodfills.iter().filter(|hash| !skip(hash));
         closest(key, n, candidates.copied())
     }
@@ -346,25 +319,13 @@ impl RouterStore {
     }
 
     /// The `n` other routers closest to a key: the answer to exploratory lookups.
-    pub(super) fn closest_others(
-        &self,
-        key: &RoutingKey,
-        n: usize,
-        skip: impl Fn(&RouterHash) -> bool,
-    ) -> Vec<RouterHash> {
-        let others = self
-            .routers
-            .iter()
-            .filter(|(hash, info)| !info.is_floodfill() && !info.is_hidden() && !skip(hash));
+    pub(super) fn closest_others(&self, key: &RoutingKey, n: usize, skip: impl Fn(&RouterHash) -> bool) -> Vec<RouterHash> {
+        let others = self.routers.iter().filter(|(hash, info)| !info.is_floodfill() && !info.is_hidden() && !skip(hash));
         closest(key, n, others.map(|(hash, _)| *hash))
     }
 }
 
-fn closest(
-    key: &RoutingKey,
-    n: usize,
-    candidates: impl Iterator<Item = RouterHash>,
-) -> Vec<RouterHash> {
+fn closest(key: &RoutingKey, n: usize, candidates: impl Iterator<Item = RouterHash>) -> Vec<RouterHash> {
     let mut best: BTreeSet<([u8; 32], RouterHash)> = BTreeSet::new();
     for hash in candidates {
         best.insert((distance(key, &hash), hash));
@@ -377,8 +338,6 @@ fn closest(
 
 /// A floodfill that we'd use: not hidden, new enough.
 fn is_floodfill(info: &RouterInfo) -> bool {
-    let recent = info
-        .version()
-        .is_some_and(|version| version >= config::MIN_FLOODFILL_VERSION);
+    let recent = info.version().is_some_and(|version| version >= config::MIN_FLOODFILL_VERSION);
     info.is_floodfill() && !info.is_hidden() && recent
 }

@@ -61,13 +61,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The way from `owner` to a floodfill.
-    pub(super) fn route(
-        &mut self,
-        owner: Owner,
-        paths: &Paths,
-        to: RouterHash,
-        prefer: Prefer,
-    ) -> Route {
+    pub(super) fn route(&mut self, owner: Owner, paths: &Paths, to: RouterHash, prefer: Prefer) -> Route {
         let tunnels = self.draw_path(paths).map(Route::Tunnels);
         if owner != Owner::Router || prefer == Prefer::OnlyTunnels {
             return tunnels.unwrap_or(Route::NoTunnels);
@@ -92,8 +86,7 @@ impl Shared {
     fn can_reach(&self, to: &RouterHash) -> bool {
         let dialable = |to| {
             let info = self.routers.get(to)?;
-            info.ntcp2_addresses()
-                .find(|address| address.host.is_some())
+            info.ntcp2_addresses().find(|address| address.host.is_some())
         };
         self.connected.contains(to) || dialable(to).is_some()
     }
@@ -112,10 +105,7 @@ impl Shared {
             self.out.push_back(NetDbOutput::Direct { to, message });
             return;
         };
-        let key = ReplyKey {
-            tag: SessionTag(rng::bytes(&mut *self.rng)),
-            key: rng::bytes(&mut *self.rng),
-        };
+        let key = ReplyKey { tag: SessionTag(rng::bytes(&mut *self.rng)), key: rng::bytes(&mut *self.rng) };
         let message = make(&mut *self.rng, reply, Some(key));
         self.out.push_back(NetDbOutput::ExpectReply { owner, key });
         self.push_wrapped(owner, to, message);
@@ -123,20 +113,12 @@ impl Shared {
 
     /// Sends a message sealed to `to` through a tunnel of `owner`.
     pub(super) fn push_wrapped(&mut self, owner: Owner, to: RouterHash, message: I2npMessage) {
-        self.out.push_back(NetDbOutput::ThroughTunnel {
-            owner,
-            to,
-            message,
-            wrap: true,
-        });
+        self.out.push_back(NetDbOutput::ThroughTunnel { owner, to, message, wrap: true });
     }
 
     /// The reply path that needs no tunnel.
     pub(super) fn ourselves(&self) -> ReplyPath {
-        ReplyPath {
-            gateway: self.config.our_hash,
-            tunnel: None,
-        }
+        ReplyPath { gateway: self.config.our_hash, tunnel: None }
     }
 
     /// A random number of milliseconds between two.

@@ -7,8 +7,8 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus};
 use ramson_wire::{
-    Codec, Date, Destination, I2npMessage, Lease, LeaseSet2Builder, Mapping, MessageId,
-    MessageKind, Ntcp2Address, RouterIdentity, RouterInfoBuilder, TunnelId,
+    Codec, Date, Destination, I2npMessage, Lease, LeaseSet2Builder, Mapping, MessageId, MessageKind, Ntcp2Address,
+    RouterIdentity, RouterInfoBuilder, TunnelId,
 };
 
 use super::*;
@@ -23,10 +23,7 @@ const NET_ID: u8 = 99;
 const NOON: u64 = 1_780_315_200_000;
 
 fn at(ms: u64) -> Now {
-    Now {
-        tick: Tick(1_000_000_000) + Duration::from_millis(ms),
-        date: Date(NOON + ms),
-    }
+    Now { tick: Tick(1_000_000_000) + Duration::from_millis(ms), date: Date(NOON + ms) }
 }
 
 /// A router that can sign.
@@ -42,12 +39,7 @@ impl Signer {
         let mut rng = SeededRng::new([3; 32]).child(&format!("router {number}"));
         let key = ed25519::SigningKey::generate(&mut rng);
         let static_key = x25519::PrivateKey::generate(&mut rng).public();
-        Signer {
-            identity: RouterIdentity::new(&static_key, &key.public(), &mut rng),
-            key,
-            static_key,
-            port: 10_000 + number,
-        }
+        Signer { identity: RouterIdentity::new(&static_key, &key.public(), &mut rng), key, static_key, port: 10_000 + number }
     }
 
     fn hash(&self) -> RouterHash {
@@ -56,11 +48,7 @@ impl Signer {
 
     fn info_with(&self, published: Date, caps: &str, net_id: &str) -> RouterInfo {
         let mut options = Mapping::new();
-        for (name, value) in [
-            ("router.version", "0.9.67"),
-            ("netId", net_id),
-            ("caps", caps),
-        ] {
+        for (name, value) in [("router.version", "0.9.67"), ("netId", net_id), ("caps", caps)] {
             options.insert(name, value).unwrap();
         }
         let address = Ntcp2Address {
@@ -70,12 +58,8 @@ impl Signer {
             ipv4: true,
             ipv6: false,
         };
-        let builder = RouterInfoBuilder {
-            identity: self.identity.clone(),
-            published,
-            addresses: vec![address.to_address(3)],
-            options,
-        };
+        let builder =
+            RouterInfoBuilder { identity: self.identity.clone(), published, addresses: vec![address.to_address(3)], options };
         RouterInfo::sign(&builder, &self.key).unwrap()
     }
 
@@ -98,10 +82,7 @@ impl Service {
     fn new(number: u16) -> Service {
         let mut rng = SeededRng::new([4; 32]).child(&format!("service {number}"));
         let key = ed25519::SigningKey::generate(&mut rng);
-        Service {
-            destination: Destination::new(&key.public(), &mut rng),
-            key,
-        }
+        Service { destination: Destination::new(&key.public(), &mut rng), key }
     }
 
     fn hash(&self) -> DestinationHash {
@@ -172,9 +153,7 @@ impl Net {
     /// `floodfills` of them first, then ordinary routers; `knows` says who starts with whose RouterInfo.
     fn new(floodfills: usize, others: usize, knows: impl Fn(usize, usize) -> bool) -> Net {
         let count = floodfills + others;
-        let signers: Vec<_> = (0..count)
-            .map(|n| Signer::new(u16::try_from(n).unwrap()))
-            .collect();
+        let signers: Vec<_> = (0..count).map(|n| Signer::new(u16::try_from(n).unwrap())).collect();
         let start = at(0);
         let infos: Vec<_> = (0..count)
             .map(|n| match n < floodfills {
@@ -193,19 +172,9 @@ impl Net {
                     assert_eq!(result, AddResult::New);
                 }
             }
-            Node {
-                signer,
-                netdb,
-                events: Vec::new(),
-                silent: false,
-            }
+            Node { signer, netdb, events: Vec::new(), silent: false }
         });
-        Net {
-            ms: 0,
-            nodes: nodes.collect(),
-            tunnels: BTreeMap::new(),
-            served: Vec::new(),
-        }
+        Net { ms: 0, nodes: nodes.collect(), tunnels: BTreeMap::new(), served: Vec::new() }
     }
 
     fn now(&self) -> Now {
@@ -217,9 +186,7 @@ impl Net {
     }
 
     fn index(&self, hash: RouterHash) -> Option<usize> {
-        self.nodes
-            .iter()
-            .position(|node| node.signer.hash() == hash)
+        self.nodes.iter().position(|node| node.signer.hash() == hash)
     }
 
     /// Opens an identity with one tunnel each way, whose gateway is another router.
@@ -229,13 +196,7 @@ impl Net {
         let tunnel = TunnelId::new(1000 + u32::try_from(self.tunnels.len()).unwrap()).unwrap();
         let gateway = self.nodes[gateway].signer.hash();
         self.tunnels.insert((gateway, tunnel), (node, owner));
-        let paths = Paths {
-            outbound: true,
-            inbound: vec![ReplyPath {
-                gateway,
-                tunnel: Some(tunnel),
-            }],
-        };
+        let paths = Paths { outbound: true, inbound: vec![ReplyPath { gateway, tunnel: Some(tunnel) }] };
         self.netdb(node).open_identity(identity);
         self.netdb(node).set_paths(now, owner, paths);
         identity
@@ -281,9 +242,7 @@ impl Net {
                 let to = self.index(to).unwrap();
                 self.deliver(to, sender, Via::Direct, &message);
             }
-            NetDbOutput::ThroughTunnel {
-                to, message, wrap, ..
-            } => {
+            NetDbOutput::ThroughTunnel { to, message, wrap, .. } => {
                 assert!(wrap);
                 let to = self.index(to).unwrap();
                 self.deliver(to, None, Via::Garlic, &message);
@@ -304,11 +263,8 @@ impl Net {
 
     /// Hands everything over until all are quiet.
     fn settle(&mut self) {
-        while let Some((from, output)) = self
-            .nodes
-            .iter_mut()
-            .enumerate()
-            .find_map(|(n, node)| node.netdb.poll_output().map(|output| (n, output)))
+        while let Some((from, output)) =
+            self.nodes.iter_mut().enumerate().find_map(|(n, node)| node.netdb.poll_output().map(|output| (n, output)))
         {
             self.route(from, output);
         }
@@ -337,9 +293,7 @@ impl Net {
     fn results(&mut self, node: usize) -> Vec<(LookupRequest, LookupResult)> {
         let events = std::mem::take(&mut self.nodes[node].events);
         let done = |event| match event {
-            NetDbOutput::LookupDone {
-                request, result, ..
-            } => Some((request, result)),
+            NetDbOutput::LookupDone { request, result, .. } => Some((request, result)),
             _ => None,
         };
         events.into_iter().filter_map(done).collect()

@@ -67,11 +67,7 @@ impl Split {
     }
 
     fn payload_key(&self) -> aead::Key {
-        aead::Key::new(&Zeroizing::new(hkdf::<32>(
-            &*self.to_initiator,
-            &[],
-            b"AttachPayloadKDF",
-        )))
+        aead::Key::new(&Zeroizing::new(hkdf::<32>(&*self.to_initiator, &[], b"AttachPayloadKDF")))
     }
 }
 
@@ -113,20 +109,10 @@ impl Initiator {
     }
 
     /// Opens an NSR, of which there may be several with one or different ephemeral keys. `message` starts with the tag.
-    pub(super) fn read_reply<'a>(
-        &self,
-        own: &PrivateKey,
-        message: &'a mut [u8],
-    ) -> Result<(Split, &'a mut [u8]), CryptoError> {
-        let (tag, rest) = message
-            .split_first_chunk_mut::<8>()
-            .ok_or(CryptoError::BadTag)?;
-        let (representative, rest) = rest
-            .split_first_chunk_mut::<32>()
-            .ok_or(CryptoError::BadTag)?;
-        let (mac, payload) = rest
-            .split_first_chunk_mut::<{ aead::TAG_LEN }>()
-            .ok_or(CryptoError::BadTag)?;
+    pub(super) fn read_reply<'a>(&self, own: &PrivateKey, message: &'a mut [u8]) -> Result<(Split, &'a mut [u8]), CryptoError> {
+        let (tag, rest) = message.split_first_chunk_mut::<8>().ok_or(CryptoError::BadTag)?;
+        let (representative, rest) = rest.split_first_chunk_mut::<32>().ok_or(CryptoError::BadTag)?;
+        let (mac, payload) = rest.split_first_chunk_mut::<{ aead::TAG_LEN }>().ok_or(CryptoError::BadTag)?;
         let ephemeral = elligator2::decode(representative);
         let mut state = self.state.clone();
         state.mix_hash(tag);
@@ -135,9 +121,7 @@ impl Initiator {
         state.mix_key(own.diffie_hellman(&ephemeral)?.as_bytes());
         state.decrypt_and_hash(mac)?;
         let split = Split::of(&state);
-        let payload = split
-            .payload_key()
-            .open(aead::nonce(0), state.hash(), payload)?;
+        let payload = split.payload_key().open(aead::nonce(0), state.hash(), payload)?;
         Ok((split, payload))
     }
 }
@@ -163,16 +147,9 @@ struct Reply {
 impl Responder {
     /// Opens an NS in place: its payload is clear text then. `None` if the initiator didn't bind itself. Costs one key agreement,
     /// two if it was meant for us.
-    pub(super) fn read(
-        own: &PrivateKey,
-        message: &mut [u8],
-    ) -> Result<Option<Responder>, CryptoError> {
-        let (representative, rest) = message
-            .split_first_chunk_mut::<32>()
-            .ok_or(CryptoError::BadTag)?;
-        let (static_part, payload) = rest
-            .split_first_chunk_mut::<48>()
-            .ok_or(CryptoError::BadTag)?;
+    pub(super) fn read(own: &PrivateKey, message: &mut [u8]) -> Result<Option<Responder>, CryptoError> {
+        let (representative, rest) = message.split_first_chunk_mut::<32>().ok_or(CryptoError::BadTag)?;
+        let (static_part, payload) = rest.split_first_chunk_mut::<48>().ok_or(CryptoError::BadTag)?;
         let ephemeral = elligator2::decode(representative);
         let mut state = start(&own.public(), &ephemeral);
         state.mix_key(own.diffie_hellman(&ephemeral)?.as_bytes());
@@ -185,13 +162,7 @@ impl Responder {
         state.mix_key(own.diffie_hellman(&peer)?.as_bytes());
         state.decrypt_and_hash(payload)?;
         let tags = SendSet::new(0, reply_chains(&state));
-        Ok(Some(Responder {
-            state,
-            peer,
-            ephemeral,
-            tags,
-            reply: None,
-        }))
+        Ok(Some(Responder { state, peer, ephemeral, tags, reply: None }))
     }
 
     /// Replies written so far.
@@ -223,19 +194,13 @@ impl Responder {
         let split = Split::of(&state);
         let at = out.len();
         out.extend_from_slice(payload);
-        split
-            .payload_key()
-            .seal_from(aead::nonce(0), state.hash(), out, at);
+        split.payload_key().seal_from(aead::nonce(0), state.hash(), out, at);
         Ok(split)
     }
 }
 
 impl Reply {
-    fn new(
-        (key, representative): Ephemeral,
-        ephemeral: &PublicKey,
-        peer: &PublicKey,
-    ) -> Result<Reply, CryptoError> {
+    fn new((key, representative): Ephemeral, ephemeral: &PublicKey, peer: &PublicKey) -> Result<Reply, CryptoError> {
         Ok(Reply {
             representative,
             ephemeral: key.public(),

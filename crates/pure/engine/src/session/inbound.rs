@@ -4,9 +4,7 @@ use ramson_crypto::aead;
 use ramson_crypto::x25519::PublicKey;
 use ramson_wire::{Now, Seconds32, SessionTag};
 
-use super::handshake::{
-    NEW_SESSION_OVERHEAD, NEW_SESSION_PAYLOAD, REPLY_PAYLOAD, Responder, ephemeral_of, tag_of,
-};
+use super::handshake::{NEW_SESSION_OVERHEAD, NEW_SESSION_PAYLOAD, REPLY_PAYLOAD, Responder, ephemeral_of, tag_of};
 use super::limits::{CLOCK_AHEAD, CLOCK_BEHIND, REPLY_WINDOW};
 use super::link::Link;
 use super::payload::Received;
@@ -19,9 +17,7 @@ const MIN_NEW_SESSION: usize = NEW_SESSION_OVERHEAD + 7;
 
 /// The message inside an I2NP Garlic body: length 4 ‖ message. Bytes behind it are ignored.
 pub(super) fn message_of(body: &[u8]) -> Result<&[u8], SessionError> {
-    let (len, rest) = body
-        .split_first_chunk::<4>()
-        .ok_or(SessionError::Truncated)?;
+    let (len, rest) = body.split_first_chunk::<4>().ok_or(SessionError::Truncated)?;
     let len = usize::try_from(u32::from_be_bytes(*len)).map_err(|_| SessionError::Truncated)?;
     rest.get(..len).ok_or(SessionError::Truncated)
 }
@@ -60,22 +56,13 @@ impl Sessions {
         let message = message.to_vec();
         if let Some(key) = self.one_time.take(&tag) {
             let received = open_tagged(&key, 0, &tag, message)?;
-            return Ok(Opened {
-                peer: None,
-                cloves: received.cloves,
-            });
+            return Ok(Opened { peer: None, cloves: received.cloves });
         }
         match self.tags.remove(&tag) {
-            Some(TagOwner {
-                session,
-                set: SetName::Reply,
-                number,
-            }) => self.open_reply(now, session, number, message),
-            Some(TagOwner {
-                session,
-                set: SetName::Existing(set),
-                number,
-            }) => self.open_existing(now, session, (set, number), &tag, message),
+            Some(TagOwner { session, set: SetName::Reply, number }) => self.open_reply(now, session, number, message),
+            Some(TagOwner { session, set: SetName::Existing(set), number }) => {
+                self.open_existing(now, session, (set, number), &tag, message)
+            }
             None if message.len() < MIN_NEW_SESSION => Err(SessionError::UnknownTag),
             None => self.open_new(now, message),
         }
@@ -91,10 +78,7 @@ impl Sessions {
     ) -> Result<Opened, SessionError> {
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let link = session.link.as_mut().ok_or(SessionError::UnknownTag)?;
-        let key = link
-            .set(set)
-            .and_then(|set| set.take_key(number))
-            .ok_or(SessionError::UnknownTag)?;
+        let key = link.set(set).and_then(|set| set.take_key(number)).ok_or(SessionError::UnknownTag)?;
         let received = open_tagged(&key, number, tag, message)?;
         link.message_received(set, number, &self.limits, &mut self.tags);
         session.hear(now.tick);
@@ -109,20 +93,11 @@ impl Sessions {
             self.remove(id);
         }
         self.schedule(id);
-        Ok(Opened {
-            peer: Some(peer),
-            cloves: received.cloves,
-        })
+        Ok(Opened { peer: Some(peer), cloves: received.cloves })
     }
 
     /// The blocks that only an ES may carry.
-    fn apply_blocks(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        (set, number): (u16, u16),
-        received: &Received,
-    ) {
+    fn apply_blocks(&mut self, now: Now, id: SessionId, (set, number): (u16, u16), received: &Received) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -139,14 +114,7 @@ impl Sessions {
         }
         let mut answer = false;
         for block in &received.keys {
-            answer |= link.next_key(
-                now.tick,
-                block,
-                set,
-                &self.limits,
-                &mut self.tags,
-                &mut *self.rng,
-            );
+            answer |= link.next_key(now.tick, block, set, &self.limits, &mut self.tags, &mut *self.rng);
         }
         if received.ack_request {
             link.owe_ack(set, number);
@@ -157,38 +125,19 @@ impl Sessions {
         }
     }
 
-    fn open_reply(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        number: u16,
-        mut message: Vec<u8>,
-    ) -> Result<Opened, SessionError> {
+    fn open_reply(&mut self, now: Now, id: SessionId, number: u16, mut message: Vec<u8>) -> Result<Opened, SessionError> {
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let outgoing = session.outgoing.as_mut().ok_or(SessionError::UnknownTag)?;
         outgoing.tags.take_tag(number);
-        let (split, _) = outgoing
-            .handshake
-            .read_reply(&self.own, &mut message)
-            .map_err(|_| SessionError::Undecryptable)?;
+        let (split, _) = outgoing.handshake.read_reply(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
         let received = Received::parse(message, REPLY_PAYLOAD)?;
-        outgoing.tags.extend(
-            u32::from(number) + 1 + u32::from(REPLY_WINDOW),
-            id,
-            &mut self.tags,
-        );
+        outgoing.tags.extend(u32::from(number) + 1 + u32::from(REPLY_WINDOW), id, &mut self.tags);
         if let Some(ack) = outgoing.ack.take() {
             self.events.push_back(SessionEvent::Acked(ack));
         }
         // The first reply makes the tag sets; a later one may have another ephemeral key and is only read.
         if session.link.is_none() {
-            let link = Link::new(
-                id,
-                split.to_responder(),
-                split.to_initiator(),
-                &self.limits,
-                &mut self.tags,
-            );
+            let link = Link::new(id, split.to_responder(), split.to_initiator(), &self.limits, &mut self.tags);
             session.link = Some(Box::new(link));
             session.established = true;
             self.pending -= 1;
@@ -196,10 +145,7 @@ impl Sessions {
         session.hear(now.tick);
         let peer = session.peer;
         self.schedule(id);
-        Ok(Opened {
-            peer: Some(peer),
-            cloves: received.cloves,
-        })
+        Ok(Opened { peer: Some(peer), cloves: received.cloves })
     }
 
     fn open_new(&mut self, now: Now, mut message: Vec<u8>) -> Result<Opened, SessionError> {
@@ -207,8 +153,7 @@ impl Sessions {
         if self.replay.contains(&ephemeral) {
             return Err(SessionError::Replayed);
         }
-        let bound = Responder::read(&self.own, &mut message)
-            .map_err(|_| SessionError::Undecryptable)?;
+        let bound = Responder::read(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
         let received = Received::parse(message, NEW_SESSION_PAYLOAD)?;
         let date = received.date.ok_or(SessionError::Malformed)?;
         if !date_is_acceptable(now, date) {
@@ -219,27 +164,17 @@ impl Sessions {
         if let Some(responder) = bound {
             self.take_new(now, responder);
         }
-        Ok(Opened {
-            peer,
-            cloves: received.cloves,
-        })
+        Ok(Opened { peer, cloves: received.cloves })
     }
 
     /// Makes a session to reply in, unless there is one that works.
     fn take_new(&mut self, now: Now, responder: Responder) {
         let peer: PublicKey = responder.peer;
-        if self
-            .of_peer(&peer)
-            .any(|session| session.withstands_new_session(now.tick))
-        {
+        if self.of_peer(&peer).any(|session| session.withstands_new_session(now.tick)) {
             return;
         }
         for id in self.peers.get(&peer).cloned().unwrap_or_default() {
-            if let Some(session) = self
-                .sessions
-                .get_mut(&id)
-                .filter(|session| session.established)
-            {
+            if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.established) {
                 session.replaced.get_or_insert(now.tick);
             }
         }
@@ -251,17 +186,8 @@ impl Sessions {
 }
 
 /// Opens tag 8 ‖ ciphertext ‖ authenticator, with the tag as associated data.
-pub(super) fn open_tagged(
-    key: &[u8; 32],
-    number: u16,
-    tag: &SessionTag,
-    mut message: Vec<u8>,
-) -> Result<Received, SessionError> {
-    let text = message
-        .get_mut(tag.0.len()..)
-        .ok_or(SessionError::Truncated)?;
-    aead::Key::new(key)
-        .open(aead::nonce(u64::from(number)), &tag.0, text)
-        .map_err(|_| SessionError::Undecryptable)?;
+pub(super) fn open_tagged(key: &[u8; 32], number: u16, tag: &SessionTag, mut message: Vec<u8>) -> Result<Received, SessionError> {
+    let text = message.get_mut(tag.0.len()..).ok_or(SessionError::Truncated)?;
+    aead::Key::new(key).open(aead::nonce(u64::from(number)), &tag.0, text).map_err(|_| SessionError::Undecryptable)?;
     Received::parse(message, tag.0.len())
 }

@@ -48,13 +48,7 @@ pub(super) struct Extras {
 
 impl Link {
     /// A session just answered; its first receive window goes into `table`.
-    pub(super) fn new(
-        id: SessionId,
-        send: Chains,
-        receive: Chains,
-        limits: &Limits,
-        table: &mut TagTable,
-    ) -> Link {
+    pub(super) fn new(id: SessionId, send: Chains, receive: Chains, limits: &Limits, table: &mut TagTable) -> Link {
         let mut set = ReceiveSet::new(SetName::Existing(0), receive);
         set.extend(u32::from(limits.first_window), id, table);
         Link {
@@ -93,10 +87,7 @@ impl Link {
     pub(super) fn take_extras(&mut self) -> Extras {
         let reverse = self.receive_steps.as_ref().and_then(ReceiveSteps::block);
         let forward = self.send_steps.as_ref().and_then(SendSteps::block);
-        Extras {
-            acks: self.owed.drain(..).collect(),
-            keys: reverse.into_iter().chain(forward).collect(),
-        }
+        Extras { acks: self.owed.drain(..).collect(), keys: reverse.into_iter().chain(forward).collect() }
     }
 
     /// Remembers that message `number` of the current send set asks for an acknowledgement.
@@ -118,9 +109,7 @@ impl Link {
     /// Whether the next message should ask for an acknowledgement, because none of the last ones did.
     pub(super) fn should_ask(&self) -> bool {
         let last = self.awaited.last_key_value().map(|(key, _)| *key);
-        let asked = last
-            .filter(|(set, _)| *set == self.send.id)
-            .map_or(0, |(_, number)| number);
+        let asked = last.filter(|(set, _)| *set == self.send.id).map_or(0, |(_, number)| number);
         let since_asked = self.send.used().saturating_sub(asked.max(self.unconfirmed()));
         let in_doubt = self.send.used().saturating_sub(self.unconfirmed()) >= SURE_WINDOW;
         since_asked >= if in_doubt { ASK_IN_DOUBT } else { ASK_EVERY }
@@ -142,13 +131,7 @@ impl Link {
     }
 
     /// A message of `set` was authenticated: moves the window.
-    pub(super) fn message_received(
-        &mut self,
-        set: u16,
-        number: u16,
-        limits: &Limits,
-        table: &mut TagTable,
-    ) {
+    pub(super) fn message_received(&mut self, set: u16, number: u16, limits: &Limits, table: &mut TagTable) {
         if set == self.newest
             && let Some(steps) = &mut self.receive_steps
         {
@@ -156,11 +139,7 @@ impl Link {
         }
         let id = self.id;
         if let Some(receive) = self.sets.get_mut(&set) {
-            let ahead = if set == 0 {
-                limits.first_window.saturating_add(number / 2)
-            } else {
-                limits.window
-            };
+            let ahead = if set == 0 { limits.first_window.saturating_add(number / 2) } else { limits.window };
             let ahead = ahead.min(limits.window);
             receive.extend(u32::from(number) + 1 + u32::from(ahead), id, table);
             receive.trim_below(number.saturating_sub(limits.window), table);
@@ -200,11 +179,7 @@ impl Link {
         rng: &mut dyn CryptoRng,
     ) -> bool {
         if block.reverse {
-            if let Some((id, key)) = self
-                .send_steps
-                .as_mut()
-                .and_then(|steps| steps.handle_reverse(block))
-            {
+            if let Some((id, key)) = self.send_steps.as_mut().and_then(|steps| steps.handle_reverse(block)) {
                 self.send = SendSet::new(id, Chains::new(self.send.next_root(), &key));
             }
             return false;
@@ -213,9 +188,7 @@ impl Link {
         if set != self.newest {
             return false;
         }
-        let Some((id, key)) =
-            ReceiveSteps::handle_forward(&mut self.receive_steps, block, set, rng)
-        else {
+        let Some((id, key)) = ReceiveSteps::handle_forward(&mut self.receive_steps, block, set, rng) else {
             return false;
         };
         let Some(old) = self.sets.get_mut(&set) else {
@@ -277,13 +250,7 @@ mod tests {
         let mut table = TagTable::new(10_000);
         let mut rng = SeededRng::new([1; 32]);
         let chains = || Chains::new(&[1; 32], &[2; 32]);
-        let mut link = Link::new(
-            SessionId(1),
-            chains(),
-            Chains::new(&[3; 32], &[4; 32]),
-            &limits,
-            &mut table,
-        );
+        let mut link = Link::new(SessionId(1), chains(), Chains::new(&[3; 32], &[4; 32]), &limits, &mut table);
         let forward = SendSteps::first(&mut rng).block().unwrap();
         assert!(link.next_key(Tick(0), &forward, 0, &limits, &mut table, &mut rng));
         assert_eq!((link.newest(), table.len()), (1, 48 + 256));

@@ -51,12 +51,7 @@ impl Sessions {
         if !matches!(self.way(now, to), Way::New) {
             return Readiness::Ready;
         }
-        match self
-            .of_peer(to)
-            .filter(|session| session.is_pending())
-            .map(|session| session.created)
-            .max()
-        {
+        match self.of_peer(to).filter(|session| session.is_pending()).map(|session| session.created).max() {
             Some(last) => Readiness::AwaitingReply { last },
             None => Readiness::NewSession,
         }
@@ -66,36 +61,17 @@ impl Sessions {
         let tick = now.tick;
         let usable = |session: &&Session| session.can_send(tick) || session.can_reply(tick);
         let way = |session: &Session| {
-            if session.can_send(tick) {
-                Way::Existing(session.id)
-            } else {
-                Way::Reply(session.id)
-            }
+            if session.can_send(tick) { Way::Existing(session.id) } else { Way::Reply(session.id) }
         };
-        if let Some(urgent) = self
-            .of_peer(to)
-            .filter(usable)
-            .find(|session| session.is_urgent(tick))
-        {
+        if let Some(urgent) = self.of_peer(to).filter(usable).find(|session| session.is_urgent(tick)) {
             return way(urgent);
         }
         let own = self.own.public();
         let prefer = |a, b| {
-            if Session::is_preferred_to(b, a, &own) {
-                b
-            } else {
-                a
-            }
+            if Session::is_preferred_to(b, a, &own) { b } else { a }
         };
-        let existing = self
-            .of_peer(to)
-            .filter(|session| session.can_send(tick))
-            .reduce(prefer);
-        let reply = || {
-            self.of_peer(to)
-                .filter(|session| session.can_reply(tick))
-                .last()
-        };
+        let existing = self.of_peer(to).filter(|session| session.can_send(tick)).reduce(prefer);
+        let reply = || self.of_peer(to).filter(|session| session.can_reply(tick)).last();
         existing.or_else(reply).map_or(Way::New, way)
     }
 
@@ -123,97 +99,49 @@ impl Sessions {
         let extras = link.take_extras();
         session.due = None;
         let rng = &mut *self.rng;
-        let blocks = Blocks {
-            date: None,
-            cloves,
-            ack_request: asks,
-            extras: Some(&extras),
-        };
+        let blocks = Blocks { date: None, cloves, ack_request: asks, extras: Some(&extras) };
         let mut prefix = start_body();
         prefix.extend_from_slice(&tag.0);
         let mut body = blocks.padded(&prefix, |len| padding::choose(len + EXISTING_OVERHEAD, rng));
-        aead::Key::new(&key).seal_from(
-            aead::nonce(u64::from(number)),
-            &tag.0,
-            &mut body,
-            prefix.len(),
-        );
+        aead::Key::new(&key).seal_from(aead::nonce(u64::from(number)), &tag.0, &mut body, prefix.len());
         self.schedule(id);
-        Ok(Sealed {
-            body: finish_body(body),
-            new_session: false,
-            ack,
-        })
+        Ok(Sealed { body: finish_body(body), new_session: false, ack })
     }
 
-    fn seal_reply(
-        &mut self,
-        now: Now,
-        id: SessionId,
-        cloves: &[GarlicClove],
-    ) -> Result<Sealed, SessionError> {
+    fn seal_reply(&mut self, now: Now, id: SessionId, cloves: &[GarlicClove]) -> Result<Sealed, SessionError> {
         let rng = &mut *self.rng;
-        let payload = Blocks::handshake(None, cloves)
-            .padded(&[], |len| padding::choose(len + REPLY_OVERHEAD, rng));
+        let payload = Blocks::handshake(None, cloves).padded(&[], |len| padding::choose(len + REPLY_OVERHEAD, rng));
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let responder = session.responder.as_mut().ok_or(SessionError::UnknownTag)?;
         let mut body = start_body();
-        let split = responder
-            .write_reply(|| draw_ephemeral(rng), &payload, &mut body)
-            .map_err(|_| SessionError::WeakKey)?;
+        let split = responder.write_reply(|| draw_ephemeral(rng), &payload, &mut body).map_err(|_| SessionError::WeakKey)?;
         session.replied.get_or_insert(now.tick);
         session.due = None;
         if session.link.is_none() {
-            let link = Link::new(
-                id,
-                split.to_initiator(),
-                split.to_responder(),
-                &self.limits,
-                &mut self.tags,
-            );
+            let link = Link::new(id, split.to_initiator(), split.to_responder(), &self.limits, &mut self.tags);
             session.link = Some(Box::new(link));
         }
         self.schedule(id);
-        Ok(Sealed {
-            body: finish_body(body),
-            new_session: false,
-            ack: None,
-        })
+        Ok(Sealed { body: finish_body(body), new_session: false, ack: None })
     }
 
-    fn seal_new(
-        &mut self,
-        now: Now,
-        to: &PublicKey,
-        cloves: &[GarlicClove],
-        ack_request: bool,
-    ) -> Result<Sealed, SessionError> {
+    fn seal_new(&mut self, now: Now, to: &PublicKey, cloves: &[GarlicClove], ack_request: bool) -> Result<Sealed, SessionError> {
         self.make_room_for_pending(now.tick, to)?;
         let date = now.date.to_seconds_rounded();
         let rng = &mut *self.rng;
-        let payload = Blocks::handshake(Some(date), cloves).padded(&[], |len| {
-            padding::choose_new_session(len + NEW_SESSION_OVERHEAD, rng)
-        });
+        let payload =
+            Blocks::handshake(Some(date), cloves).padded(&[], |len| padding::choose_new_session(len + NEW_SESSION_OVERHEAD, rng));
         let mut body = start_body();
         let ephemeral = draw_ephemeral(&mut *self.rng);
-        let handshake = Initiator::write(&self.own, to, ephemeral, &payload, &mut body)
-            .map_err(|_| SessionError::WeakKey)?;
+        let handshake = Initiator::write(&self.own, to, ephemeral, &payload, &mut body).map_err(|_| SessionError::WeakKey)?;
         let ack = ack_request.then(|| self.draw_ack());
         let id = self.new_id();
         let mut session = Session::new(id, *to, now.tick, true);
         let mut tags = ReceiveSet::new(SetName::Reply, handshake.reply_chains());
         tags.extend(u32::from(REPLY_WINDOW), id, &mut self.tags);
-        session.outgoing = Some(Box::new(Outgoing {
-            handshake,
-            tags,
-            ack,
-        }));
+        session.outgoing = Some(Box::new(Outgoing { handshake, tags, ack }));
         self.add(session);
-        Ok(Sealed {
-            body: finish_body(body),
-            new_session: true,
-            ack,
-        })
+        Ok(Sealed { body: finish_body(body), new_session: true, ack })
     }
 }
 

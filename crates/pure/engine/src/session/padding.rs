@@ -15,9 +15,7 @@ pub(super) fn choose(len: usize, rng: &mut dyn CryptoRng) -> Option<u16> {
     let drawn = u16::try_from(1 + rng::below(rng, 15)).unwrap_or(1);
     for border in BORDERS {
         if len <= border && border < len + HEADER + usize::from(drawn) {
-            return border
-                .checked_sub(len + HEADER)
-                .and_then(|room| u16::try_from(room).ok());
+            return border.checked_sub(len + HEADER).and_then(|room| u16::try_from(room).ok());
         }
     }
     Some(drawn)

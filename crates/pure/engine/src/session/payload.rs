@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use ramson_crypto::aead::TAG_LEN;
 use ramson_wire::garlic::{
-    GarlicBlock, GarlicClove, MAX_BLOCKS, NEXT_KEY_REQUEST_REVERSE, NEXT_KEY_REVERSE,
-    parse_blocks_shared,
+    GarlicBlock, GarlicClove, MAX_BLOCKS, NEXT_KEY_REQUEST_REVERSE, NEXT_KEY_REVERSE, parse_blocks_shared,
 };
 use ramson_wire::{Codec, Seconds32, Writer};
 
@@ -33,20 +32,11 @@ pub(super) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Blocks that an NS (with a date) or NSR may have.
     pub(super) fn handshake(date: Option<Seconds32>, cloves: &'a [GarlicClove]) -> Blocks<'a> {
-        Blocks {
-            date,
-            cloves,
-            ack_request: false,
-            extras: None,
-        }
+        Blocks { date, cloves, ack_request: false, extras: None }
     }
 
     /// `prefix`, then the payload with as much padding as `choose` says for its length without it.
-    pub(super) fn padded(
-        &self,
-        prefix: &[u8],
-        choose: impl FnOnce(usize) -> Option<u16>,
-    ) -> Vec<u8> {
+    pub(super) fn padded(&self, prefix: &[u8], choose: impl FnOnce(usize) -> Option<u16>) -> Vec<u8> {
         let mut w = Writer::with_capacity(prefix.len() + cloves_len(self.cloves) + ROOM_FOR_EXTRAS);
         w.bytes(prefix);
         if let Some(date) = self.date {
@@ -75,10 +65,7 @@ impl<'a> Blocks<'a> {
 
 /// Length of the cloves' blocks.
 fn cloves_len(cloves: &[GarlicClove]) -> usize {
-    cloves
-        .iter()
-        .map(|clove| BLOCK_HEADER + clove.encoded_len())
-        .sum()
+    cloves.iter().map(|clove| BLOCK_HEADER + clove.encoded_len()).sum()
 }
 
 /// Refuses what doesn't fit a message. Errors: `TooLarge`.
@@ -116,11 +103,7 @@ impl Received {
     /// Reads the blocks of an opened message, whose payload lies between `start` and the authenticator. Options and unknown
     /// blocks are skipped; one malformed block spoils the message.
     pub(super) fn parse(message: Vec<u8>, start: usize) -> Result<Received, SessionError> {
-        let end = message
-            .len()
-            .checked_sub(TAG_LEN)
-            .filter(|end| *end >= start)
-            .ok_or(SessionError::Truncated)?;
+        let end = message.len().checked_sub(TAG_LEN).filter(|end| *end >= start).ok_or(SessionError::Truncated)?;
         let payload = Bytes::from(message).slice(start..end);
         let blocks = parse_blocks_shared(&payload).map_err(|_| SessionError::Malformed)?;
         let mut received = Received::default();
@@ -130,14 +113,12 @@ impl Received {
                 GarlicBlock::Clove(clove) => received.cloves.push(clove),
                 GarlicBlock::AckRequest => received.ack_request = true,
                 GarlicBlock::Ack(acks) => received.acks.extend(acks),
-                GarlicBlock::NextKey { flags, id, key } if received.keys.len() < MAX_KEYS => {
-                    received.keys.push(NextKey {
-                        reverse: flags & NEXT_KEY_REVERSE != 0,
-                        request: flags & NEXT_KEY_REQUEST_REVERSE != 0,
-                        id,
-                        key,
-                    })
-                }
+                GarlicBlock::NextKey { flags, id, key } if received.keys.len() < MAX_KEYS => received.keys.push(NextKey {
+                    reverse: flags & NEXT_KEY_REVERSE != 0,
+                    request: flags & NEXT_KEY_REQUEST_REVERSE != 0,
+                    id,
+                    key,
+                }),
                 GarlicBlock::MessageNumber(last) => received.previous = Some(last),
                 GarlicBlock::Termination { .. } => received.termination = true,
                 _ => {}

@@ -35,21 +35,11 @@ fn start(router: &PublicKey, ephemeral: &PublicKey) -> SymmetricState {
 ///
 /// # Errors
 /// `TooLarge`, `WeakKey`.
-pub(crate) fn seal(
-    now: Now,
-    to: &PublicKey,
-    cloves: &[GarlicClove],
-    rng: &mut dyn CryptoRng,
-) -> Result<Bytes, SessionError> {
+pub(crate) fn seal(now: Now, to: &PublicKey, cloves: &[GarlicClove], rng: &mut dyn CryptoRng) -> Result<Bytes, SessionError> {
     payload::check_size(cloves)?;
     let ephemeral = PrivateKey::generate(rng);
     let mut state = start(to, &ephemeral.public());
-    state.mix_key(
-        ephemeral
-            .diffie_hellman(to)
-            .map_err(|_| SessionError::WeakKey)?
-            .as_bytes(),
-    );
+    state.mix_key(ephemeral.diffie_hellman(to).map_err(|_| SessionError::WeakKey)?.as_bytes());
     let payload = Blocks::handshake(Some(now.date.to_seconds_rounded()), cloves)
         .padded(&[], |len| padding::choose(len + ROUTER_OVERHEAD, rng));
     let mut body = start_body();
@@ -65,25 +55,13 @@ pub(crate) fn seal(
 ///
 /// # Errors
 /// `Truncated`, `Undecryptable`, `Malformed`, `Clock`.
-pub(crate) fn open(
-    now: Now,
-    own: &PrivateKey,
-    body: &[u8],
-) -> Result<Vec<GarlicClove>, SessionError> {
+pub(crate) fn open(now: Now, own: &PrivateKey, body: &[u8]) -> Result<Vec<GarlicClove>, SessionError> {
     let mut message = message_of(body)?.to_vec();
-    let (ephemeral, payload) = message
-        .split_first_chunk_mut::<32>()
-        .ok_or(SessionError::Truncated)?;
+    let (ephemeral, payload) = message.split_first_chunk_mut::<32>().ok_or(SessionError::Truncated)?;
     let ephemeral = PublicKey(*ephemeral);
     let mut state = start(&own.public(), &ephemeral);
-    state.mix_key(
-        own.diffie_hellman(&ephemeral)
-            .map_err(|_| SessionError::Undecryptable)?
-            .as_bytes(),
-    );
-    state
-        .decrypt_and_hash(payload)
-        .map_err(|_| SessionError::Undecryptable)?;
+    state.mix_key(own.diffie_hellman(&ephemeral).map_err(|_| SessionError::Undecryptable)?.as_bytes());
+    state.decrypt_and_hash(payload).map_err(|_| SessionError::Undecryptable)?;
     let received = Received::parse(message, 32)?;
     let date = received.date.ok_or(SessionError::Malformed)?;
     if !date_is_acceptable(now, date) {
@@ -104,8 +82,7 @@ pub(crate) fn seal_one_time(
 ) -> Result<Bytes, SessionError> {
     let cloves = std::slice::from_ref(clove);
     payload::check_size(cloves)?;
-    let payload = Blocks::handshake(None, cloves)
-        .padded(&[], |len| padding::choose(len + ONE_TIME_OVERHEAD, rng));
+    let payload = Blocks::handshake(None, cloves).padded(&[], |len| padding::choose(len + ONE_TIME_OVERHEAD, rng));
     let mut body = start_body();
     body.extend_from_slice(&tag.0);
     let at = body.len();

@@ -6,8 +6,8 @@ use ramson_wire::Tick;
 use super::AckId;
 use super::handshake::{Initiator, Responder};
 use super::limits::{
-    MAX_REPLIES, PENDING_LIFETIME, RECEIVE_LIFETIME, REPLACE_GRACE, REPLACE_SILENCE, REPLY_TIME,
-    RESTART_AGE, RESTART_SILENCE, SEND_LIFETIME, SIMULTANEOUS,
+    MAX_REPLIES, PENDING_LIFETIME, RECEIVE_LIFETIME, REPLACE_GRACE, REPLACE_SILENCE, REPLY_TIME, RESTART_AGE, RESTART_SILENCE,
+    SEND_LIFETIME, SIMULTANEOUS,
 };
 use super::link::Link;
 use super::tables::{SessionId, TagTable};
@@ -81,10 +81,7 @@ impl Session {
             && self.replaced.is_none()
             && !(old && silent > RESTART_SILENCE)
             && silent <= SEND_LIFETIME
-            && self
-                .link
-                .as_ref()
-                .is_some_and(|link| !link.send.is_exhausted() && !link.is_outrun(now, self.heard))
+            && self.link.as_ref().is_some_and(|link| !link.send.is_exhausted() && !link.is_outrun(now, self.heard))
     }
 
     /// It may be used for an NSR.
@@ -93,10 +90,7 @@ impl Session {
         !self.established
             && now.saturating_since(self.created) < PENDING_LIFETIME
             && waited < REPLY_TIME
-            && self
-                .responder
-                .as_ref()
-                .is_some_and(|responder| responder.replies() < MAX_REPLIES)
+            && self.responder.as_ref().is_some_and(|responder| responder.replies() < MAX_REPLIES)
     }
 
     /// A further NS of the peer doesn't replace it: it works and is young. (Java and i2pd look at the age alone, so that a peer who restarts
@@ -111,20 +105,14 @@ impl Session {
     /// The peer was heard in it.
     pub(super) fn hear(&mut self, now: Tick) {
         self.heard = now;
-        if self
-            .replaced
-            .is_some_and(|at| now.saturating_since(at) > REPLACE_GRACE)
-        {
+        if self.replaced.is_some_and(|at| now.saturating_since(at) > REPLACE_GRACE) {
             self.replaced = None;
         }
     }
 
     /// Of two sessions that can be sent on, true if this one is chosen. Both ends judge alike, so they come to use the same one.
     pub(super) fn is_preferred_to(&self, other: &Session, own: &PublicKey) -> bool {
-        let (first, last) = (
-            self.created.min(other.created),
-            self.created.max(other.created),
-        );
+        let (first, last) = (self.created.min(other.created), self.created.max(other.created));
         if self.ours != other.ours && last.saturating_since(first) < SIMULTANEOUS {
             return self.ours == (*own < self.peer);
         }
@@ -148,24 +136,14 @@ impl Session {
 
     /// When it ends if nothing is heard.
     pub(super) fn expires(&self) -> Tick {
-        if self.established {
-            self.heard + RECEIVE_LIFETIME
-        } else {
-            self.created + PENDING_LIFETIME
-        }
+        if self.established { self.heard + RECEIVE_LIFETIME } else { self.created + PENDING_LIFETIME }
     }
 
     /// When it has to be looked at next.
     pub(super) fn deadline(&self) -> Tick {
-        let late_replies = self
-            .outgoing
-            .as_ref()
-            .map(|_| self.created + PENDING_LIFETIME);
+        let late_replies = self.outgoing.as_ref().map(|_| self.created + PENDING_LIFETIME);
         let old_sets = self.link.as_ref().and_then(|link| link.deadline());
-        [self.due, late_replies, old_sets]
-            .into_iter()
-            .flatten()
-            .fold(self.expires(), Tick::min)
+        [self.due, late_replies, old_sets].into_iter().flatten().fold(self.expires(), Tick::min)
     }
 
     /// Takes all of its tags out of the table.

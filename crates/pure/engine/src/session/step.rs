@@ -33,11 +33,7 @@ pub(super) struct NextKey {
 /// `tagsetKey` of the new set.
 fn tagset_key(own: &PrivateKey, peer: &PublicKey) -> Option<Secret> {
     let shared = own.diffie_hellman(peer).ok()?;
-    Some(Zeroizing::new(hkdf::<32>(
-        shared.as_bytes(),
-        &[],
-        b"XDHRatchetTagSet",
-    )))
+    Some(Zeroizing::new(hkdf::<32>(shared.as_bytes(), &[], b"XDHRatchetTagSet")))
 }
 
 /// Our side of the steps of the direction in which we send.
@@ -54,13 +50,7 @@ pub(super) struct SendSteps {
 impl SendSteps {
     /// Begins the first step.
     pub(super) fn first(rng: &mut dyn CryptoRng) -> SendSteps {
-        SendSteps {
-            own: PrivateKey::generate(rng),
-            own_id: 0,
-            replaces_own: true,
-            peer: None,
-            waiting: true,
-        }
+        SendSteps { own: PrivateKey::generate(rng), own_id: 0, replaces_own: true, peer: None, waiting: true }
     }
 
     /// Begins the next step; false when the key ids are used up.
@@ -96,11 +86,7 @@ impl SendSteps {
 
     /// Takes a reverse block: id and key of the new set if it completes the step under way.
     pub(super) fn handle_reverse(&mut self, block: &NextKey) -> Option<(u16, Secret)> {
-        let expected = if self.requests() {
-            self.own_id
-        } else {
-            self.own_id.checked_sub(1)?
-        };
+        let expected = if self.requests() { self.own_id } else { self.own_id.checked_sub(1)? };
         if !self.waiting || block.id != expected || block.key.is_some() != self.requests() {
             return None;
         }
@@ -149,13 +135,7 @@ impl ReceiveSteps {
         if block.request {
             let own = PrivateKey::generate(rng);
             let key = tagset_key(&own, &peer)?;
-            *steps = Some(ReceiveSteps {
-                own,
-                own_id: block.id,
-                replaced_own: true,
-                peer,
-                unconfirmed: true,
-            });
+            *steps = Some(ReceiveSteps { own, own_id: block.id, replaced_own: true, peer, unconfirmed: true });
             Some((set, key))
         } else {
             let steps = steps.as_mut()?;
@@ -195,23 +175,13 @@ mod tests {
         let mut receiver = None;
         for set in 1..200_u16 {
             let forward = offer(&sender);
-            assert_eq!(
-                (forward.id, forward.key.is_some()),
-                (set / 2, set == 1 || set % 2 == 0)
-            );
+            assert_eq!((forward.id, forward.key.is_some()), (set / 2, set == 1 || set % 2 == 0));
             assert_eq!(forward.request, set % 2 == 1);
-            let (id, key) =
-                ReceiveSteps::handle_forward(&mut receiver, &forward, set - 1, &mut rng).unwrap();
+            let (id, key) = ReceiveSteps::handle_forward(&mut receiver, &forward, set - 1, &mut rng).unwrap();
             assert_eq!(id, set);
-            assert!(
-                ReceiveSteps::handle_forward(&mut receiver, &forward, set, &mut rng).is_none(),
-                "a repetition"
-            );
+            assert!(ReceiveSteps::handle_forward(&mut receiver, &forward, set, &mut rng).is_none(), "a repetition");
             let reverse = receiver.as_ref().unwrap().block().unwrap();
-            assert_eq!(
-                (reverse.id, reverse.key.is_some()),
-                ((set - 1) / 2, set % 2 == 1)
-            );
+            assert_eq!((reverse.id, reverse.key.is_some()), ((set - 1) / 2, set % 2 == 1));
             assert_eq!(sender.handle_reverse(&reverse), Some((set, key)));
             assert_eq!(sender.handle_reverse(&reverse), None);
             assert!(sender.block().is_none());
@@ -226,12 +196,7 @@ mod tests {
         let mut rng = SeededRng::new([2; 32]);
         let mut receiver = None;
         let key = Some(PrivateKey::from_bytes(&[5; 32]).public());
-        let block = |request, id, key| NextKey {
-            reverse: false,
-            request,
-            id,
-            key,
-        };
+        let block = |request, id, key| NextKey { reverse: false, request, id, key };
         let refused = [
             (block(true, 1, None), 0),
             (block(true, 0, None), 0),
@@ -243,24 +208,12 @@ mod tests {
             (block(true, 0, Some(PublicKey([0; 32]))), 0),
         ];
         for (block, current) in refused {
-            assert!(
-                ReceiveSteps::handle_forward(&mut receiver, &block, current, &mut rng).is_none(),
-                "{block:?}"
-            );
+            assert!(ReceiveSteps::handle_forward(&mut receiver, &block, current, &mut rng).is_none(), "{block:?}");
             assert!(receiver.is_none());
         }
         let mut sender = SendSteps::first(&mut rng);
         for (id, key) in [(0, None), (1, key), (0, Some(PublicKey([0; 32])))] {
-            assert!(
-                sender
-                    .handle_reverse(&NextKey {
-                        reverse: true,
-                        request: false,
-                        id,
-                        key
-                    })
-                    .is_none()
-            );
+            assert!(sender.handle_reverse(&NextKey { reverse: true, request: false, id, key }).is_none());
             assert!(sender.waiting);
         }
     }

@@ -3,9 +3,7 @@
 use ramson_crypto::x25519::PublicKey;
 use ramson_wire::{Now, Tick};
 
-use super::limits::{
-    ANSWER_DELAY, ANSWER_TRIES, MAX_SESSIONS_PER_PEER, PENDING_LIFETIME, PENDING_PATIENCE,
-};
+use super::limits::{ANSWER_DELAY, ANSWER_TRIES, MAX_SESSIONS_PER_PEER, PENDING_LIFETIME, PENDING_PATIENCE};
 use super::state::Session;
 use super::tables::SessionId;
 use super::{SessionError, SessionEvent, Sessions};
@@ -33,10 +31,7 @@ impl Sessions {
         let peers = self.peers.get(&session.peer);
         if peers.is_some_and(|ids| ids.len() >= MAX_SESSIONS_PER_PEER) {
             let ids = peers.cloned().unwrap_or_default();
-            let least = ids
-                .iter()
-                .filter_map(|id| self.sessions.get(id))
-                .min_by_key(|session| session.worth());
+            let least = ids.iter().filter_map(|id| self.sessions.get(id)).min_by_key(|session| session.worth());
             if let Some(id) = least.map(|session| session.id) {
                 self.remove(id);
             }
@@ -70,34 +65,20 @@ impl Sessions {
         ids.retain(|other| *other != id);
         if ids.is_empty() {
             self.peers.remove(&session.peer);
-            self.events
-                .push_back(SessionEvent::Ended { peer: session.peer });
+            self.events.push_back(SessionEvent::Ended { peer: session.peer });
         }
     }
 
     /// Sessions with a peer, oldest first.
     pub(super) fn of_peer(&self, peer: &PublicKey) -> impl Iterator<Item = &Session> {
-        self.peers
-            .get(peer)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.sessions.get(id))
+        self.peers.get(peer).into_iter().flatten().filter_map(|id| self.sessions.get(id))
     }
 
     /// Makes room for one more NS of ours to `to`. Younger ones are kept: in a burst it is the first whose reply comes first.
-    pub(super) fn make_room_for_pending(
-        &mut self,
-        now: Tick,
-        to: &PublicKey,
-    ) -> Result<(), SessionError> {
-        let to_peer = self
-            .of_peer(to)
-            .filter(|session| session.is_pending())
-            .count();
+    pub(super) fn make_room_for_pending(&mut self, now: Tick, to: &PublicKey) -> Result<(), SessionError> {
+        let to_peer = self.of_peer(to).filter(|session| session.is_pending()).count();
         let oldest = if to_peer >= self.limits.pending_per_peer {
-            self.of_peer(to)
-                .filter(|session| session.is_pending())
-                .min_by_key(|session| session.id)
+            self.of_peer(to).filter(|session| session.is_pending()).min_by_key(|session| session.id)
         } else if self.pending >= self.limits.pending {
             self.sessions.values().find(|session| session.is_pending())
         } else {
@@ -159,8 +140,7 @@ impl Sessions {
             if session.due_tries < ANSWER_TRIES {
                 session.due_tries += 1;
                 session.due = Some(now + ANSWER_DELAY * 2);
-                self.events
-                    .push_back(SessionEvent::SendDue { to: session.peer });
+                self.events.push_back(SessionEvent::SendDue { to: session.peer });
             } else {
                 session.due = None;
                 if let Some(link) = &mut session.link {

@@ -39,10 +39,7 @@ pub(super) struct TagTable {
 
 impl TagTable {
     pub(super) fn new(limit: usize) -> TagTable {
-        TagTable {
-            tags: BTreeMap::new(),
-            limit,
-        }
+        TagTable { tags: BTreeMap::new(), limit }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -50,24 +47,11 @@ impl TagTable {
     }
 
     /// Adds a tag. A tag that stands for something else already keeps its meaning (chance 2^-64), then false is returned.
-    pub(super) fn insert(
-        &mut self,
-        tag: SessionTag,
-        session: SessionId,
-        set: SetName,
-        number: u16,
-    ) -> bool {
+    pub(super) fn insert(&mut self, tag: SessionTag, session: SessionId, set: SetName, number: u16) -> bool {
         if self.tags.contains_key(&tag) {
             return false;
         }
-        self.tags.insert(
-            tag,
-            TagOwner {
-                session,
-                set,
-                number,
-            },
-        );
+        self.tags.insert(tag, TagOwner { session, set, number });
         true
     }
 
@@ -120,11 +104,7 @@ impl OneTimeKeys {
     }
 
     pub(super) fn expire(&mut self, now: Tick) {
-        while self
-            .order
-            .first()
-            .is_some_and(|(expires, _)| *expires <= now)
-        {
+        while self.order.first().is_some_and(|(expires, _)| *expires <= now) {
             if let Some((_, tag)) = self.order.pop_first() {
                 self.keys.remove(&tag);
             }
@@ -155,11 +135,7 @@ impl ReplayFilter {
     const LIFETIME: Duration = Duration::from_secs(7 * 60);
 
     pub(super) fn new(limit: usize) -> ReplayFilter {
-        ReplayFilter {
-            seen: BTreeSet::new(),
-            order: VecDeque::new(),
-            limit,
-        }
+        ReplayFilter { seen: BTreeSet::new(), order: VecDeque::new(), limit }
     }
 
     pub(super) fn contains(&self, key: &PublicKey) -> bool {
@@ -167,9 +143,11 @@ impl ReplayFilter {
     }
 
     pub(super) fn insert(&mut self, now: Tick, key: PublicKey) {
-        while self.order.front().is_some_and(|(at, _)| {
-            now.saturating_since(*at) > Self::LIFETIME || self.order.len() >= self.limit
-        }) {
+        while self
+            .order
+            .front()
+            .is_some_and(|(at, _)| now.saturating_since(*at) > Self::LIFETIME || self.order.len() >= self.limit)
+        {
             if let Some((_, old)) = self.order.pop_front() {
                 self.seen.remove(&old);
             }

@@ -37,12 +37,7 @@ impl Chains {
         let (next_root, chain) = pair(root, k, b"KDFDHRatchetStep");
         let (tags, key_chain) = pair(&*chain, &[], b"TagAndKeyGenKeys");
         let (tag_chain, tag_constant) = pair(&*tags, &[], b"STInitialization");
-        Chains {
-            next_root,
-            tag_chain,
-            tag_constant,
-            key_chain,
-        }
+        Chains { next_root, tag_chain, tag_constant, key_chain }
     }
 
     /// Root from which the next set of this direction starts.
@@ -78,11 +73,7 @@ pub(super) struct SendSet {
 impl SendSet {
     /// An unused set.
     pub(super) fn new(id: u16, chains: Chains) -> SendSet {
-        SendSet {
-            id,
-            chains,
-            next: 0,
-        }
+        SendSet { id, chains, next: 0 }
     }
 
     /// Messages sent with this set so far.
@@ -127,15 +118,7 @@ pub(super) struct ReceiveSet {
 impl ReceiveSet {
     /// A set without tags in the table yet.
     pub(super) fn new(name: SetName, chains: Chains) -> ReceiveSet {
-        ReceiveSet {
-            name,
-            chains,
-            tags: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            tags_made: 0,
-            keys_made: 0,
-            expires: None,
-        }
+        ReceiveSet { name, chains, tags: BTreeMap::new(), keys: BTreeMap::new(), tags_made: 0, keys_made: 0, expires: None }
     }
 
     /// See [`Chains::next_root`].

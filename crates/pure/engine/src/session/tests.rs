@@ -21,20 +21,12 @@ fn clove(number: u32, len: usize) -> GarlicClove {
     let fill = u8::try_from(number % 251).unwrap();
     GarlicClove {
         delivery: CloveDelivery::Local,
-        message: I2npMessage::new(
-            MessageKind::DATA,
-            MessageId(number),
-            Date(1_700_000_060_000),
-            vec![fill; len],
-        ),
+        message: I2npMessage::new(MessageKind::DATA, MessageId(number), Date(1_700_000_060_000), vec![fill; len]),
     }
 }
 
 fn at(ms: u64) -> Now {
-    Now {
-        tick: Tick(ms * 1_000_000),
-        date: Date(1_700_000_000_000 + ms),
-    }
+    Now { tick: Tick(ms * 1_000_000), date: Date(1_700_000_000_000 + ms) }
 }
 
 /// Two identities and a clock.
@@ -52,17 +44,9 @@ impl Pair {
     fn with_limits(limits: Limits) -> Pair {
         let seed = SeededRng::new([9; 32]);
         let sessions = |name: &str, key: u8| {
-            Sessions::with_limits(
-                PrivateKey::from_bytes(&[key; 32]),
-                limits.clone(),
-                Box::new(seed.child(name)),
-            )
+            Sessions::with_limits(PrivateKey::from_bytes(&[key; 32]), limits.clone(), Box::new(seed.child(name)))
         };
-        Pair {
-            ms: 1_000_000,
-            a: sessions("a", 1),
-            b: sessions("b", 2),
-        }
+        Pair { ms: 1_000_000, a: sessions("a", 1), b: sessions("b", 2) }
     }
 
     fn now(&self) -> Now {
@@ -86,16 +70,12 @@ impl Pair {
 
     fn a_writes(&mut self, number: u32) -> Sealed {
         let to = self.b.public_key();
-        self.a
-            .encrypt(self.now(), &to, &[clove(number, 100)], false)
-            .unwrap()
+        self.a.encrypt(self.now(), &to, &[clove(number, 100)], false).unwrap()
     }
 
     fn b_writes(&mut self, number: u32) -> Sealed {
         let to = self.a.public_key();
-        self.b
-            .encrypt(self.now(), &to, &[clove(number, 100)], false)
-            .unwrap()
+        self.b.encrypt(self.now(), &to, &[clove(number, 100)], false).unwrap()
     }
 
     fn a_reads(&mut self, sealed: &Sealed) -> Result<Opened, SessionError> {
@@ -157,11 +137,7 @@ fn events(sessions: &mut Sessions) -> Vec<SessionEvent> {
 
 fn acks(sessions: &mut Sessions) -> Vec<AckId> {
     let acked = |event| {
-        if let SessionEvent::Acked(ack) = event {
-            Some(ack)
-        } else {
-            None
-        }
+        if let SessionEvent::Acked(ack) = event { Some(ack) } else { None }
     };
     events(sessions).into_iter().filter_map(acked).collect()
 }
@@ -169,26 +145,13 @@ fn acks(sessions: &mut Sessions) -> Vec<AckId> {
 /// What must hold between any two calls.
 fn consistent(sessions: &Sessions) {
     let all = || sessions.sessions.values();
-    assert_eq!(
-        sessions.pending,
-        all().filter(|session| session.is_pending()).count()
-    );
+    assert_eq!(sessions.pending, all().filter(|session| session.is_pending()).count());
     assert_eq!(sessions.timers.len(), sessions.session_count());
-    assert_eq!(
-        sessions.peers.values().map(Vec::len).sum::<usize>(),
-        sessions.session_count()
-    );
+    assert_eq!(sessions.peers.values().map(Vec::len).sum::<usize>(), sessions.session_count());
     for session in all() {
-        assert!(
-            session
-                .wake
-                .is_some_and(|at| sessions.timers.contains(&(at, session.id)))
-        );
+        assert!(session.wake.is_some_and(|at| sessions.timers.contains(&(at, session.id))));
         assert!(session.wake <= Some(session.deadline()));
-        assert!(
-            !(session.established && session.responder.is_some()),
-            "handshake secrets are dropped"
-        );
+        assert!(!(session.established && session.responder.is_some()), "handshake secrets are dropped");
         assert!(!session.established || session.link.is_some());
     }
 }

@@ -106,8 +106,7 @@ impl Congestion {
         if number >= self.round_end {
             self.end_round(newest, rtt);
         }
-        if !limited || number < self.cut_until || self.queue_stands(rtt, 3, 2) && !self.slow_start()
-        {
+        if !limited || number < self.cut_until || self.queue_stands(rtt, 3, 2) && !self.slow_start() {
             return;
         }
         if self.slow_start() {
@@ -129,26 +128,14 @@ impl Congestion {
             self.line = self.window;
         }
         // The line: 3(1 − β)/(1 + β) ≈ 0.53 packets in a round trip.
-        self.line = self
-            .line
-            .saturating_add(
-                (ONE * ONE / 2)
-                    .checked_div(self.window.max(1))
-                    .unwrap_or(0)
-                    .max(1),
-            )
-            .min(MAX_WINDOW * ONE);
+        self.line =
+            self.line.saturating_add((ONE * ONE / 2).checked_div(self.window.max(1)).unwrap_or(0).max(1)).min(MAX_WINDOW * ONE);
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let elapsed = millis(now.saturating_since(start) + rtt.estimate()).min(600_000);
         let top = u64::from(self.before_cut.max(self.window) / ONE);
-        let to_top = if self.before_cut > self.window {
-            i64::try_from(cube_root(top * 750_000_000)).unwrap_or(0)
-        } else {
-            0
-        };
+        let to_top = if self.before_cut > self.window { i64::try_from(cube_root(top * 750_000_000)).unwrap_or(0) } else { 0 };
         let distance = i128::from(elapsed - to_top);
-        let curve = i128::from(top) * i128::from(ONE)
-            + distance * distance * distance * i128::from(ONE) * 2 / 5_000_000_000;
+        let curve = i128::from(top) * i128::from(ONE) + distance * distance * distance * i128::from(ONE) * 2 / 5_000_000_000;
         let target = u32::try_from(curve.clamp(0, i128::from(MAX_WINDOW * ONE))).unwrap_or(0);
         // At most half a packet for each acked one, so that a curve running ahead doesn't burst.
         let goal = target.max(self.line);
@@ -164,10 +151,7 @@ impl Congestion {
         if self.window() >= self.max_window {
             self.max_window = (self.max_window + self.max_window / 16).min(MAX_WINDOW);
         }
-        if self.slow_start()
-            && self.window >= 2 * INITIAL_WINDOW * ONE
-            && self.queue_stands(rtt, 5, 4)
-        {
+        if self.slow_start() && self.window >= 2 * INITIAL_WINDOW * ONE && self.queue_stands(rtt, 5, 4) {
             self.threshold = self.window;
         } else if !self.slow_start() && self.queue_stands(rtt, 3, 1) {
             self.cut(newest, 17, 20);
@@ -254,10 +238,7 @@ impl Congestion {
     pub(super) fn on_send(&mut self, now: Tick, rtt: &Rtt) {
         let gap = self.gap(rtt);
         let behind = (gap * BURST).max(BURST_TIME);
-        let earliest = Tick(
-            now.0
-                .saturating_sub(u64::try_from(behind.as_nanos()).unwrap_or(0)),
-        );
+        let earliest = Tick(now.0.saturating_sub(u64::try_from(behind.as_nanos()).unwrap_or(0)));
         self.next_send = self.next_send.max(earliest) + gap;
     }
 
@@ -266,11 +247,7 @@ impl Congestion {
             return Duration::ZERO;
         };
         let gap = smoothed / self.window();
-        if self.slow_start() {
-            gap / 2
-        } else {
-            gap * 4 / 5
-        }
+        if self.slow_start() { gap / 2 } else { gap * 4 / 5 }
     }
 }
 

@@ -42,10 +42,7 @@ impl Stream {
         self.rtt.progress();
         self.retransmit_due = ctx.now + self.rtt.rto();
         let round = self.rtt.estimate() * 9 / 8;
-        let then = ctx
-            .now
-            .0
-            .saturating_sub(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX));
+        let then = ctx.now.0.saturating_sub(u64::try_from(round.as_nanos()).unwrap_or(u64::MAX));
         self.sender.lose_older(Tick(then));
     }
 
@@ -75,17 +72,12 @@ impl Stream {
         }
         self.unchoke_left = UNCHOKE_TIMES;
         self.send_ack(ctx);
-        self.timers
-            .set(Timer::Unchoke, Some(ctx.now + self.unchoke_wait()));
+        self.timers.set(Timer::Unchoke, Some(ctx.now + self.unchoke_wait()));
     }
 
     /// How long until the next reminder that the peer may go on: it doubles.
     pub(super) fn unchoke_wait(&self) -> Duration {
         let told = UNCHOKE_TIMES.saturating_sub(self.unchoke_left).min(8);
-        self.rtt
-            .estimate()
-            .clamp(Duration::from_millis(50), Duration::from_secs(3))
-            * (1 << told)
-            / 2
+        self.rtt.estimate().clamp(Duration::from_millis(50), Duration::from_secs(3)) * (1 << told) / 2
     }
 }

@@ -18,9 +18,7 @@ impl Streaming {
         let proven = incoming.proven_sender;
         if packet.send_id != 0 {
             if self.streams.contains_key(&packet.send_id) {
-                self.with(now, packet.send_id, |stream, ctx| {
-                    stream.on_packet(ctx, &packet, proven)
-                });
+                self.with(now, packet.send_id, |stream, ctx| stream.on_packet(ctx, &packet, proven));
             } else if packet.has(packet::ECHO) {
                 self.answer_ping(now, &packet, &incoming);
             } else if !packet.has(packet::RESET) {
@@ -33,9 +31,7 @@ impl Streaming {
         } else if let Some(hash) = proven
             && let Some(&local) = self.foreign.get(&(hash, packet.receive_id))
         {
-            self.with(now, local, |stream, ctx| {
-                stream.on_packet(ctx, &packet, proven)
-            });
+            self.with(now, local, |stream, ctx| stream.on_packet(ctx, &packet, proven));
         } else if self.config.accept && packet.receive_id != 0 {
             self.early.keep(now, packet.receive_id, incoming);
             self.expect_sweep(now);
@@ -44,18 +40,12 @@ impl Streaming {
 
     /// Someone opens a stream, or sends the opening again.
     fn on_first(&mut self, now: Tick, packet: Packet, incoming: Incoming) {
-        let Some(from) = packet
-            .from
-            .clone()
-            .filter(|_| self.config.accept && packet.receive_id != 0)
-        else {
+        let Some(from) = packet.from.clone().filter(|_| self.config.accept && packet.receive_id != 0) else {
             return;
         };
         let hash = from.hash();
         let proven = incoming.proven_sender;
-        if proven.is_some_and(|proven| proven != hash)
-            || !packet.is_for(&self.signer.destination().hash())
-        {
+        if proven.is_some_and(|proven| proven != hash) || !packet.is_for(&self.signer.destination().hash()) {
             return;
         }
         if let Some(&local) = self.foreign.get(&(hash, packet.receive_id)) {
@@ -64,14 +54,11 @@ impl Streaming {
             return;
         }
         let half_open = self.half_open >= self.config.max_half_open;
-        if half_open || proven.is_none() && !(self.verifications.take(now) && packet.verify(&from))
-        {
+        if half_open || proven.is_none() && !(self.verifications.take(now) && packet.verify(&from)) {
             return;
         }
         let of_peer = self.by_peer.range((hash, 0)..=(hash, u32::MAX)).count();
-        if of_peer >= self.config.max_streams_per_peer
-            || self.streams.len() >= self.config.max_streams
-        {
+        if of_peer >= self.config.max_streams_per_peer || self.streams.len() >= self.config.max_streams {
             if self.answers.take(now) {
                 let ports = (incoming.to_port, incoming.from_port);
                 self.send_reset(hash, packet.receive_id, 0, ports);
@@ -87,21 +74,10 @@ impl Streaming {
         let rings = Arc::new(StreamRings::new());
         let id = StreamId(self.next_incoming);
         self.next_incoming = self.next_incoming.wrapping_add(1);
-        let ends = Ends {
-            id,
-            local: self.free_id(),
-            peer: from.clone(),
-            local_port: incoming.to_port,
-            peer_port: incoming.from_port,
-        };
+        let ends =
+            Ends { id, local: self.free_id(), peer: from.clone(), local_port: incoming.to_port, peer_port: incoming.from_port };
         let local = ends.local;
-        self.insert(Stream::new(
-            now,
-            ends,
-            packet.receive_id,
-            Arc::clone(&rings),
-            memory,
-        ));
+        self.insert(Stream::new(now, ends, packet.receive_id, Arc::clone(&rings), memory));
         self.out.push_back(StreamingOutput::Incoming {
             stream: id,
             from,
@@ -112,9 +88,7 @@ impl Streaming {
         self.with(now, local, |stream, ctx| stream.accept(ctx, packet));
         for early in self.early.take(hash, packet.receive_id) {
             if let Ok(packet) = Packet::parse(&early.packet) {
-                self.with(now, local, |stream, ctx| {
-                    stream.on_packet(ctx, &packet, early.proven_sender)
-                });
+                self.with(now, local, |stream, ctx| stream.on_packet(ctx, &packet, early.proven_sender));
             }
         }
     }
@@ -130,21 +104,14 @@ impl Streaming {
                 return;
             }
             let from = incoming.proven_sender;
-            let Some(grave) = self
-                .graves
-                .answer(now, packet.send_id, from, packet.receive_id)
-            else {
+            let Some(grave) = self.graves.answer(now, packet.send_id, from, packet.receive_id) else {
                 return;
             };
             if reset || asks {
                 self.send_reset(grave.peer, grave.remote, packet.send_id, grave.ports);
             } else {
-                let head = Head {
-                    send_id: grave.remote,
-                    receive_id: packet.send_id,
-                    ack_through: grave.ack_through,
-                    ..Head::default()
-                };
+                let head =
+                    Head { send_id: grave.remote, receive_id: packet.send_id, ack_through: grave.ack_through, ..Head::default() };
                 self.send(grave.peer, grave.ports, Bytes::from(head.write(0)));
             }
             return;
@@ -172,39 +139,21 @@ impl Streaming {
             return;
         }
         if let Some(peer) = self.who(now, packet, incoming) {
-            let head = Head {
-                receive_id: packet.send_id,
-                flags: packet::ECHO,
-                ..Head::default()
-            };
+            let head = Head { receive_id: packet.send_id, flags: packet::ECHO, ..Head::default() };
             let mut out = head.write(MAX_PONG);
             out.extend_from_slice(packet.payload.get(..MAX_PONG).unwrap_or(&packet.payload));
-            self.send(
-                peer,
-                (incoming.to_port, incoming.from_port),
-                Bytes::from(out),
-            );
+            self.send(peer, (incoming.to_port, incoming.from_port), Bytes::from(out));
         }
     }
 
     fn send_reset(&mut self, to: DestinationHash, remote: u32, local: u32, ports: (u16, u16)) {
-        let head = Head {
-            send_id: remote,
-            receive_id: local,
-            flags: packet::RESET | packet::SIGNED | packet::FROM,
-            ..Head::default()
-        };
+        let head =
+            Head { send_id: remote, receive_id: local, flags: packet::RESET | packet::SIGNED | packet::FROM, ..Head::default() };
         let (bytes, _) = head.write_signed(&self.signer, |_| {});
         self.send(to, ports, bytes);
     }
 
     fn send(&mut self, to: DestinationHash, (from_port, to_port): (u16, u16), packet: Bytes) {
-        self.out.push_back(StreamingOutput::Transmit {
-            to,
-            from_port,
-            to_port,
-            packet,
-            retransmission: false,
-        });
+        self.out.push_back(StreamingOutput::Transmit { to, from_port, to_port, packet, retransmission: false });
     }
 }

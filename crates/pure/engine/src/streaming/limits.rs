@@ -20,18 +20,11 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Full at first; one token each `refill`.
     pub(super) fn new(most: u64, refill: Duration) -> Self {
-        Self {
-            tokens: most,
-            most,
-            refill,
-            since: Tick(0),
-        }
+        Self { tokens: most, most, refill, since: Tick(0) }
     }
 
     pub(super) fn take(&mut self, now: Tick) -> bool {
-        let refill = u64::try_from(self.refill.as_nanos())
-            .unwrap_or(u64::MAX)
-            .max(1);
+        let refill = u64::try_from(self.refill.as_nanos()).unwrap_or(u64::MAX).max(1);
         let passed = now.0.saturating_sub(self.since.0) / refill;
         self.tokens = self.tokens.saturating_add(passed).min(self.most);
         self.since = Tick(self.since.0.saturating_add(passed.saturating_mul(refill)));
@@ -70,19 +63,13 @@ impl Early {
     pub(super) fn take(&mut self, peer: DestinationHash, id: u32) -> Vec<Incoming> {
         let mut packets = Vec::new();
         for key in [(Some(peer), id), (None, id)] {
-            packets.extend(
-                self.streams
-                    .remove(&key)
-                    .map(|(_, kept)| kept)
-                    .unwrap_or_default(),
-            );
+            packets.extend(self.streams.remove(&key).map(|(_, kept)| kept).unwrap_or_default());
         }
         packets
     }
 
     pub(super) fn sweep(&mut self, now: Tick) {
-        self.streams
-            .retain(|_, (since, _)| now.saturating_since(*since) < EARLY_TIME);
+        self.streams.retain(|_, (since, _)| now.saturating_since(*since) < EARLY_TIME);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -133,11 +120,7 @@ impl Graves {
     pub(super) fn add(&mut self, now: Tick, local: u32, grave: Grave) -> Option<Grave> {
         self.by_id.insert(local, grave);
         self.by_age.insert((now, local), ());
-        if self.by_id.len() > MAX_GRAVES {
-            self.pop()
-        } else {
-            None
-        }
+        if self.by_id.len() > MAX_GRAVES { self.pop() } else { None }
     }
 
     fn pop(&mut self) -> Option<Grave> {
@@ -146,13 +129,7 @@ impl Graves {
     }
 
     /// The stream to answer for, as long as it has answers left.
-    pub(super) fn answer(
-        &mut self,
-        now: Tick,
-        local: u32,
-        peer: Option<DestinationHash>,
-        remote: u32,
-    ) -> Option<Grave> {
+    pub(super) fn answer(&mut self, now: Tick, local: u32, peer: Option<DestinationHash>, remote: u32) -> Option<Grave> {
         let grave = self.by_id.get_mut(&local)?;
         let foreign = grave.remote != remote || peer.is_some_and(|peer| peer != grave.peer);
         let too_soon = now.saturating_since(grave.answered) < ANSWER_GAP;
@@ -204,8 +181,7 @@ impl Memory {
     }
 
     pub(super) fn sweep(&mut self, now: Tick) {
-        self.peers
-            .retain(|_, (since, ..)| now.saturating_since(*since) < MEMORY_TIME);
+        self.peers.retain(|_, (since, ..)| now.saturating_since(*since) < MEMORY_TIME);
     }
 
     pub(super) fn len(&self) -> usize {

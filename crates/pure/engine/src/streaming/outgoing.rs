@@ -56,11 +56,7 @@ impl Stream {
             send_id: self.remote,
             receive_id: self.ends.local,
             nacks: if self.incoming { &[] } else { &hash },
-            flags: if self.incoming {
-                flags
-            } else {
-                flags | packet::NO_ACK
-            },
+            flags: if self.incoming { flags } else { flags | packet::NO_ACK },
             max_size: Some(ctx.config.max_payload),
             ..Head::default()
         };
@@ -68,11 +64,7 @@ impl Stream {
             let (_, left) = self.rings.take(self.max_payload, 1, out);
             self.ring_has_data = left > 0;
         });
-        self.phase = if self.incoming {
-            Phase::Open
-        } else {
-            Phase::FirstSent
-        };
+        self.phase = if self.incoming { Phase::Open } else { Phase::FirstSent };
         self.sent(ctx, Body::Whole(bytes.clone()));
         self.last_ack = ctx.now;
         self.transmit(ctx, bytes, false);
@@ -111,8 +103,7 @@ impl Stream {
                 return;
             }
             if next > ctx.now {
-                self.timers
-                    .set(Timer::Pace, Some(next.max(ctx.now + PACE_STEP)));
+                self.timers.set(Timer::Pace, Some(next.max(ctx.now + PACE_STEP)));
                 return;
             }
             if lost {
@@ -275,8 +266,7 @@ impl Stream {
     /// Owes an ack now, but not many in a row.
     pub(super) fn ack_soon(&mut self, ctx: &Context<'_>) {
         let gap = (self.rtt.estimate() / 16).clamp(PACE_STEP, MOST_ACK_DELAY);
-        self.timers
-            .at_latest(Timer::Ack, ctx.now.max(self.last_ack + gap));
+        self.timers.at_latest(Timer::Ack, ctx.now.max(self.last_ack + gap));
     }
 
     /// Sends the ack that is due.
@@ -307,14 +297,8 @@ impl Stream {
             self.nacks.push(ack_through);
         }
         self.no_room = false;
-        let head = Head {
-            send_id: self.remote,
-            receive_id: self.ends.local,
-            ack_through,
-            nacks: &self.nacks,
-            delay,
-            ..Head::default()
-        };
+        let head =
+            Head { send_id: self.remote, receive_id: self.ends.local, ack_through, nacks: &self.nacks, delay, ..Head::default() };
         let bytes = Bytes::from(head.write(0));
         self.acks_owed = 0;
         self.last_ack = ctx.now;
@@ -328,8 +312,7 @@ impl Stream {
         if self.sender.all_acked() && !waits {
             self.timers.set(Timer::Retransmit, None);
         } else {
-            self.timers
-                .at_latest(Timer::Retransmit, self.retransmit_due.max(ctx.now));
+            self.timers.at_latest(Timer::Retransmit, self.retransmit_due.max(ctx.now));
         }
     }
 }

@@ -61,21 +61,12 @@ impl Packet {
         let size = usize::from(r.u16("option size")?);
         let options_at = r.offset();
         let mut options = r.sub(size, "options")?;
-        let delay = (flags & DELAY != 0)
-            .then(|| options.u16("delay"))
-            .transpose()?;
-        let from = (flags & FROM != 0)
-            .then(|| Destination::decode(&mut options))
-            .transpose()?;
-        let max_size = (flags & MAX_SIZE != 0)
-            .then(|| options.u16("maximal size"))
-            .transpose()?;
+        let delay = (flags & DELAY != 0).then(|| options.u16("delay")).transpose()?;
+        let from = (flags & FROM != 0).then(|| Destination::decode(&mut options)).transpose()?;
+        let max_size = (flags & MAX_SIZE != 0).then(|| options.u16("maximal size")).transpose()?;
         let signed = flags & SIGNED != 0 && flags & OFFLINE == 0;
-        let signature = if signed && options.remaining() >= SIGNATURE {
-            Some(options_at + size - options.remaining())
-        } else {
-            None
-        };
+        let signature =
+            if signed && options.remaining() >= SIGNATURE { Some(options_at + size - options.remaining()) } else { None };
         let payload = r.rest_bytes();
         if payload.len() > MAX_PAYLOAD {
             return Err(DecodeError::new(DecodeErrorKind::TooLong, "payload"));
@@ -101,11 +92,7 @@ impl Packet {
     }
 
     pub(super) fn nacks(&self) -> impl Iterator<Item = u32> + '_ {
-        self.nacks
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| u32::from_be_bytes(*bytes))
+        self.nacks.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes))
     }
 
     /// The NACK field of a first packet holds the hash of the destination it is meant for; others there are ignored.
@@ -154,11 +141,7 @@ impl Head<'_> {
     }
 
     /// Writes a signed packet, with FROM if the flags say so, around a payload that `fill` appends.
-    pub(super) fn write_signed(
-        &self,
-        signer: &DestinationSigner,
-        fill: impl FnOnce(&mut Vec<u8>),
-    ) -> (Bytes, usize) {
+    pub(super) fn write_signed(&self, signer: &DestinationSigner, fill: impl FnOnce(&mut Vec<u8>)) -> (Bytes, usize) {
         let mut out = Vec::with_capacity(2560);
         self.start(&mut out);
         let size_at = out.len();
@@ -189,18 +172,11 @@ impl Head<'_> {
     }
 
     fn all_flags(&self) -> u16 {
-        self.flags
-            | if self.delay.is_some() { DELAY } else { 0 }
-            | if self.max_size.is_some() { MAX_SIZE } else { 0 }
+        self.flags | if self.delay.is_some() { DELAY } else { 0 } | if self.max_size.is_some() { MAX_SIZE } else { 0 }
     }
 
     fn start(&self, out: &mut Vec<u8>) {
-        for field in [
-            self.send_id,
-            self.receive_id,
-            self.sequence,
-            self.ack_through,
-        ] {
+        for field in [self.send_id, self.receive_id, self.sequence, self.ack_through] {
             out.extend_from_slice(&field.to_be_bytes());
         }
         let nacks = self.nacks.get(..255).unwrap_or(self.nacks);

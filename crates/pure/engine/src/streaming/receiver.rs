@@ -63,20 +63,12 @@ impl Receiver {
     }
 
     /// Takes packet `sequence`. `tight`: memory is short, so nothing is kept that the reader's ring can't hold at once.
-    pub(super) fn take(
-        &mut self,
-        sequence: u32,
-        payload: Bytes,
-        close: bool,
-        rings: &StreamRings,
-        tight: bool,
-    ) -> Arrival {
+    pub(super) fn take(&mut self, sequence: u32, payload: Bytes, close: bool, rings: &StreamRings, tight: bool) -> Arrival {
         if self.closed || sequence < self.next || self.early.contains_key(&sequence) {
             return Arrival::Duplicate;
         }
         let cost = payload.len() + PACKET_COST;
-        let at_once =
-            sequence == self.next && self.waiting.is_empty() && rings.unread() <= UNCHOKE_FILL;
+        let at_once = sequence == self.next && self.waiting.is_empty() && rings.unread() <= UNCHOKE_FILL;
         if tight && !at_once {
             return Arrival::NoRoom;
         }
@@ -104,11 +96,7 @@ impl Receiver {
             self.waiting.push_back(held);
         }
         self.flush(rings);
-        if gapless {
-            Arrival::InOrder
-        } else {
-            Arrival::OutOfOrder
-        }
+        if gapless { Arrival::InOrder } else { Arrival::OutOfOrder }
     }
 
     /// Moves what is in order into the ring, as far as there is room.
@@ -117,9 +105,7 @@ impl Receiver {
             if !held.payload.is_empty() && !rings.deliver(&held.payload) {
                 return;
             }
-            self.held_bytes = self
-                .held_bytes
-                .saturating_sub(held.payload.len() + PACKET_COST);
+            self.held_bytes = self.held_bytes.saturating_sub(held.payload.len() + PACKET_COST);
             let close = held.close;
             self.waiting.pop_front();
             if close {
@@ -188,39 +174,21 @@ mod tests {
         let mut receiver = Receiver::default();
         let byte = |n: u8| Bytes::from(vec![n]);
         let mut nacks = Vec::new();
-        assert_eq!(
-            receiver.take(0, byte(0), false, &rings, false),
-            Arrival::InOrder
-        );
-        assert_eq!(
-            receiver.take(3, byte(3), true, &rings, false),
-            Arrival::OutOfOrder
-        );
+        assert_eq!(receiver.take(0, byte(0), false, &rings, false), Arrival::InOrder);
+        assert_eq!(receiver.take(3, byte(3), true, &rings, false), Arrival::OutOfOrder);
         assert_eq!(receiver.acks(255, &mut nacks), 3);
         assert_eq!(nacks, [1, 2]);
         assert_eq!(receiver.acks(1, &mut nacks), 1);
         assert_eq!(nacks, [1]);
         assert_eq!(receiver.acks(0, &mut nacks), 0);
-        assert_eq!(
-            receiver.take(3, byte(9), false, &rings, false),
-            Arrival::Duplicate
-        );
-        assert_eq!(
-            receiver.take(2, byte(2), false, &rings, false),
-            Arrival::OutOfOrder
-        );
+        assert_eq!(receiver.take(3, byte(9), false, &rings, false), Arrival::Duplicate);
+        assert_eq!(receiver.take(2, byte(2), false, &rings, false), Arrival::OutOfOrder);
         assert!(!receiver.closed());
-        assert_eq!(
-            receiver.take(1, byte(1), false, &rings, false),
-            Arrival::OutOfOrder
-        );
+        assert_eq!(receiver.take(1, byte(1), false, &rings, false), Arrival::OutOfOrder);
         assert_eq!(receiver.acks(255, &mut nacks), 3);
         assert!(nacks.is_empty() && receiver.closed());
         assert_eq!(read(&rings), [0, 1, 2, 3]);
-        assert_eq!(
-            receiver.take(9, byte(1), false, &rings, false),
-            Arrival::Duplicate
-        );
+        assert_eq!(receiver.take(9, byte(1), false, &rings, false), Arrival::Duplicate);
     }
 
     #[test]

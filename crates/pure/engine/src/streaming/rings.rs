@@ -113,10 +113,7 @@ pub(super) struct Pulled {
 impl StreamRings {
     /// Rings of a stream that is being opened; nothing is allocated before the first byte.
     #[must_use]
-    #[expect(
-        clippy::new_without_default,
-        reason = "rings belong to one stream and are made on purpose"
-    )]
+    #[expect(clippy::new_without_default, reason = "rings belong to one stream and are made on purpose")]
     pub fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -172,11 +169,7 @@ impl StreamRings {
     ///
     /// # Errors
     /// As `try_read`.
-    pub fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<Result<usize, CloseReason>> {
+    pub fn poll_read(&self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<Result<usize, CloseReason>> {
         let mut inner = self.lock();
         let result = inner.read(out);
         if result.is_pending() {
@@ -197,11 +190,7 @@ impl StreamRings {
     ///
     /// # Errors
     /// As `try_write`.
-    pub fn poll_write(
-        &self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<Result<usize, CloseReason>> {
+    pub fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, CloseReason>> {
         let mut inner = self.lock();
         let result = inner.write(data);
         if result.is_pending() {
@@ -299,11 +288,7 @@ impl StreamRings {
         let (taken, left, waker) = {
             let mut inner = self.lock();
             let enough = inner.send.len() >= least;
-            let taken = if enough {
-                inner.send.pop_into_vec(limit, out)
-            } else {
-                0
-            };
+            let taken = if enough { inner.send.pop_into_vec(limit, out) } else { 0 };
             inner.hungry = !enough || inner.send.len() == 0;
             let waker = if taken > 0 { inner.writer.take() } else { None };
             (taken, inner.send.len(), waker)
@@ -380,11 +365,7 @@ impl StreamRings {
                 inner.status = StreamStatus::Closed(reason);
             }
             inner.send.clear();
-            [
-                inner.reader.take(),
-                inner.writer.take(),
-                inner.watcher.take(),
-            ]
+            [inner.reader.take(), inner.writer.take(), inner.watcher.take()]
         };
         wakers.into_iter().for_each(wake);
     }
@@ -392,8 +373,7 @@ impl StreamRings {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.unread_of_all
-            .fetch_sub(self.receive.len(), Ordering::Relaxed);
+        self.unread_of_all.fetch_sub(self.receive.len(), Ordering::Relaxed);
     }
 }
 
@@ -435,9 +415,7 @@ impl Inner {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let part = data
-            .get(..self.send.room().min(data.len()))
-            .unwrap_or_default();
+        let part = data.get(..self.send.room().min(data.len())).unwrap_or_default();
         if part.is_empty() {
             return Poll::Pending;
         }

@@ -32,12 +32,7 @@ pub(super) struct Rtt {
 impl Rtt {
     /// Starts from what an earlier stream to the same peer had measured: half believed, so a wide variance.
     pub(super) fn from_memory(smoothed: Duration) -> Self {
-        Self {
-            smoothed: Some(smoothed),
-            variance: smoothed / 2,
-            latest: smoothed,
-            ..Self::default()
-        }
+        Self { smoothed: Some(smoothed), variance: smoothed / 2, latest: smoothed, ..Self::default() }
     }
 
     pub(super) fn sample(&mut self, now: Tick, rtt: Duration) {
@@ -88,9 +83,7 @@ impl Rtt {
 
     /// How long to wait for an ack before sending again.
     pub(super) fn rto(&self) -> Duration {
-        let plain = self.smoothed.map_or(INITIAL_RTO, |smoothed| {
-            (smoothed + self.variance * 4 + PEER_ACK_DELAY).max(MIN_RTO)
-        });
+        let plain = self.smoothed.map_or(INITIAL_RTO, |smoothed| (smoothed + self.variance * 4 + PEER_ACK_DELAY).max(MIN_RTO));
         plain.saturating_mul(1 << self.backoff.min(16)).min(MAX_RTO)
     }
 

@@ -83,8 +83,7 @@ impl Sender {
 
     /// The sequence of the next new packet.
     pub(super) fn next(&self) -> u32 {
-        self.first
-            .saturating_add(u32::try_from(self.packets.len()).unwrap_or(u32::MAX))
+        self.first.saturating_add(u32::try_from(self.packets.len()).unwrap_or(u32::MAX))
     }
 
     /// Packets from the first unacked to the last sent.
@@ -107,11 +106,7 @@ impl Sender {
 
     /// Whether the packet with this sequence is acked.
     pub(super) fn is_acked(&self, sequence: u32) -> bool {
-        sequence < self.first
-            || self
-                .index(sequence)
-                .and_then(|i| self.packets.get(i))
-                .is_some_and(|sent| sent.acked)
+        sequence < self.first || self.index(sequence).and_then(|i| self.packets.get(i)).is_some_and(|sent| sent.acked)
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -119,22 +114,14 @@ impl Sender {
     }
 
     fn index(&self, sequence: u32) -> Option<usize> {
-        sequence
-            .checked_sub(self.first)
-            .and_then(|i| usize::try_from(i).ok())
+        sequence.checked_sub(self.first).and_then(|i| usize::try_from(i).ok())
     }
 
     /// Records a new packet as sent now.
     pub(super) fn push(&mut self, now: Tick, body: Body) {
         let number = self.transmissions;
         self.transmissions += 1;
-        self.packets.push_back(Sent {
-            body,
-            number,
-            at: now,
-            resent: false,
-            acked: false,
-        });
+        self.packets.push_back(Sent { body, number, at: now, resent: false, acked: false });
         self.in_flight += 1;
     }
 
@@ -192,9 +179,7 @@ impl Sender {
 
     /// Takes one packet as lost without judging the path.
     pub(super) fn lose(&mut self, sequence: u32) {
-        if !self.is_acked(sequence)
-            && self.index(sequence).is_some_and(|i| i < self.packets.len())
-            && self.lost.insert(sequence)
+        if !self.is_acked(sequence) && self.index(sequence).is_some_and(|i| i < self.packets.len()) && self.lost.insert(sequence)
         {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
@@ -217,38 +202,18 @@ impl Sender {
         let mut sample: Option<(u64, Duration)> = None;
         let end = through.saturating_add(1);
         if !self.holes.is_empty() {
-            let filled: Vec<u32> = self
-                .holes
-                .range(..end)
-                .copied()
-                .filter(|sequence| nacks.binary_search(sequence).is_err())
-                .collect();
+            let filled: Vec<u32> =
+                self.holes.range(..end).copied().filter(|sequence| nacks.binary_search(sequence).is_err()).collect();
             for sequence in filled {
                 self.holes.remove(&sequence);
-                self.arrive(
-                    now,
-                    sequence,
-                    limited,
-                    &mut sample,
-                    rtt,
-                    congestion,
-                    &mut result,
-                );
+                self.arrive(now, sequence, limited, &mut sample, rtt, congestion, &mut result);
             }
         }
         for sequence in self.high.max(self.first)..end {
             if !nacks.is_empty() && nacks.binary_search(&sequence).is_ok() {
                 self.holes.insert(sequence);
             } else {
-                self.arrive(
-                    now,
-                    sequence,
-                    limited,
-                    &mut sample,
-                    rtt,
-                    congestion,
-                    &mut result,
-                );
+                self.arrive(now, sequence, limited, &mut sample, rtt, congestion, &mut result);
             }
         }
         self.high = self.high.max(end);
@@ -264,10 +229,7 @@ impl Sender {
         Some(result)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of `ack`, kept apart for the two loops"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one step of `ack`, kept apart for the two loops")]
     fn arrive(
         &mut self,
         now: Tick,
@@ -309,14 +271,8 @@ impl Sender {
     }
 
     /// Finds NACKed packets that are lost by now. Returns when to look again.
-    pub(super) fn detect(
-        &mut self,
-        now: Tick,
-        rtt: &Rtt,
-        congestion: &mut Congestion,
-    ) -> Option<Tick> {
-        let wait =
-            rtt.estimate().max(rtt.latest()) * (8 + self.slack) / 8 + Duration::from_millis(1);
+    pub(super) fn detect(&mut self, now: Tick, rtt: &Rtt, congestion: &mut Congestion) -> Option<Tick> {
+        let wait = rtt.estimate().max(rtt.latest()) * (8 + self.slack) / 8 + Duration::from_millis(1);
         let mut again: Option<Tick> = None;
         let mut found = Vec::new();
         for &sequence in &self.holes {

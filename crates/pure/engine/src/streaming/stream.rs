@@ -125,13 +125,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(
-        now: Tick,
-        ends: Ends,
-        remote: u32,
-        rings: Arc<StreamRings>,
-        memory: Option<(Duration, u32)>,
-    ) -> Self {
+    pub(super) fn new(now: Tick, ends: Ends, remote: u32, rings: Arc<StreamRings>, memory: Option<(Duration, u32)>) -> Self {
         let incoming = remote != 0;
         let mut timers = Timers::default();
         timers.set(Timer::Idle, Some(now + super::timeouts::IDLE));
@@ -178,45 +172,28 @@ impl Stream {
     /// Starts an own stream.
     pub(super) fn start(&mut self, ctx: &mut Context<'_>) {
         self.max_payload = usize::from(ctx.config.max_payload);
-        self.timers
-            .set(Timer::Connect, Some(ctx.now + ctx.config.connect_timeout));
-        self.timers
-            .set(Timer::FirstPacket, Some(ctx.now + FIRST_PACKET_DELAY));
+        self.timers.set(Timer::Connect, Some(ctx.now + ctx.config.connect_timeout));
+        self.timers.set(Timer::FirstPacket, Some(ctx.now + FIRST_PACKET_DELAY));
         self.on_dirty(ctx);
     }
 
     /// Starts a foreign stream with its first packet, whose sender has been proven.
     pub(super) fn accept(&mut self, ctx: &mut Context<'_>, packet: &Packet) {
         self.set_max_payload(ctx, packet);
-        self.timers
-            .set(Timer::Connect, Some(ctx.now + ctx.config.connect_timeout));
+        self.timers.set(Timer::Connect, Some(ctx.now + ctx.config.connect_timeout));
         self.rings.set_open();
-        self.receiver.take(
-            0,
-            packet.payload.clone(),
-            packet.has(packet::CLOSE),
-            &self.rings,
-            ctx.tight,
-        );
+        self.receiver.take(0, packet.payload.clone(), packet.has(packet::CLOSE), &self.rings, ctx.tight);
         self.send_first(ctx);
         self.pump(ctx);
     }
 
     fn set_max_payload(&mut self, ctx: &Context<'_>, packet: &Packet) {
-        let theirs = packet
-            .max_size
-            .unwrap_or(DEFAULT_MAX_PAYLOAD)
-            .max(LEAST_MAX_PAYLOAD);
+        let theirs = packet.max_size.unwrap_or(DEFAULT_MAX_PAYLOAD).max(LEAST_MAX_PAYLOAD);
         self.max_payload = usize::from(theirs.min(ctx.config.max_payload));
     }
 
     /// A packet with our id, or a first packet's follower.
-    pub(super) fn on_packet(
-        &mut self,
-        ctx: &mut Context<'_>,
-        packet: &Packet,
-        proven: Option<DestinationHash>,
-    ) {
+    pub(super) fn on_packet(&mut self, ctx: &mut Context<'_>, packet: &Packet, proven: Option<DestinationHash>) {
         if self.ended.is_some() || proven.is_some_and(|hash| hash != self.peer) {
             return;
         }
@@ -230,11 +207,7 @@ impl Stream {
         }
         if packet.has(packet::RESET) {
             let done = self.receiver.closed() && self.close_sequence.is_some();
-            self.end(if done {
-                CloseReason::Finished
-            } else {
-                CloseReason::Reset
-            });
+            self.end(if done { CloseReason::Finished } else { CloseReason::Reset });
             return;
         }
         if packet.receive_id == 0 || self.phase == Phase::Waiting {
@@ -277,12 +250,7 @@ impl Stream {
 
     /// The answer to our first packet. False if it isn't from whom we asked.
     fn on_answer(&mut self, ctx: &mut Context<'_>, packet: &Packet) -> bool {
-        if packet.sequence != 0
-            || packet
-                .from
-                .as_ref()
-                .is_some_and(|from| from.hash() != self.peer)
-        {
+        if packet.sequence != 0 || packet.from.as_ref().is_some_and(|from| from.hash() != self.peer) {
             return false;
         }
         if self.remote != packet.receive_id {
@@ -293,9 +261,7 @@ impl Stream {
         self.phase = Phase::Open;
         self.timers.set(Timer::Connect, None);
         self.rings.set_open();
-        ctx.out.push_back(StreamingOutput::Connected {
-            stream: self.ends.id,
-        });
+        ctx.out.push_back(StreamingOutput::Connected { stream: self.ends.id });
         true
     }
 
@@ -354,13 +320,7 @@ impl Stream {
     fn on_data(&mut self, ctx: &mut Context<'_>, packet: &Packet) {
         let payload: Bytes = packet.payload.clone();
         let news = !payload.is_empty();
-        let arrival = self.receiver.take(
-            packet.sequence,
-            payload,
-            packet.has(packet::CLOSE),
-            &self.rings,
-            ctx.tight,
-        );
+        let arrival = self.receiver.take(packet.sequence, payload, packet.has(packet::CLOSE), &self.rings, ctx.tight);
         match arrival {
             Arrival::InOrder => {
                 self.acks_owed += 1;
@@ -416,9 +376,7 @@ impl Stream {
             self.blocked = blocked;
             if !blocked
                 && self.phase == Phase::Waiting
-                && (self.ring_has_data
-                    || self.shutdown
-                    || self.timers.get(Timer::FirstPacket).is_none())
+                && (self.ring_has_data || self.shutdown || self.timers.get(Timer::FirstPacket).is_none())
             {
                 self.send_first(ctx);
             }
@@ -439,8 +397,7 @@ impl Stream {
             return;
         }
         if closed && self.detached {
-            self.timers
-                .at_latest(Timer::Linger, ctx.now + LINGER_CLOSED);
+            self.timers.at_latest(Timer::Linger, ctx.now + LINGER_CLOSED);
         }
         self.arm_retransmit(ctx);
     }

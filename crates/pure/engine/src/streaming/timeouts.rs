@@ -47,8 +47,7 @@ impl Stream {
             Timer::Unchoke => {
                 if self.unchoke_left > 0 {
                     self.send_ack(ctx);
-                    self.timers
-                        .set(Timer::Unchoke, Some(ctx.now + self.unchoke_wait()));
+                    self.timers.set(Timer::Unchoke, Some(ctx.now + self.unchoke_wait()));
                 }
             }
             Timer::Idle => self.on_idle(ctx),
@@ -82,8 +81,7 @@ impl Stream {
 
     fn on_retransmit(&mut self, ctx: &mut Context<'_>) {
         if ctx.now < self.retransmit_due {
-            self.timers
-                .set(Timer::Retransmit, Some(self.retransmit_due));
+            self.timers.set(Timer::Retransmit, Some(self.retransmit_due));
             return;
         }
         if self.blocked {
@@ -94,7 +92,12 @@ impl Stream {
             return;
         }
         self.timeouts += 1;
-        tracing::trace!(timeouts = self.timeouts, in_flight = self.sender.in_flight(), window = self.congestion.window(), "timeout");
+        tracing::trace!(
+            timeouts = self.timeouts,
+            in_flight = self.sender.in_flight(),
+            window = self.congestion.window(),
+            "timeout"
+        );
         let limit = if self.receiver.closed() && self.close_sequence.is_some() {
             MAX_TIMEOUTS_CLOSED
         } else if self.half_open() {
@@ -104,11 +107,7 @@ impl Stream {
         };
         if self.timeouts > limit && self.phase == Phase::Open {
             let done = self.receiver.closed() && self.close_sequence.is_some();
-            self.end(if done {
-                CloseReason::Finished
-            } else {
-                CloseReason::TimedOut
-            });
+            self.end(if done { CloseReason::Finished } else { CloseReason::TimedOut });
             return;
         }
         self.rtt.back_off();

@@ -8,9 +8,7 @@ use ramson_aes::LayerKeys;
 use ramson_crypto::{CryptoError, CryptoRng, rng, x25519};
 use ramson_wire::{Date, MessageId, RouterHash, SessionTag, TunnelId, Writer};
 
-use super::record::{
-    self, MAX_RECORDS, NoiseEnd, PREFIX_LEN, SHORT_CLEAR_LEN, SHORT_LEN, ShortKeys,
-};
+use super::record::{self, MAX_RECORDS, NoiseEnd, PREFIX_LEN, SHORT_CLEAR_LEN, SHORT_LEN, ShortKeys};
 
 /// Most hops of a tunnel of ours.
 pub(crate) const MAX_HOPS: usize = 7;
@@ -128,8 +126,7 @@ impl HopRequest {
         w.u32(self.receive.get());
         w.u32(self.next.1.get());
         w.bytes(&self.next.0.0);
-        let flags = if self.gateway { GATEWAY_FLAG } else { 0 }
-            | if self.endpoint { ENDPOINT_FLAG } else { 0 };
+        let flags = if self.gateway { GATEWAY_FLAG } else { 0 } | if self.endpoint { ENDPOINT_FLAG } else { 0 };
         w.u8(flags);
         w.zeros(3);
         w.u32(self.minutes);
@@ -153,35 +150,22 @@ fn filler(prefix: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
 }
 
 /// Makes the request: one record a hop at random places, fillers in the others, the layers of all earlier hops taken off in advance.
-pub(crate) fn create(
-    date: Date,
-    plan: &Plan<'_>,
-    rng: &mut dyn CryptoRng,
-) -> Result<Request, BuildError> {
+pub(crate) fn create(date: Date, plan: &Plan<'_>, rng: &mut dyn CryptoRng) -> Result<Request, BuildError> {
     let count = plan.hops.len();
     if count == 0 || count > MAX_HOPS {
         return Err(BuildError::Length);
     }
     let phony = plan.direction == Direction::Inbound;
     let used = count + usize::from(phony);
-    let records = if used <= FEW_RECORDS {
-        FEW_RECORDS
-    } else {
-        MAX_RECORDS
-    };
+    let records = if used <= FEW_RECORDS { FEW_RECORDS } else { MAX_RECORDS };
     let mut places: Vec<usize> = (0..records).collect();
     rng::shuffle(rng, &mut places);
 
     let ids: Vec<TunnelId> = plan.hops.iter().map(|_| tunnel_id(rng)).collect();
     let mut hops = Vec::with_capacity(count);
     let mut table: Vec<Vec<u8>> = vec![Vec::new(); records];
-    for (n, (((hop, index), receive), later)) in plan
-        .hops
-        .iter()
-        .zip(&places)
-        .zip(&ids)
-        .zip((1..).map(|n| plan.hops.get(n).zip(ids.get(n))))
-        .enumerate()
+    for (n, (((hop, index), receive), later)) in
+        plan.hops.iter().zip(&places).zip(&ids).zip((1..).map(|n| plan.hops.get(n).zip(ids.get(n)))).enumerate()
     {
         let last = later.is_none();
         let request = HopRequest {
@@ -193,28 +177,18 @@ pub(crate) fn create(
             next_message: if last { plan.reply } else { message_id(rng) },
         };
         let ephemeral = x25519::PrivateKey::generate(rng);
-        let (sealed, noise) =
-            record::seal_request(&request.encode(), &hop.router, &hop.key, &ephemeral)?;
+        let (sealed, noise) = record::seal_request(&request.encode(), &hop.router, &hop.key, &ephemeral)?;
         let keys = ShortKeys::derive(&noise.chain, request.endpoint);
         if let Some(slot) = table.get_mut(*index) {
             *slot = sealed;
         }
-        hops.push(HopSecrets {
-            router: hop.router,
-            index: *index,
-            keys,
-            noise,
-        });
+        hops.push(HopSecrets { router: hop.router, index: *index, keys, noise });
     }
     let mut later: Vec<usize> = Vec::new();
     for (n, index) in places.iter().enumerate().skip(count) {
         let ours = phony && n == count;
         let noise: [u8; PREFIX_LEN] = rng::bytes(rng);
-        let prefix = if ours {
-            plan.us.0.get(..PREFIX_LEN).unwrap_or(&noise)
-        } else {
-            &noise
-        };
+        let prefix = if ours { plan.us.0.get(..PREFIX_LEN).unwrap_or(&noise) } else { &noise };
         if let Some(slot) = table.get_mut(*index) {
             *slot = filler(prefix, rng);
         }
@@ -230,16 +204,9 @@ pub(crate) fn create(
         }
         later.push(hop.index);
     }
-    let garlic = hops.last().map_or((SessionTag([0; 8]), [0; 32]), |hop| {
-        (hop.keys.garlic_tag, hop.keys.garlic_key)
-    });
+    let garlic = hops.last().map_or((SessionTag([0; 8]), [0; 32]), |hop| (hop.keys.garlic_tag, hop.keys.garlic_key));
     let first_tunnel = *ids.first().ok_or(BuildError::Length)?;
-    Ok(Request {
-        body: join(&table),
-        first_tunnel,
-        garlic,
-        secrets: Secrets { hops, records },
-    })
+    Ok(Request { body: join(&table), first_tunnel, garlic, secrets: Secrets { hops, records } })
 }
 
 fn join(table: &[Vec<u8>]) -> Bytes {
@@ -259,10 +226,7 @@ impl Secrets {
 
     /// Layer keys in order, the gateway first.
     pub(crate) fn layers(&self) -> Vec<LayerKeys> {
-        self.hops
-            .iter()
-            .map(|hop| LayerKeys::new(&hop.keys.layer, &hop.keys.iv))
-            .collect()
+        self.hops.iter().map(|hop| LayerKeys::new(&hop.keys.layer, &hop.keys.iv)).collect()
     }
 
     /// Reads the answers of all hops out of a reply, the gateway's first.
@@ -271,20 +235,12 @@ impl Secrets {
         if usize::from(*count) != self.records || records.len() < self.records * SHORT_LEN {
             return Err(ReplyError::Form);
         }
-        let mut table: Vec<Vec<u8>> = records
-            .chunks_exact(SHORT_LEN)
-            .take(self.records)
-            .map(<[u8]>::to_vec)
-            .collect();
+        let mut table: Vec<Vec<u8>> = records.chunks_exact(SHORT_LEN).take(self.records).map(<[u8]>::to_vec).collect();
         let mut answers = Vec::with_capacity(self.hops.len());
         for (n, hop) in self.hops.iter().enumerate().rev() {
             let sealed = table.get(hop.index).ok_or(ReplyError::Form)?;
-            let code = record::open_short_reply(&hop.keys, &hop.noise.hash, hop.index, sealed)
-                .map_err(|_| ReplyError::Hop)?;
-            answers.push(Answer {
-                router: hop.router,
-                code,
-            });
+            let code = record::open_short_reply(&hop.keys, &hop.noise.hash, hop.index, sealed).map_err(|_| ReplyError::Hop)?;
+            answers.push(Answer { router: hop.router, code });
             for earlier in self.hops.iter().take(n) {
                 if let Some(slot) = table.get_mut(earlier.index) {
                     record::stream(&hop.keys.reply, earlier.index, slot);
@@ -298,19 +254,8 @@ impl Secrets {
 
 #[cfg(test)]
 impl Secrets {
-    pub(crate) fn for_test(
-        hops: Vec<(RouterHash, usize, ShortKeys, NoiseEnd)>,
-        records: usize,
-    ) -> Secrets {
-        let hops = hops
-            .into_iter()
-            .map(|(router, index, keys, noise)| HopSecrets {
-                router,
-                index,
-                keys,
-                noise,
-            })
-            .collect();
+    pub(crate) fn for_test(hops: Vec<(RouterHash, usize, ShortKeys, NoiseEnd)>, records: usize) -> Secrets {
+        let hops = hops.into_iter().map(|(router, index, keys, noise)| HopSecrets { router, index, keys, noise }).collect();
         Secrets { hops, records }
     }
 }

@@ -20,19 +20,11 @@ pub(crate) const MAX_KEYS: usize = 2048;
 const LIFE: Duration = Duration::from_secs(20);
 
 fn wrap(now: Now, body: Bytes, rng: &mut dyn CryptoRng) -> I2npMessage {
-    I2npMessage {
-        kind: MessageKind::GARLIC,
-        id: build::message_id(rng),
-        expiration: now.date + LIFE,
-        body,
-    }
+    I2npMessage { kind: MessageKind::GARLIC, id: build::message_id(rng), expiration: now.date + LIFE, body }
 }
 
 fn clove(message: I2npMessage) -> GarlicClove {
-    GarlicClove {
-        delivery: CloveDelivery::Local,
-        message,
-    }
+    GarlicClove { delivery: CloveDelivery::Local, message }
 }
 
 /// Seals a message under a one-time key.
@@ -81,38 +73,20 @@ pub(crate) struct OneTimeKeys {
 }
 
 impl OneTimeKeys {
-    pub(crate) fn insert(
-        &mut self,
-        (tag, key): (SessionTag, [u8; 32]),
-        owner: Owner,
-        purpose: KeyUse,
-        until: Tick,
-    ) {
+    pub(crate) fn insert(&mut self, (tag, key): (SessionTag, [u8; 32]), owner: Owner, purpose: KeyUse, until: Tick) {
         if self.keys.len() >= MAX_KEYS
             && let Some((_, oldest)) = self.ends.pop_first()
         {
             self.keys.remove(&oldest);
         }
-        if let Some(old) = self.keys.insert(
-            tag,
-            Entry {
-                key,
-                owner,
-                purpose,
-                until,
-            },
-        ) {
+        if let Some(old) = self.keys.insert(tag, Entry { key, owner, purpose, until }) {
             self.ends.remove(&(old.until, tag));
         }
         self.ends.insert((until, tag));
     }
 
     /// Opens a garlic body if it is under one of our keys: the use, and the message or nothing if it is spoiled. The key is used up.
-    pub(crate) fn open(
-        &mut self,
-        owner: Owner,
-        body: &[u8],
-    ) -> Option<(KeyUse, Option<I2npMessage>)> {
+    pub(crate) fn open(&mut self, owner: Owner, body: &[u8]) -> Option<(KeyUse, Option<I2npMessage>)> {
         let tag = router_garlic::leading_tag(body)?;
         if self.keys.get(&tag)?.owner != owner {
             return None;
@@ -120,9 +94,7 @@ impl OneTimeKeys {
         let entry = self.keys.remove(&tag)?;
         self.ends.remove(&(entry.until, tag));
         let mut cloves = router_garlic::open_one_time(&entry.key, body).unwrap_or_default();
-        let message = cloves
-            .pop()
-            .filter(|clove| cloves.is_empty() && clove.delivery == CloveDelivery::Local);
+        let message = cloves.pop().filter(|clove| cloves.is_empty() && clove.delivery == CloveDelivery::Local);
         Some((entry.purpose, message.map(|clove| clove.message)))
     }
 
@@ -157,50 +129,28 @@ mod tests {
 
     #[test]
     fn a_key_opens_one_message_of_its_owner() {
-        let now = Now {
-            tick: Tick(1),
-            date: Date(1_800_000_000_000),
-        };
+        let now = Now { tick: Tick(1), date: Date(1_800_000_000_000) };
         let mut rng = SeededRng::new([1; 32]);
         let (tag, key) = (SessionTag([5; 8]), [6; 32]);
-        let inner = I2npMessage::new(
-            MessageKind::DATA,
-            MessageId(3),
-            Date(1_800_000_000_000),
-            vec![1, 2],
-        );
+        let inner = I2npMessage::new(MessageKind::DATA, MessageId(3), Date(1_800_000_000_000), vec![1, 2]);
         let sealed = seal_one_time(now, (tag, &key), inner.clone(), &mut rng).unwrap();
         let mut keys = OneTimeKeys::default();
         keys.insert((tag, key), Owner::Router, KeyUse::Probe, Tick(10));
-        assert!(
-            keys.open(Owner::Identity(IdentityId(1)), &sealed.body)
-                .is_none()
-        );
-        assert_eq!(
-            keys.open(Owner::Router, &sealed.body),
-            Some((KeyUse::Probe, Some(inner)))
-        );
+        assert!(keys.open(Owner::Identity(IdentityId(1)), &sealed.body).is_none());
+        assert_eq!(keys.open(Owner::Router, &sealed.body), Some((KeyUse::Probe, Some(inner))));
         assert_eq!(keys.open(Owner::Router, &sealed.body), None);
 
         let mut spoiled = sealed.body.to_vec();
         spoiled[30] ^= 1;
         keys.insert((tag, key), Owner::Router, KeyUse::Probe, Tick(10));
-        assert_eq!(
-            keys.open(Owner::Router, &spoiled),
-            Some((KeyUse::Probe, None))
-        );
+        assert_eq!(keys.open(Owner::Router, &spoiled), Some((KeyUse::Probe, None)));
     }
 
     #[test]
     fn keys_are_bounded_and_end() {
         let mut keys = OneTimeKeys::default();
         for n in 0..3000u64 {
-            keys.insert(
-                (SessionTag(n.to_be_bytes()), [0; 32]),
-                Owner::Router,
-                KeyUse::Reply,
-                Tick(100 + n),
-            );
+            keys.insert((SessionTag(n.to_be_bytes()), [0; 32]), Owner::Router, KeyUse::Reply, Tick(100 + n));
         }
         assert_eq!(keys.len(), MAX_KEYS);
         keys.expire(Tick(3000));

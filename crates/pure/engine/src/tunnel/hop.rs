@@ -9,9 +9,7 @@ use ramson_crypto::{CryptoRng, x25519};
 use ramson_wire::{DecodeError, MessageId, Reader, RouterHash, SessionTag, TunnelId};
 use zeroize::Zeroize;
 
-use super::record::{
-    self, LONG_CLEAR_LEN, LONG_LEN, MAX_RECORDS, NoiseEnd, PREFIX_LEN, SHORT_LEN, ShortKeys,
-};
+use super::record::{self, LONG_CLEAR_LEN, LONG_LEN, MAX_RECORDS, NoiseEnd, PREFIX_LEN, SHORT_LEN, ShortKeys};
 
 /// Form of the records of a build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,12 +89,7 @@ pub(crate) struct Opened {
 }
 
 /// Finds and opens our record. Only the first one with our prefix is tried: one key agreement a message.
-pub(crate) fn open(
-    form: Form,
-    body: &[u8],
-    us: &RouterHash,
-    key: &x25519::PrivateKey,
-) -> Result<Opened, Unreadable> {
+pub(crate) fn open(form: Form, body: &[u8], us: &RouterHash, key: &x25519::PrivateKey) -> Result<Opened, Unreadable> {
     let len = form.record_len();
     let (count, records) = body.split_first().ok_or(Unreadable::Form)?;
     let count = usize::from(*count);
@@ -111,10 +104,7 @@ pub(crate) fn open(
         .find(|(_, record)| record.first_chunk::<PREFIX_LEN>() == prefix)
         .ok_or(Unreadable::NotOurs)?;
     let opened = record::open_request(ours, key).map_err(|_| Unreadable::Sealed)?;
-    let body = body
-        .get(..1 + count * len)
-        .ok_or(Unreadable::Form)?
-        .to_vec();
+    let body = body.get(..1 + count * len).ok_or(Unreadable::Form)?.to_vec();
     let mut clear = opened.clear;
     let fields = match form {
         Form::Short => read_short(&clear, &opened.noise),
@@ -139,14 +129,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn with(
-        self,
-        form: Form,
-        index: usize,
-        body: Vec<u8>,
-        noise: NoiseEnd,
-        ephemeral: [u8; 32],
-    ) -> Opened {
+    fn with(self, form: Form, index: usize, body: Vec<u8>, noise: NoiseEnd, ephemeral: [u8; 32]) -> Opened {
         Opened {
             receive: self.receive,
             next: self.next,
@@ -192,17 +175,7 @@ fn read_short(clear: &[u8], noise: &NoiseEnd) -> Result<Fields, Unreadable> {
     let next_message = MessageId(r.u32("next message id")?);
     let keys = ShortKeys::derive(&noise.chain, role == Role::Endpoint);
     let layers = (keys.layer, keys.iv);
-    Ok(Fields {
-        receive,
-        next_tunnel,
-        next,
-        role,
-        layer_type,
-        minutes,
-        next_message,
-        keys: ReplyKeys::Short(keys),
-        layers,
-    })
+    Ok(Fields { receive, next_tunnel, next, role, layer_type, minutes, next_message, keys: ReplyKeys::Short(keys), layers })
 }
 
 fn read_long(clear: &[u8]) -> Result<Fields, Unreadable> {
@@ -211,10 +184,7 @@ fn read_long(clear: &[u8]) -> Result<Fields, Unreadable> {
     let next_tunnel = tunnel(&mut r, "next tunnel")?;
     let next = RouterHash(r.array("next router")?);
     let layers = (r.array("layer key")?, r.array("iv key")?);
-    let keys = ReplyKeys::Long {
-        key: r.array("reply key")?,
-        iv: r.array("reply iv")?,
-    };
+    let keys = ReplyKeys::Long { key: r.array("reply key")?, iv: r.array("reply iv")? };
     let role = role(r.u8("flags")?)?;
     r.take(3, "more flags")?;
     let minutes = r.u32("request time")?;
@@ -223,17 +193,7 @@ fn read_long(clear: &[u8]) -> Result<Fields, Unreadable> {
     if matches!(&keys, ReplyKeys::Long { key, .. } if *key == [0; 32]) {
         return Err(Unreadable::Content);
     }
-    Ok(Fields {
-        receive,
-        next_tunnel,
-        next,
-        role,
-        layer_type: 0,
-        minutes,
-        next_message,
-        keys,
-        layers,
-    })
+    Ok(Fields { receive, next_tunnel, next, role, layer_type: 0, minutes, next_message, keys, layers })
 }
 
 /// The message after our answer was put in: what goes on.
@@ -265,29 +225,19 @@ impl Opened {
             *last = code;
         }
         match &self.keys {
-            ReplyKeys::Short(keys) => {
-                record::seal_short_reply(&keys.reply, &self.noise.hash, self.index, &mut reply)
-            }
+            ReplyKeys::Short(keys) => record::seal_short_reply(&keys.reply, &self.noise.hash, self.index, &mut reply),
             ReplyKeys::Long { .. } => record::seal_long_reply(&self.noise, &mut reply),
         }
         let records = self.body.get_mut(1..).unwrap_or_default();
         match &self.keys {
             ReplyKeys::Short(keys) => {
-                for (index, record) in records
-                    .chunks_exact_mut(len)
-                    .enumerate()
-                    .filter(|(index, _)| *index != self.index)
-                {
+                for (index, record) in records.chunks_exact_mut(len).enumerate().filter(|(index, _)| *index != self.index) {
                     record::stream(&keys.reply, index, record);
                 }
             }
             ReplyKeys::Long { key, iv } => {
                 let aes = ramson_aes::Key::new(key);
-                for (_, record) in records
-                    .chunks_exact_mut(len)
-                    .enumerate()
-                    .filter(|(index, _)| *index != self.index)
-                {
+                for (_, record) in records.chunks_exact_mut(len).enumerate().filter(|(index, _)| *index != self.index) {
                     let _ = aes.cbc_encrypt(iv, record); // 528 is 33 blocks
                 }
             }
@@ -299,11 +249,7 @@ impl Opened {
             (ReplyKeys::Short(keys), Role::Endpoint) => Some((keys.garlic_tag, keys.garlic_key)),
             _ => None,
         };
-        Answered {
-            form: self.form,
-            body: std::mem::take(&mut self.body).into(),
-            garlic,
-        }
+        Answered { form: self.form, body: std::mem::take(&mut self.body).into(), garlic }
     }
 }
 

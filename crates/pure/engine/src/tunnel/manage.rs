@@ -57,8 +57,7 @@ impl Tunnels {
     /// Builds, tests and ends what is due. Harmless when early.
     pub(crate) fn handle_timeout(&mut self, now: Now, source: &dyn HopSource) {
         self.now = now;
-        self.candidates
-            .refresh(now.tick, now.date, source, &self.rules);
+        self.candidates.refresh(now.tick, now.date, source, &self.rules);
         self.expire_pending(now);
         self.expire_tunnels(now);
         self.run_probes(now);
@@ -77,12 +76,8 @@ impl Tunnels {
                 && (pending.direction == Direction::Outbound || pending.helper == Helper::Direct)
                 && pending.secrets.routers().next() == Some(&peer)
         };
-        let failed: Vec<MessageId> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| sent_directly(pending))
-            .map(|(id, _)| *id)
-            .collect();
+        let failed: Vec<MessageId> =
+            self.pending.iter().filter(|(_, pending)| sent_directly(pending)).map(|(id, _)| *id).collect();
         for id in failed {
             if let Some(pending) = self.pending.remove(&id) {
                 self.stats.no_reply += 1;
@@ -94,13 +89,8 @@ impl Tunnels {
             let Some(pool) = self.pools.get_mut(&owner) else {
                 continue;
             };
-            let begin_there = pool
-                .outbound
-                .values_mut()
-                .filter(|tunnel| tunnel.life.routers.first() == Some(&peer));
-            let hit = begin_there
-                .map(|tunnel| tunnel.life.fails = MAX_FAILS)
-                .count();
+            let begin_there = pool.outbound.values_mut().filter(|tunnel| tunnel.life.routers.first() == Some(&peer));
+            let hit = begin_there.map(|tunnel| tunnel.life.fails = MAX_FAILS).count();
             if hit > 0 {
                 self.drop_failed(now, owner);
                 self.outputs.push_back(TunnelOutput::PoolChanged { owner });
@@ -110,8 +100,7 @@ impl Tunnels {
     }
 
     fn expire_pending(&mut self, now: Now) {
-        let age =
-            |pending: &super::manage::Pending| now.tick.saturating_since(pending.started.tick);
+        let age = |pending: &super::manage::Pending| now.tick.saturating_since(pending.started.tick);
         let overdue: Vec<MessageId> = self
             .pending
             .iter()
@@ -128,12 +117,8 @@ impl Tunnels {
             self.stats.no_reply += 1;
             self.back_off(now, owner, direction);
         }
-        let dead: Vec<MessageId> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| age(pending) >= LATE_REPLY)
-            .map(|(id, _)| *id)
-            .collect();
+        let dead: Vec<MessageId> =
+            self.pending.iter().filter(|(_, pending)| age(pending) >= LATE_REPLY).map(|(id, _)| *id).collect();
         for id in dead {
             if let Some(pending) = self.pending.remove(&id) {
                 self.free_own_id(&pending);
@@ -160,9 +145,7 @@ impl Tunnels {
             return;
         };
         let side = pool.side(direction);
-        let pause = BACKOFF
-            .saturating_mul(1 << side.failures.min(16))
-            .min(MAX_BACKOFF);
+        let pause = BACKOFF.saturating_mul(1 << side.failures.min(16)).min(MAX_BACKOFF);
         side.failures = side.failures.saturating_add(1);
         let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         side.retry_at = now.tick + Duration::from_millis(rng::between(&mut *self.rng, ms / 2, ms));
@@ -173,22 +156,19 @@ impl Tunnels {
         for (owner, pool) in &mut self.pools {
             let before = pool.outbound.len();
             let mut ended = false;
-            pool.outbound
-                .retain(|_, tunnel| now.tick < tunnel.life.expires);
+            pool.outbound.retain(|_, tunnel| now.tick < tunnel.life.expires);
             pool.inbound.retain(|id, tunnel| {
                 let alive = now.tick < tunnel.life.gone_at();
                 ended |= now.tick >= tunnel.life.expires && !std::mem::replace(&mut tunnel.life.given_up, true);
                 tunnel.endpoint.expire(now.tick);
                 if !alive {
                     self.own_ids.remove(id);
-                    self.outputs
-                        .push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: *id }));
+                    self.outputs.push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: *id }));
                 }
                 alive
             });
             if ended || pool.outbound.len() != before {
-                self.outputs
-                    .push_back(TunnelOutput::PoolChanged { owner: *owner });
+                self.outputs.push_back(TunnelOutput::PoolChanged { owner: *owner });
             }
         }
     }
@@ -222,9 +202,7 @@ impl Tunnels {
     }
 
     fn active(&self, owner: Owner, direction: Direction) -> usize {
-        let active = |pending: &&Pending| {
-            pending.owner == owner && pending.direction == direction && !pending.overdue
-        };
+        let active = |pending: &&Pending| pending.owner == owner && pending.direction == direction && !pending.overdue;
         self.pending.values().filter(active).count()
     }
 
@@ -237,23 +215,14 @@ impl Tunnels {
     }
 
     fn is_short(&self, now: Now, owner: Owner, direction: Direction) -> bool {
-        self.retry_at(owner, direction)
-            .is_some_and(|at| at <= now.tick)
-            && self.missing(now, owner, direction)
+        self.retry_at(owner, direction).is_some_and(|at| at <= now.tick) && self.missing(now, owner, direction)
     }
 
     fn next_due(&self, now: Now) -> Option<Tick> {
         let mut due: Option<Tick> = self.next_probe();
         let mut note = |at: Tick| due = Some(due.map_or(at, |due: Tick| due.min(at)));
         for pending in self.pending.values() {
-            note(
-                pending.started.tick
-                    + if pending.overdue {
-                        LATE_REPLY
-                    } else {
-                        BUILD_TIMEOUT
-                    },
-            );
+            note(pending.started.tick + if pending.overdue { LATE_REPLY } else { BUILD_TIMEOUT });
         }
         for (owner, pool) in &self.pools {
             for direction in [Direction::Inbound, Direction::Outbound] {

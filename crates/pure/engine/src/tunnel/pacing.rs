@@ -52,22 +52,10 @@ struct Limits {
 fn limits(eligible: usize) -> Limits {
     let ms = Duration::from_millis;
     if eligible < LARGE_NETWORK {
-        Limits {
-            every: ms(100),
-            burst: 60,
-            owner_every: ms(200),
-            owner_burst: 40,
-            neighbour: 60,
-        }
+        Limits { every: ms(100), burst: 60, owner_every: ms(200), owner_burst: 40, neighbour: 60 }
     } else {
         let neighbour = if eligible < HUGE_NETWORK { 12 } else { 4 };
-        Limits {
-            every: ms(500),
-            burst: 20,
-            owner_every: ms(1000),
-            owner_burst: 12,
-            neighbour,
-        }
+        Limits { every: ms(500), burst: 20, owner_every: ms(1000), owner_burst: 12, neighbour }
     }
 }
 
@@ -92,11 +80,7 @@ impl Pacing {
     /// Whether one more tunnel may begin or end at this router now.
     pub(crate) fn may_stand_next(&self, now: Tick, router: &RouterHash, eligible: usize) -> bool {
         self.neighbours.get(router).is_none_or(|times| {
-            times
-                .iter()
-                .filter(|time| now.saturating_since(**time) < WINDOW)
-                .count()
-                < limits(eligible).neighbour
+            times.iter().filter(|time| now.saturating_since(**time) < WINDOW).count() < limits(eligible).neighbour
         })
     }
 
@@ -114,10 +98,7 @@ impl Pacing {
 
     fn tidy(&mut self, now: Tick) {
         self.neighbours.retain(|_, times| {
-            while times
-                .front()
-                .is_some_and(|time| now.saturating_since(*time) >= WINDOW)
-            {
+            while times.front().is_some_and(|time| now.saturating_since(*time) >= WINDOW) {
                 times.pop_front();
             }
             !times.is_empty()
@@ -134,14 +115,10 @@ mod tests {
     fn bursts_end_and_come_back() {
         let mut pacing = Pacing::default();
         let now = Tick(1_000_000_000_000);
-        let started = (0..100)
-            .filter(|_| pacing.take(now, Owner::Router, 1000).is_ok())
-            .count();
+        let started = (0..100).filter(|_| pacing.take(now, Owner::Router, 1000).is_ok()).count();
         assert_eq!(started, 12);
         let other = Owner::Identity(IdentityId(1));
-        let started = (0..100)
-            .filter(|_| pacing.take(now, other, 1000).is_ok())
-            .count();
+        let started = (0..100).filter(|_| pacing.take(now, other, 1000).is_ok()).count();
         assert_eq!(started, 8, "what is left of the router's twenty");
         let retry = pacing.take(now, other, 1000).unwrap_err();
         assert!(pacing.take(retry, other, 1000).is_ok());

@@ -46,25 +46,13 @@ pub(crate) struct PoolConfig {
 impl PoolConfig {
     /// Defaults of the router's own tunnels: two of two hops each way.
     pub(crate) fn exploratory() -> PoolConfig {
-        PoolConfig {
-            inbound_length: 2,
-            outbound_length: 2,
-            inbound_quantity: 2,
-            outbound_quantity: 2,
-            order_secret: None,
-        }
+        PoolConfig { inbound_length: 2, outbound_length: 2, inbound_quantity: 2, outbound_quantity: 2, order_secret: None }
     }
 
     /// Defaults of an identity's tunnels: three of three hops each way.
     #[cfg(test)]
     pub(crate) fn client() -> PoolConfig {
-        PoolConfig {
-            inbound_length: 3,
-            outbound_length: 3,
-            inbound_quantity: 3,
-            outbound_quantity: 3,
-            order_secret: None,
-        }
+        PoolConfig { inbound_length: 3, outbound_length: 3, inbound_quantity: 3, outbound_quantity: 3, order_secret: None }
     }
 
     pub(crate) fn length(&self, direction: Direction) -> usize {
@@ -102,17 +90,8 @@ pub(crate) struct Life {
 
 impl Life {
     /// `started` is when the request was made: hops count their ten minutes from later on.
-    pub(crate) fn new(
-        started: Now,
-        routers: Vec<RouterHash>,
-        layers: Vec<LayerKeys>,
-        rng: &mut dyn CryptoRng,
-    ) -> Life {
-        let early = Duration::from_millis(rng::between(
-            rng,
-            REPLACE_SECS.0 * 1000,
-            REPLACE_SECS.1 * 1000,
-        ));
+    pub(crate) fn new(started: Now, routers: Vec<RouterHash>, layers: Vec<LayerKeys>, rng: &mut dyn CryptoRng) -> Life {
+        let early = Duration::from_millis(rng::between(rng, REPLACE_SECS.0 * 1000, REPLACE_SECS.1 * 1000));
         Life {
             routers,
             layers,
@@ -207,12 +186,7 @@ fn order_key(secret: &[u8; 32], direction: &[u8]) -> [u8; 16] {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        now: Now,
-        config: PoolConfig,
-        start_at: Tick,
-        rng: &mut dyn CryptoRng,
-    ) -> Pool {
+    pub(crate) fn new(now: Now, config: PoolConfig, start_at: Tick, rng: &mut dyn CryptoRng) -> Pool {
         let secret = config.order_secret.unwrap_or_else(|| rng::bytes(rng));
         let side = |direction: &[u8]| Side {
             order_key: order_key(&secret, direction),
@@ -248,16 +222,12 @@ impl Pool {
 
     /// Tunnels that needn't be replaced yet.
     pub(crate) fn fresh(&self, now: Tick, direction: Direction) -> usize {
-        self.lives(direction)
-            .filter(|life| life.counts(now))
-            .count()
+        self.lives(direction).filter(|life| life.counts(now)).count()
     }
 
     /// Tunnels in use.
     pub(crate) fn usable(&self, now: Tick, direction: Direction) -> usize {
-        self.lives(direction)
-            .filter(|life| life.usable(now))
-            .count()
+        self.lives(direction).filter(|life| life.usable(now)).count()
     }
 
     /// The outbound tunnel for a hint: always the same one while it is among the best.
@@ -266,39 +236,23 @@ impl Pool {
             let data = [hint.to_be_bytes(), key.0.to_be_bytes()].concat();
             siphash::siphash24(&self.spread_key, &data)
         };
-        let usable = self
-            .outbound
-            .iter()
-            .filter(|(_, tunnel)| tunnel.life.usable(now));
-        usable
-            .min_by_key(|(key, tunnel)| (tunnel.life.rank(now), weight(key)))
-            .map(|(key, _)| *key)
+        let usable = self.outbound.iter().filter(|(_, tunnel)| tunnel.life.usable(now));
+        usable.min_by_key(|(key, tunnel)| (tunnel.life.rank(now), weight(key))).map(|(key, _)| *key)
     }
 
     /// An inbound tunnel for a reply, one of the best at random.
     pub(crate) fn pick_inbound(&self, now: Tick, rng: &mut dyn CryptoRng) -> Option<TunnelId> {
         let draw = rng.next_u32();
-        let usable = self
-            .inbound
-            .iter()
-            .filter(|(_, tunnel)| tunnel.life.usable(now));
-        usable
-            .min_by_key(|(id, tunnel)| (tunnel.life.rank(now), id.get() ^ draw))
-            .map(|(id, _)| *id)
+        let usable = self.inbound.iter().filter(|(_, tunnel)| tunnel.life.usable(now));
+        usable.min_by_key(|(id, tunnel)| (tunnel.life.rank(now), id.get() ^ draw)).map(|(id, _)| *id)
     }
 
     /// What may be published, best first.
     pub(crate) fn leases(&self, now: Tick) -> Vec<(RouterHash, TunnelId, Date)> {
-        let mut usable: Vec<&Inbound> = self
-            .inbound
-            .values()
-            .filter(|tunnel| tunnel.life.usable(now) && now + LAST_USE < tunnel.life.expires)
-            .collect();
+        let mut usable: Vec<&Inbound> =
+            self.inbound.values().filter(|tunnel| tunnel.life.usable(now) && now + LAST_USE < tunnel.life.expires).collect();
         usable.sort_by_key(|tunnel| (tunnel.life.fails, std::cmp::Reverse(tunnel.life.end)));
         usable.truncate(usize::from(MAX_QUANTITY));
-        usable
-            .iter()
-            .map(|tunnel| (tunnel.gateway, tunnel.gateway_tunnel, tunnel.life.end))
-            .collect()
+        usable.iter().map(|tunnel| (tunnel.gateway, tunnel.gateway_tunnel, tunnel.life.end)).collect()
     }
 }

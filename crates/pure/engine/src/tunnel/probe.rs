@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use ramson_crypto::rng;
 use ramson_wire::i2np::DeliveryStatus;
-use ramson_wire::{
-    Codec, I2npMessage, MessageId, MessageKind, Now, SessionTag, Tick, TunnelDelivery, TunnelId,
-};
+use ramson_wire::{Codec, I2npMessage, MessageId, MessageKind, Now, SessionTag, Tick, TunnelDelivery, TunnelId};
 
 use super::build::Direction;
 use super::garlic::{self, KeyUse};
@@ -49,19 +47,12 @@ impl Tunnels {
 
     pub(super) fn next_probe(&self) -> Option<Tick> {
         let running = self.probes.values().map(|probe| probe.until);
-        running
-            .chain(self.pools.values().filter_map(|pool| pool.next_test))
-            .min()
+        running.chain(self.pools.values().filter_map(|pool| pool.next_test)).min()
     }
 
     /// Ends tests without an answer and starts those that are due.
     pub(super) fn run_probes(&mut self, now: Now) {
-        let lost: Vec<MessageId> = self
-            .probes
-            .iter()
-            .filter(|(_, probe)| probe.until <= now.tick)
-            .map(|(id, _)| *id)
-            .collect();
+        let lost: Vec<MessageId> = self.probes.iter().filter(|(_, probe)| probe.until <= now.tick).map(|(id, _)| *id).collect();
         for id in lost {
             if let Some(probe) = self.probes.remove(&id) {
                 self.probe_failed(now, &probe);
@@ -88,49 +79,26 @@ impl Tunnels {
             return;
         };
         let testable = |life: &Life| !life.routers.is_empty() && !life.given_up && now.tick < life.expires;
-        let mut outbound: Vec<OutboundKey> = pool
-            .outbound
-            .iter()
-            .filter(|(_, tunnel)| testable(&tunnel.life))
-            .map(|(key, _)| *key)
-            .collect();
-        let mut inbound: Vec<TunnelId> = pool
-            .inbound
-            .iter()
-            .filter(|(_, tunnel)| testable(&tunnel.life))
-            .map(|(id, _)| *id)
-            .collect();
+        let mut outbound: Vec<OutboundKey> =
+            pool.outbound.iter().filter(|(_, tunnel)| testable(&tunnel.life)).map(|(key, _)| *key).collect();
+        let mut inbound: Vec<TunnelId> =
+            pool.inbound.iter().filter(|(_, tunnel)| testable(&tunnel.life)).map(|(id, _)| *id).collect();
         rng::shuffle(&mut *self.rng, &mut outbound);
         rng::shuffle(&mut *self.rng, &mut inbound);
         let pairs = outbound.len().max(inbound.len());
-        for (out, back) in outbound
-            .iter()
-            .cycle()
-            .zip(inbound.iter().cycle())
-            .take(pairs)
-        {
+        for (out, back) in outbound.iter().cycle().zip(inbound.iter().cycle()).take(pairs) {
             if self.probes.len() < MAX_PROBES {
                 self.start_probe(now, owner, *out, *back);
             }
         }
     }
 
-    fn start_probe(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        outbound: OutboundKey,
-        inbound: TunnelId,
-    ) -> Option<()> {
+    fn start_probe(&mut self, now: Now, owner: Owner, outbound: OutboundKey, inbound: TunnelId) -> Option<()> {
         let pool = self.pools.get(&owner)?;
         let (out, back) = (pool.outbound.get(&outbound)?, pool.inbound.get(&inbound)?);
-        let hops =
-            u32::try_from(out.life.routers.len() + back.life.routers.len()).unwrap_or(u32::MAX);
+        let hops = u32::try_from(out.life.routers.len() + back.life.routers.len()).unwrap_or(u32::MAX);
         let patience = PATIENCE + PATIENCE_PER_HOP.saturating_mul(hops);
-        let delivery = TunnelDelivery::Tunnel {
-            gateway: back.gateway,
-            tunnel: back.gateway_tunnel,
-        };
+        let delivery = TunnelDelivery::Tunnel { gateway: back.gateway, tunnel: back.gateway_tunnel };
         let id = build::message_id(&mut *self.rng);
         let status = DeliveryStatus { id, time: now.date };
         let inner = I2npMessage {
@@ -142,28 +110,16 @@ impl Tunnels {
         let tag = SessionTag(rng::bytes(&mut *self.rng));
         let key: [u8; 32] = rng::bytes(&mut *self.rng);
         let message = garlic::seal_one_time(now, (tag, &key), inner, &mut *self.rng).ok()?;
-        self.push_outbound(now, owner, outbound, delivery, message)
-            .ok()?;
-        self.one_time
-            .insert((tag, key), owner, KeyUse::Probe, now.tick + patience);
-        self.probes.insert(
-            id,
-            Probe {
-                owner,
-                outbound,
-                inbound,
-                until: now.tick + patience,
-            },
-        );
+        self.push_outbound(now, owner, outbound, delivery, message).ok()?;
+        self.one_time.insert((tag, key), owner, KeyUse::Probe, now.tick + patience);
+        self.probes.insert(id, Probe { owner, outbound, inbound, until: now.tick + patience });
         self.stats.tests += 1;
         Some(())
     }
 
     /// A test came back.
     pub(super) fn handle_probe(&mut self, now: Now, owner: Owner, body: &[u8]) {
-        let probe = DeliveryStatus::from_bytes(body)
-            .ok()
-            .and_then(|status| self.probes.remove(&status.id));
+        let probe = DeliveryStatus::from_bytes(body).ok().and_then(|status| self.probes.remove(&status.id));
         if let Some(probe) = probe.filter(|probe| probe.owner == owner) {
             self.outbound_works(now, owner, probe.outbound);
             self.inbound_works(now, owner, probe.inbound);
@@ -171,26 +127,16 @@ impl Tunnels {
     }
 
     pub(super) fn outbound_works(&mut self, now: Now, owner: Owner, key: OutboundKey) {
-        if let Some(tunnel) = self
-            .pools
-            .get_mut(&owner)
-            .and_then(|pool| pool.outbound.get_mut(&key))
-        {
+        if let Some(tunnel) = self.pools.get_mut(&owner).and_then(|pool| pool.outbound.get_mut(&key)) {
             tunnel.life.fails = 0;
-            self.profiles
-                .test_passed(now.tick, tunnel.life.routers.iter());
+            self.profiles.test_passed(now.tick, tunnel.life.routers.iter());
         }
     }
 
     pub(super) fn inbound_works(&mut self, now: Now, owner: Owner, id: TunnelId) {
-        if let Some(tunnel) = self
-            .pools
-            .get_mut(&owner)
-            .and_then(|pool| pool.inbound.get_mut(&id))
-        {
+        if let Some(tunnel) = self.pools.get_mut(&owner).and_then(|pool| pool.inbound.get_mut(&id)) {
             tunnel.life.fails = 0;
-            self.profiles
-                .test_passed(now.tick, tunnel.life.routers.iter());
+            self.profiles.test_passed(now.tick, tunnel.life.routers.iter());
         }
     }
 
@@ -207,16 +153,14 @@ impl Tunnels {
         if let Some(tunnel) = pool.outbound.get_mut(&probe.outbound) {
             tunnel.life.fails = tunnel.life.fails.saturating_add(1).min(MAX_FAILS);
             if tunnel.life.fails == MAX_FAILS {
-                self.profiles
-                    .test_failed(now.tick, tunnel.life.routers.iter());
+                self.profiles.test_failed(now.tick, tunnel.life.routers.iter());
                 changed = true;
             }
         }
         if let Some(tunnel) = pool.inbound.get_mut(&probe.inbound) {
             tunnel.life.fails = tunnel.life.fails.saturating_add(1).min(MAX_FAILS);
             if tunnel.life.fails == MAX_FAILS {
-                self.profiles
-                    .test_failed(now.tick, tunnel.life.routers.iter());
+                self.profiles.test_failed(now.tick, tunnel.life.routers.iter());
                 changed = true;
             }
         }
@@ -232,8 +176,7 @@ impl Tunnels {
             return;
         };
         if pool.fresh(now.tick, Direction::Outbound) > 0 {
-            pool.outbound
-                .retain(|_, tunnel| tunnel.life.fails < MAX_FAILS);
+            pool.outbound.retain(|_, tunnel| tunnel.life.fails < MAX_FAILS);
         }
         if pool.fresh(now.tick, Direction::Inbound) > 0 {
             for tunnel in pool.inbound.values_mut() {

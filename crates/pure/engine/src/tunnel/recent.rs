@@ -23,13 +23,7 @@ pub(crate) enum Seen {
 
 impl<T: Ord> Recent<T> {
     pub(crate) fn new(now: Tick, keep: Duration, limit: usize) -> Recent<T> {
-        Recent {
-            young: BTreeSet::new(),
-            old: BTreeSet::new(),
-            turned: now,
-            keep,
-            limit,
-        }
+        Recent { young: BTreeSet::new(), old: BTreeSet::new(), turned: now, keep, limit }
     }
 
     /// Whether another value can be taken without forgetting one too early.
@@ -43,11 +37,7 @@ impl<T: Ord> Recent<T> {
             self.old = std::mem::take(&mut self.young);
             self.turned = now;
         }
-        if self.old.contains(&value) || !self.young.insert(value) {
-            Seen::Before
-        } else {
-            Seen::New
-        }
+        if self.old.contains(&value) || !self.young.insert(value) { Seen::Before } else { Seen::New }
     }
 }
 
@@ -62,11 +52,7 @@ mod tests {
         assert_eq!(recent.see(Tick(0), 1), Seen::New);
         assert_eq!(recent.see(Tick(9), 1), Seen::Before);
         assert_eq!(recent.see(Tick(12), 2), Seen::New);
-        assert_eq!(
-            recent.see(Tick(13), 1),
-            Seen::Before,
-            "in the older generation"
-        );
+        assert_eq!(recent.see(Tick(13), 1), Seen::Before, "in the older generation");
         assert_eq!(recent.see(Tick(40), 3), Seen::New);
         assert_eq!(recent.see(Tick(60), 1), Seen::New, "forgotten");
         for n in 10..14 {

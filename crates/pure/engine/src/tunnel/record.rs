@@ -49,13 +49,7 @@ impl ShortKeys {
         let (mut chain, reply) = kdf::hkdf_pair(chain, &[], b"SMTunnelReplyKey");
         let (next, layer) = kdf::hkdf_pair(&chain, &[], b"SMTunnelLayerKey");
         chain = next;
-        let mut keys = ShortKeys {
-            reply,
-            layer,
-            iv: chain,
-            garlic_tag: SessionTag([0; 8]),
-            garlic_key: [0; 32],
-        };
+        let mut keys = ShortKeys { reply, layer, iv: chain, garlic_tag: SessionTag([0; 8]), garlic_key: [0; 32] };
         if endpoint {
             let (next, iv) = kdf::hkdf_pair(&chain, &[], b"TunnelLayerIVKey");
             keys.iv = iv;
@@ -79,10 +73,7 @@ fn start(hop: &x25519::PublicKey, ephemeral: &[u8; 32]) -> SymmetricState {
 }
 
 fn end(noise: &SymmetricState) -> NoiseEnd {
-    NoiseEnd {
-        hash: *noise.hash(),
-        chain: *noise.chaining_key(),
-    }
+    NoiseEnd { hash: *noise.hash(), chain: *noise.chaining_key() }
 }
 
 /// Seals a request for a hop into a complete record.
@@ -111,26 +102,14 @@ pub(crate) struct OpenedRequest {
 }
 
 /// Opens a record (short or long) that carries our prefix.
-pub(crate) fn open_request(
-    record: &[u8],
-    our: &x25519::PrivateKey,
-) -> Result<OpenedRequest, CryptoError> {
-    let (head, sealed) = record
-        .split_at_checked(HEAD_LEN)
-        .ok_or(CryptoError::BadTag)?;
+pub(crate) fn open_request(record: &[u8], our: &x25519::PrivateKey) -> Result<OpenedRequest, CryptoError> {
+    let (head, sealed) = record.split_at_checked(HEAD_LEN).ok_or(CryptoError::BadTag)?;
     let ephemeral = *head.last_chunk::<32>().ok_or(CryptoError::BadTag)?;
     let mut noise = start(&our.public(), &ephemeral);
-    noise.mix_key(
-        our.diffie_hellman(&x25519::PublicKey(ephemeral))?
-            .as_bytes(),
-    );
+    noise.mix_key(our.diffie_hellman(&x25519::PublicKey(ephemeral))?.as_bytes());
     let mut sealed = sealed.to_vec();
     let clear = noise.decrypt_and_hash(&mut sealed)?.to_vec();
-    Ok(OpenedRequest {
-        clear,
-        ephemeral,
-        noise: end(&noise),
-    })
+    Ok(OpenedRequest { clear, ephemeral, noise: end(&noise) })
 }
 
 fn nonce(index: usize) -> [u8; 12] {
@@ -148,12 +127,7 @@ pub(crate) fn seal_short_reply(key: &[u8; 32], hash: &[u8; 32], index: usize, cl
 }
 
 /// The code in a hop's reply. The options are not read: some routers leave noise there.
-pub(crate) fn open_short_reply(
-    keys: &ShortKeys,
-    hash: &[u8; 32],
-    index: usize,
-    record: &[u8],
-) -> Result<u8, CryptoError> {
+pub(crate) fn open_short_reply(keys: &ShortKeys, hash: &[u8; 32], index: usize, record: &[u8]) -> Result<u8, CryptoError> {
     let mut record = record.to_vec();
     let clear = aead::Key::new(&keys.reply).open(nonce(index), hash, &mut record)?;
     clear.last().copied().ok_or(CryptoError::BadTag)

@@ -12,27 +12,17 @@ impl Tunnels {
     /// Whether a ShortTunnelBuild is the end of an inbound build of ours: our reply id, from the hop before us.
     pub(super) fn is_inbound_reply(&self, from: Option<RouterHash>, id: MessageId) -> bool {
         self.pending.get(&id).is_some_and(|pending| {
-            pending.direction == Direction::Inbound
-                && from.is_some()
-                && pending.secrets.routers().last() == from.as_ref()
+            pending.direction == Direction::Inbound && from.is_some() && pending.secrets.routers().last() == from.as_ref()
         })
     }
 
     /// Takes a reply to an inbound build: the message itself came from the last hop.
     pub(super) fn handle_inbound_reply(&mut self, now: Now, id: MessageId, body: &[u8]) {
-        self.handle_reply(now, id, body, |pending| {
-            pending.direction == Direction::Inbound
-        });
+        self.handle_reply(now, id, body, |pending| pending.direction == Direction::Inbound);
     }
 
     /// Takes a reply to an outbound build that came through an inbound tunnel of `via`.
-    pub(super) fn handle_outbound_reply(
-        &mut self,
-        now: Now,
-        via: Owner,
-        id: MessageId,
-        body: &[u8],
-    ) {
+    pub(super) fn handle_outbound_reply(&mut self, now: Now, via: Owner, id: MessageId, body: &[u8]) {
         self.handle_reply(now, id, body, |pending| {
             let expected = match pending.helper {
                 Helper::Inbound(owner, _) => owner,
@@ -43,13 +33,7 @@ impl Tunnels {
     }
 
     /// Replies that belong to no pending build, or come another way than asked for, are dropped.
-    fn handle_reply(
-        &mut self,
-        now: Now,
-        id: MessageId,
-        body: &[u8],
-        expected: impl Fn(&Pending) -> bool,
-    ) {
+    fn handle_reply(&mut self, now: Now, id: MessageId, body: &[u8], expected: impl Fn(&Pending) -> bool) {
         if !self.pending.get(&id).is_some_and(expected) {
             self.stats.dropped += 1;
             return;

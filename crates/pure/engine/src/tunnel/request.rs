@@ -25,7 +25,6 @@ const OTHER_PATH_AFTER: u32 = 4;
 /// Expiration of our requests: as Java, 60 to 80 s.
 const REQUEST_LIFE_SECS: (u64, u64) = (60, 80);
 
-
 /// A return path for first builds lives this long, and isn't used for another one in its last part.
 const BOOTSTRAP_LIFE: Duration = Duration::from_secs(90);
 const BOOTSTRAP_REST: Duration = Duration::from_secs(65);
@@ -34,18 +33,9 @@ const SHARE: usize = 5;
 
 impl Tunnels {
     /// Starts one build, or says when to try again.
-    pub(super) fn start_build(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        direction: Direction,
-    ) -> Result<(), Tick> {
+    pub(super) fn start_build(&mut self, now: Now, owner: Owner, direction: Direction) -> Result<(), Tick> {
         let later = now.tick + RETRY;
-        let length = self
-            .pools
-            .get(&owner)
-            .map(|pool| pool.config.length(direction))
-            .ok_or(later)?;
+        let length = self.pools.get(&owner).map(|pool| pool.config.length(direction)).ok_or(later)?;
         if length == 0 {
             self.add_zero_hop(now, owner, direction);
             return Ok(());
@@ -56,8 +46,7 @@ impl Tunnels {
         let helper = self.helper(now, owner, direction).ok_or(later)?;
         let hops = self.select(now, owner, direction, length, helper).ok_or(later)?;
         self.pacing.take(now.tick, owner, self.candidates.len())?;
-        self.request(now, owner, direction, helper, &hops)
-            .ok_or(later)
+        self.request(now, owner, direction, helper, &hops).ok_or(later)
     }
 
     /// The tunnel that carries the request of an inbound build, or the reply of an outbound one.
@@ -77,12 +66,9 @@ impl Tunnels {
             let found = match direction {
                 Direction::Inbound => {
                     let hint = self.rng.next_u64();
-                    pool.pick_outbound(now.tick, hint)
-                        .map(|key| Helper::Outbound(whose, key))
+                    pool.pick_outbound(now.tick, hint).map(|key| Helper::Outbound(whose, key))
                 }
-                Direction::Outbound => pool
-                    .pick_inbound(now.tick, &mut *self.rng)
-                    .map(|id| Helper::Inbound(whose, id)),
+                Direction::Outbound => pool.pick_inbound(now.tick, &mut *self.rng).map(|id| Helper::Inbound(whose, id)),
             };
             if found.is_some() {
                 return found;
@@ -96,35 +82,21 @@ impl Tunnels {
         }
     }
 
-    fn select(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        direction: Direction,
-        length: usize,
-        helper: Helper,
-    ) -> Option<Vec<Hop>> {
+    fn select(&mut self, now: Now, owner: Owner, direction: Direction, length: usize, helper: Helper) -> Option<Vec<Hop>> {
         let pool = self.pools.get_mut(&owner)?;
         let mut nearest = std::mem::take(&mut pool.side(direction).nearest);
         let order_key = pool.side(direction).order_key;
         let (pool, pending) = (self.pools.get(&owner)?, &self.pending);
-        let mut in_use: Vec<RouterHash> = pool
-            .lives(direction)
-            .flat_map(|life| life.routers.iter().copied())
-            .collect();
+        let mut in_use: Vec<RouterHash> = pool.lives(direction).flat_map(|life| life.routers.iter().copied()).collect();
         let mut tunnels = pool.lives(direction).count();
-        for pending in pending.values().filter(|pending| {
-            pending.owner == owner && pending.direction == direction && !pending.overdue
-        }) {
+        for pending in
+            pending.values().filter(|pending| pending.owner == owner && pending.direction == direction && !pending.overdue)
+        {
             in_use.extend(pending.secrets.routers());
             tunnels += 1;
         }
         let eligible = self.candidates.len();
-        let most_uses = if self.candidates.is_large() {
-            ((tunnels + 1) / SHARE).max(1)
-        } else {
-            usize::MAX
-        };
+        let most_uses = if self.candidates.is_large() { ((tunnels + 1) / SHARE).max(1) } else { usize::MAX };
         let (pacing, connected) = (&self.pacing, &self.connected);
         let anyone = self.reachable || direction == Direction::Outbound;
         let mut wish = Wish {
@@ -140,10 +112,7 @@ impl Tunnels {
             uses: &|router| in_use.iter().filter(|used| *used == router).count(),
             most_uses,
             direct: helper == Helper::Direct,
-            next_to_us: &|router| {
-                (anyone || connected.contains(router))
-                    && pacing.may_stand_next(now.tick, router, eligible)
-            },
+            next_to_us: &|router| (anyone || connected.contains(router)) && pacing.may_stand_next(now.tick, router, eligible),
         };
         let hops = self.candidates.select(&mut wish, &mut *self.rng);
         if let Some(pool) = self.pools.get_mut(&owner) {
@@ -153,14 +122,7 @@ impl Tunnels {
     }
 
     /// Makes the request and sends it.
-    fn request(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        direction: Direction,
-        helper: Helper,
-        hops: &[Hop],
-    ) -> Option<()> {
+    fn request(&mut self, now: Now, owner: Owner, direction: Direction, helper: Helper, hops: &[Hop]) -> Option<()> {
         let own_id = (direction == Direction::Inbound).then(|| self.free_id());
         let (end, helper) = match (own_id, helper) {
             (Some(id), helper) => ((self.local.hash, id), helper),
@@ -176,40 +138,15 @@ impl Tunnels {
                 break id;
             }
         };
-        let plan = Plan {
-            direction,
-            hops,
-            end,
-            reply,
-            us: self.local.hash,
-        };
-        let Request {
-            body,
-            first_tunnel,
-            garlic,
-            secrets,
-        } = build::create(now.date, &plan, &mut *self.rng).ok()?;
+        let plan = Plan { direction, hops, end, reply, us: self.local.hash };
+        let Request { body, first_tunnel, garlic, secrets } = build::create(now.date, &plan, &mut *self.rng).ok()?;
         if let Some(id) = own_id {
             self.own_ids.insert(id, owner);
         } else {
-            let whose = if let Helper::Inbound(whose, _) = helper {
-                whose
-            } else {
-                Owner::Router
-            };
-            self.one_time
-                .insert(garlic, whose, KeyUse::Reply, now.tick + LATE_REPLY);
+            let whose = if let Helper::Inbound(whose, _) = helper { whose } else { Owner::Router };
+            self.one_time.insert(garlic, whose, KeyUse::Reply, now.tick + LATE_REPLY);
         }
-        let pending = Pending {
-            owner,
-            direction,
-            secrets,
-            first_tunnel,
-            own_id,
-            started: now,
-            overdue: false,
-            helper,
-        };
+        let pending = Pending { owner, direction, secrets, first_tunnel, own_id, started: now, overdue: false, helper };
         if let Some(neighbour) = pending.neighbour() {
             self.pacing.note(now.tick, neighbour);
         }
@@ -222,23 +159,11 @@ impl Tunnels {
     /// Sends the request to its first hop: directly, or through a tunnel of ours and then sealed, so that the tunnel's endpoint
     /// doesn't see which hop is the gateway's record.
     fn send_request(&mut self, now: Now, body: Bytes, first: Hop, helper: Helper) {
-        let life = Duration::from_millis(rng::between(
-            &mut *self.rng,
-            REQUEST_LIFE_SECS.0 * 1000,
-            REQUEST_LIFE_SECS.1 * 1000,
-        ));
+        let life = Duration::from_millis(rng::between(&mut *self.rng, REQUEST_LIFE_SECS.0 * 1000, REQUEST_LIFE_SECS.1 * 1000));
         let id = build::message_id(&mut *self.rng);
-        let message = I2npMessage {
-            kind: MessageKind::SHORT_TUNNEL_BUILD,
-            id,
-            expiration: now.date + life,
-            body,
-        };
+        let message = I2npMessage { kind: MessageKind::SHORT_TUNNEL_BUILD, id, expiration: now.date + life, body };
         if let Helper::Outbound(whose, key) = helper {
-            let endpoint = self
-                .pools
-                .get(&whose)
-                .and_then(|pool| pool.outbound.get(&key)?.life.routers.last().copied());
+            let endpoint = self.pools.get(&whose).and_then(|pool| pool.outbound.get(&key)?.life.routers.last().copied());
             let message = match endpoint {
                 Some(endpoint) if endpoint != first.router => {
                     match garlic::seal_for_router(now, &first.key, message, &mut *self.rng) {
@@ -251,11 +176,7 @@ impl Tunnels {
             let delivery = TunnelDelivery::Router(first.router);
             let _ = self.push_outbound(now, whose, key, delivery, message); // a lost request times out
         } else {
-            let send = LaneCommand::Send {
-                to: first.router,
-                message,
-                class: Class::Control,
-            };
+            let send = LaneCommand::Send { to: first.router, message, class: Class::Control };
             self.outputs.push_back(TunnelOutput::Lane(send));
         }
     }
@@ -273,9 +194,7 @@ impl Tunnels {
     /// A return path without hops for the first outbound builds of the router.
     fn bootstrap(&mut self, now: Now) -> Option<TunnelId> {
         let pool = self.pools.get(&Owner::Router)?;
-        let lasting = |tunnel: &Inbound| {
-            tunnel.life.bootstrap && now.tick + BOOTSTRAP_REST < tunnel.life.expires
-        };
+        let lasting = |tunnel: &Inbound| tunnel.life.bootstrap && now.tick + BOOTSTRAP_REST < tunnel.life.expires;
         if let Some((id, _)) = pool.inbound.iter().find(|(_, tunnel)| lasting(tunnel)) {
             return Some(*id);
         }
@@ -297,58 +216,29 @@ impl Tunnels {
     }
 
     /// Puts an inbound tunnel into use. Without `ends` (our id, id at the gateway) it is one without hops.
-    pub(super) fn add_inbound(
-        &mut self,
-        owner: Owner,
-        life: Life,
-        ends: Option<(TunnelId, TunnelId)>,
-    ) -> TunnelId {
+    pub(super) fn add_inbound(&mut self, owner: Owner, life: Life, ends: Option<(TunnelId, TunnelId)>) -> TunnelId {
         let (id, gateway_tunnel) = ends.unwrap_or_else(|| {
             let id = self.free_id();
             (id, id)
         });
         let expires = life.gone_at();
         self.own_ids.insert(id, owner);
-        self.outputs
-            .push_back(TunnelOutput::Lane(LaneCommand::InstallOwn {
-                tunnel: id,
-                expires,
-            }));
+        self.outputs.push_back(TunnelOutput::Lane(LaneCommand::InstallOwn { tunnel: id, expires }));
         let gateway = life.routers.first().copied().unwrap_or(self.local.hash);
         let endpoint = Endpoint::new();
         if let Some(pool) = self.pools.get_mut(&owner) {
-            pool.inbound.insert(
-                id,
-                Inbound {
-                    life,
-                    gateway,
-                    gateway_tunnel,
-                    endpoint,
-                },
-            );
+            pool.inbound.insert(id, Inbound { life, gateway, gateway_tunnel, endpoint });
         }
         id
     }
 
     /// Puts an outbound tunnel into use.
-    pub(super) fn add_outbound(
-        &mut self,
-        owner: Owner,
-        life: Life,
-        first_tunnel: Option<TunnelId>,
-    ) {
+    pub(super) fn add_outbound(&mut self, owner: Owner, life: Life, first_tunnel: Option<TunnelId>) {
         let key = OutboundKey(self.next_key);
         self.next_key += 1;
         let gateway = Gateway::new(Box::new(SeededRng::new(rng::bytes(&mut *self.rng))));
         if let Some(pool) = self.pools.get_mut(&owner) {
-            pool.outbound.insert(
-                key,
-                Outbound {
-                    life,
-                    first_tunnel,
-                    gateway,
-                },
-            );
+            pool.outbound.insert(key, Outbound { life, first_tunnel, gateway });
         }
     }
 }

@@ -91,11 +91,7 @@ impl Candidate {
         }
         let (mut ipv4, mut ipv6) = (false, false);
         let mut subnets = Vec::new();
-        for host in info
-            .ntcp2_addresses()
-            .filter(Ntcp2Address::is_published)
-            .filter_map(|address| address.host)
-        {
+        for host in info.ntcp2_addresses().filter(Ntcp2Address::is_published).filter_map(|address| address.host) {
             let open = rules.net_id != PUBLIC_NET || is_open(host.ip());
             ipv4 |= open && host.is_ipv4();
             ipv6 |= open && host.is_ipv6();
@@ -111,15 +107,7 @@ impl Candidate {
         let family = info.options().get("family").map(str::to_owned);
         let key = info.identity().encryption_key();
         let hop = Hop { router: hash, key };
-        Some(Candidate {
-            hop,
-            published: info.published(),
-            congestion: info.caps().congestion,
-            ipv4,
-            near,
-            subnets,
-            family,
-        })
+        Some(Candidate { hop, published: info.published(), congestion: info.caps().congestion, ipv4, near, subnets, family })
     }
 
     /// Whether the router can be a hop now.
@@ -136,11 +124,7 @@ impl Candidate {
     fn clashes(&self, other: &Candidate, ignore_subnets: bool) -> bool {
         self.hop.router == other.hop.router
             || (self.family.is_some() && self.family == other.family)
-            || (!ignore_subnets
-                && self
-                    .subnets
-                    .iter()
-                    .any(|subnet| other.subnets.contains(subnet)))
+            || (!ignore_subnets && self.subnets.iter().any(|subnet| other.subnets.contains(subnet)))
     }
 }
 
@@ -156,10 +140,7 @@ fn is_open(ip: IpAddr) -> bool {
                 || ip.is_multicast()
                 || ip.is_broadcast())
         }
-        IpAddr::V6(ip) => ip
-            .segments()
-            .first()
-            .is_some_and(|first| first & 0xe000 == 0x2000),
+        IpAddr::V6(ip) => ip.segments().first().is_some_and(|first| first & 0xe000 == 0x2000),
     }
 }
 
@@ -191,8 +172,7 @@ impl Candidates {
         let count = source.count();
         let due = self.read.is_none_or(|(at, seen)| {
             let age = now.saturating_since(at);
-            age >= REFRESH_EVERY
-                || (seen != count && (self.list.len() < LARGE_NETWORK || age >= REFRESH_AT_MOST))
+            age >= REFRESH_EVERY || (seen != count && (self.list.len() < LARGE_NETWORK || age >= REFRESH_AT_MOST))
         });
         if !due {
             return;
@@ -205,22 +185,14 @@ impl Candidates {
             }
             let (hash, published) = (info.hash(), info.published());
             let known = before.remove(&hash).filter(|(of, _)| *of == published);
-            let known =
-                known.unwrap_or_else(|| (published, Candidate::read(info, rules).map(Arc::new)));
+            let known = known.unwrap_or_else(|| (published, Candidate::read(info, rules).map(Arc::new)));
             self.known.insert(hash, known);
         });
-        let candidates = self
-            .known
-            .values()
-            .filter_map(|(_, candidate)| candidate.as_ref());
-        self.list = candidates
-            .filter(|candidate| candidate.serves(date))
-            .map(Arc::clone)
-            .collect();
+        let candidates = self.known.values().filter_map(|(_, candidate)| candidate.as_ref());
+        self.list = candidates.filter(|candidate| candidate.serves(date)).map(Arc::clone).collect();
         // Without a way into IPv4 the routers that we dial are a network of their own.
         let bridged = self.list.iter().any(|candidate| candidate.ipv4 && candidate.near);
-        self.list
-            .retain(|candidate| if bridged { candidate.ipv4 } else { candidate.near });
+        self.list.retain(|candidate| if bridged { candidate.ipv4 } else { candidate.near });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -232,10 +204,7 @@ impl Candidates {
     }
 
     fn get(&self, router: &RouterHash) -> Option<&Candidate> {
-        let at = self
-            .list
-            .binary_search_by_key(router, |candidate| candidate.hop.router)
-            .ok()?;
+        let at = self.list.binary_search_by_key(router, |candidate| candidate.hop.router).ok()?;
         self.list.get(at).map(Arc::as_ref)
     }
 
@@ -253,9 +222,7 @@ impl Candidates {
             chosen.push(next);
         }
         if let Some((_, others)) = chosen.split_first_mut() {
-            others.sort_by_key(|candidate| {
-                siphash::siphash24(&wish.order_key, &candidate.hop.router.0)
-            });
+            others.sort_by_key(|candidate| siphash::siphash24(&wish.order_key, &candidate.hop.router.0));
         }
         let mut hops: Vec<Hop> = chosen.iter().map(|candidate| candidate.hop).collect();
         if wish.direction == Direction::Inbound {
@@ -273,9 +240,7 @@ impl Candidates {
                 .kept
                 .iter()
                 .filter_map(|kept| self.get(&kept.router))
-                .filter(|candidate| {
-                    wish.may_stand_next(candidate) && wish.fits(candidate, &[], strict)
-                })
+                .filter(|candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], strict))
                 .collect();
             if !strict && let Some(least) = usable.iter().map(|one| wish.blemish(one)).min() {
                 usable.retain(|one| wish.blemish(one) == least);
@@ -285,23 +250,15 @@ impl Candidates {
                 return usable.get(at).copied();
             }
         }
-        self.draw(rng, |candidate| {
-            wish.may_stand_next(candidate) && wish.fits(candidate, &[], true)
-        })
-        .or_else(|| {
-            self.least_bad(wish, rng, |candidate| {
-                wish.may_stand_next(candidate) && wish.fits(candidate, &[], false)
-            })
-        })
+        self.draw(rng, |candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], true))
+            .or_else(|| self.least_bad(wish, rng, |candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], false)))
     }
 
     /// Drops kept routers whose time is over, that are gone or failed for a day, and fills the places.
     fn tend(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) {
         let (now, date, profiles) = (wish.now, wish.date, wish.profiles);
         wish.nearest.kept.retain(|kept| {
-            let failing = profiles
-                .failing_since(&kept.router)
-                .is_some_and(|since| now.saturating_since(since) >= DAY);
+            let failing = profiles.failing_since(&kept.router).is_some_and(|since| now.saturating_since(since) >= DAY);
             date < kept.until && !failing && (self.get(&kept.router).is_some() || !self.is_large())
         });
         while wish.nearest.kept.len() < NEAREST.min(self.list.len()) {
@@ -314,19 +271,11 @@ impl Candidates {
                 .map(|candidate| candidate.hop.router);
             let Some(router) = found else { break };
             let days = rng::between(rng, NEAREST_DAYS.0 * 24, NEAREST_DAYS.1 * 24);
-            wish.nearest.kept.push(Kept {
-                router,
-                until: date + Duration::from_secs(days * 3600),
-            });
+            wish.nearest.kept.push(Kept { router, until: date + Duration::from_secs(days * 3600) });
         }
     }
 
-    fn another(
-        &self,
-        wish: &Wish<'_>,
-        chosen: &[&Candidate],
-        rng: &mut dyn CryptoRng,
-    ) -> Option<&Candidate> {
+    fn another(&self, wish: &Wish<'_>, chosen: &[&Candidate], rng: &mut dyn CryptoRng) -> Option<&Candidate> {
         let first = self.draw(rng, |candidate| wish.fits(candidate, chosen, true));
         let Some(first) = first else {
             return self.least_bad(wish, rng, |candidate| wish.fits(candidate, chosen, false));
@@ -335,39 +284,20 @@ impl Candidates {
             return Some(first);
         }
         // Clients prefer routers that have agreed before: the better one of two draws.
-        let second = self
-            .draw(rng, |candidate| wish.fits(candidate, chosen, true))
-            .unwrap_or(first);
-        let standing = |candidate: &Candidate| {
-            (
-                candidate.congestion.is_some(),
-                wish.profiles.standing(wish.now, &candidate.hop.router),
-            )
-        };
-        Some(if standing(second) < standing(first) {
-            second
-        } else {
-            first
-        })
+        let second = self.draw(rng, |candidate| wish.fits(candidate, chosen, true)).unwrap_or(first);
+        let standing =
+            |candidate: &Candidate| (candidate.congestion.is_some(), wish.profiles.standing(wish.now, &candidate.hop.router));
+        Some(if standing(second) < standing(first) { second } else { first })
     }
 
     /// Of some that pass, the one with the least against it: where only bad ones are left, most share the blame for the worst of them.
-    fn least_bad(
-        &self,
-        wish: &Wish<'_>,
-        rng: &mut dyn CryptoRng,
-        pass: impl Fn(&Candidate) -> bool,
-    ) -> Option<&Candidate> {
+    fn least_bad(&self, wish: &Wish<'_>, rng: &mut dyn CryptoRng, pass: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
         let drawn: Vec<&Candidate> = (0..BAD_DRAWS).filter_map(|_| self.draw(rng, &pass)).collect();
         drawn.into_iter().min_by_key(|one| wish.blemish(one))
     }
 
     /// A random candidate that passes; if some draws find none, the first one from a random place on.
-    fn draw(
-        &self,
-        rng: &mut dyn CryptoRng,
-        pass: impl Fn(&Candidate) -> bool,
-    ) -> Option<&Candidate> {
+    fn draw(&self, rng: &mut dyn CryptoRng, pass: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
         for _ in 0..DRAWS {
             let candidate = self.random(rng)?;
             if pass(candidate) {
@@ -376,11 +306,7 @@ impl Candidates {
         }
         let start = usize::try_from(rng::below(rng, u32::try_from(self.list.len()).ok()?)).ok()?;
         let (before, after) = self.list.split_at_checked(start)?;
-        after
-            .iter()
-            .chain(before)
-            .map(Arc::as_ref)
-            .find(|candidate| pass(candidate))
+        after.iter().chain(before).map(Arc::as_ref).find(|candidate| pass(candidate))
     }
 }
 
@@ -438,9 +364,7 @@ impl Wish<'_> {
                 && self.profiles.standing(self.now, &candidate.hop.router) != Standing::Bad);
         sound
             && (candidate.near || !self.direct)
-            && !chosen
-                .iter()
-                .any(|other| candidate.clashes(other, self.rules.ignore_subnets))
+            && !chosen.iter().any(|other| candidate.clashes(other, self.rules.ignore_subnets))
             && (self.uses)(&candidate.hop.router) < self.most_uses
     }
 }

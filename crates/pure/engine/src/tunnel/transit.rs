@@ -64,11 +64,7 @@ pub(crate) struct TransitPolicy {
 
 impl Default for TransitPolicy {
     fn default() -> TransitPolicy {
-        TransitPolicy {
-            accept: true,
-            max_tunnels: 10_000,
-            load_percent: 0,
-        }
+        TransitPolicy { accept: true, max_tunnels: 10_000, load_percent: 0 }
     }
 }
 
@@ -148,33 +144,18 @@ impl Transit {
     }
 
     /// Puts a request in the queue if its sender may.
-    pub(crate) fn push(
-        &mut self,
-        now: Tick,
-        from: Option<RouterHash>,
-        form: Form,
-        body: Bytes,
-        few: bool,
-    ) {
+    pub(crate) fn push(&mut self, now: Tick, from: Option<RouterHash>, form: Form, body: Bytes, few: bool) {
         if !self.may_ask(now, from, few) {
             self.stats.dropped_rate += 1;
             return;
         }
         let held = self.queue.get(&from).map_or(0, VecDeque::len);
-        let share = if from.is_some() {
-            MAX_QUEUE_PER_SENDER
-        } else {
-            MAX_QUEUE_UNKNOWN
-        };
+        let share = if from.is_some() { MAX_QUEUE_PER_SENDER } else { MAX_QUEUE_UNKNOWN };
         if self.queued >= MAX_QUEUE || held >= share {
             self.stats.dropped_queue += 1;
             return;
         }
-        self.queue.entry(from).or_default().push_back(Waiting {
-            since: now,
-            form,
-            body,
-        });
+        self.queue.entry(from).or_default().push_back(Waiting { since: now, form, body });
         self.queued += 1;
     }
 
@@ -190,20 +171,13 @@ impl Transit {
             Some(_) => (SENDER_EVERY, SENDER_BURST),
             None => (UNKNOWN_EVERY, UNKNOWN_BURST),
         };
-        self.rates
-            .entry(from)
-            .or_default()
-            .take(now, every, burst)
-            .is_ok()
+        self.rates.entry(from).or_default().take(now, every, burst).is_ok()
     }
 
     /// The next request: senders take turns.
     fn pop(&mut self) -> Option<(Option<RouterHash>, Waiting)> {
         let after = self.served.and_then(|served| {
-            let range = (
-                std::ops::Bound::Excluded(served),
-                std::ops::Bound::Unbounded,
-            );
+            let range = (std::ops::Bound::Excluded(served), std::ops::Bound::Unbounded);
             self.queue.range(range).next().map(|(from, _)| *from)
         });
         let from = after.or_else(|| self.queue.keys().next().copied())?;
@@ -241,21 +215,9 @@ impl Transit {
         }
     }
 
-    fn serve(
-        &mut self,
-        now: Now,
-        from: Option<RouterHash>,
-        waiting: &Waiting,
-        hands: &mut Hands<'_>,
-    ) {
-        let opened =
-            hop::open(waiting.form, &waiting.body, &hands.us, hands.key).and_then(|opened| {
-                if sensible(&opened, from, &hands.us) {
-                    Ok(opened)
-                } else {
-                    Err(Unreadable::Content)
-                }
-            });
+    fn serve(&mut self, now: Now, from: Option<RouterHash>, waiting: &Waiting, hands: &mut Hands<'_>) {
+        let opened = hop::open(waiting.form, &waiting.body, &hands.us, hands.key)
+            .and_then(|opened| if sensible(&opened, from, &hands.us) { Ok(opened) } else { Err(Unreadable::Content) });
         let opened = match opened {
             Ok(opened) => opened,
             Err(reason) => {
@@ -268,9 +230,7 @@ impl Transit {
             self.stats.dropped_time += 1;
             return;
         }
-        if !self.replay.has_room(now.tick)
-            || self.replay.see(now.tick, opened.ephemeral) == Seen::Before
-        {
+        if !self.replay.has_room(now.tick) || self.replay.see(now.tick, opened.ephemeral) == Seen::Before {
             self.stats.dropped_replay += 1;
             return;
         }
@@ -281,9 +241,7 @@ impl Transit {
             self.tunnels.insert(opened.receive, expires);
             self.ends.insert((expires, opened.receive));
             let relay = relay(&opened, from, expires);
-            hands
-                .outputs
-                .push_back(TunnelOutput::Lane(LaneCommand::Install(Box::new(relay))));
+            hands.outputs.push_back(TunnelOutput::Lane(LaneCommand::Install(Box::new(relay))));
         } else {
             self.stats.rejected += 1;
         }
@@ -292,8 +250,7 @@ impl Transit {
 
     fn has_room(&self, opened: &Opened, hands: &mut Hands<'_>) -> bool {
         let busy = self.policy.load_percent.saturating_sub(BUSY_PERCENT);
-        let refuse =
-            busy > 0 && rng::below(hands.rng, u32::from(100 - BUSY_PERCENT)) < u32::from(busy);
+        let refuse = busy > 0 && rng::below(hands.rng, u32::from(100 - BUSY_PERCENT)) < u32::from(busy);
         self.policy.accept
             && !refuse
             && opened.layer_type == 0
@@ -307,17 +264,14 @@ impl Transit {
 fn sensible(opened: &Opened, from: Option<RouterHash>, us: &RouterHash) -> bool {
     match opened.role {
         Role::Gateway => opened.next != *us,
-        Role::Participant => {
-            opened.next != *us && from.is_some_and(|from| from != opened.next && from != *us)
-        }
+        Role::Participant => opened.next != *us && from.is_some_and(|from| from != opened.next && from != *us),
         Role::Endpoint => from.is_some_and(|from| from != *us),
     }
 }
 
 fn timely(minutes: u32, now: Date) -> bool {
     let made = Date::from_minutes(minutes);
-    now.saturating_since(made) <= MAX_AGE + Duration::from_secs(60)
-        && made.saturating_since(now) <= MAX_AHEAD
+    now.saturating_since(made) <= MAX_AGE + Duration::from_secs(60) && made.saturating_since(now) <= MAX_AHEAD
 }
 
 fn relay(opened: &Opened, from: Option<RouterHash>, expires: Tick) -> Relay {
@@ -327,23 +281,12 @@ fn relay(opened: &Opened, from: Option<RouterHash>, expires: Tick) -> Relay {
         Role::Participant => (RelayRole::Participant { next, next_tunnel }, from),
         Role::Endpoint => (RelayRole::Endpoint, from),
     };
-    Relay {
-        tunnel: opened.receive,
-        role,
-        keys: opened.layers(),
-        previous,
-        expires,
-    }
+    Relay { tunnel: opened.receive, role, keys: opened.layers(), previous, expires }
 }
 
 /// Sends the answered message on: to the next hop, or, as an endpoint, into the creator's reply tunnel.
 fn forward(now: Now, opened: Opened, code: u8, hands: &mut Hands<'_>) {
-    let (next, next_tunnel, role, id) = (
-        opened.next,
-        opened.next_tunnel,
-        opened.role,
-        opened.next_message,
-    );
+    let (next, next_tunnel, role, id) = (opened.next, opened.next_tunnel, opened.role, opened.next_message);
     let Answered { form, body, garlic } = opened.answer(code, hands.rng);
     let expiration = now.date + FORWARD_LIFE;
     let kind = match (form, role) {
@@ -352,12 +295,7 @@ fn forward(now: Now, opened: Opened, code: u8, hands: &mut Hands<'_>) {
         (Form::Long, Role::Endpoint) => MessageKind::VARIABLE_TUNNEL_BUILD_REPLY,
         (Form::Long, _) => MessageKind::VARIABLE_TUNNEL_BUILD,
     };
-    let mut message = I2npMessage {
-        kind,
-        id,
-        expiration,
-        body,
-    };
+    let mut message = I2npMessage { kind, id, expiration, body };
     if role == Role::Endpoint {
         // When we are the reply tunnel's gateway as well there is nobody to hide the reply from.
         if let Some((tag, key)) = garlic
@@ -368,10 +306,7 @@ fn forward(now: Now, opened: Opened, code: u8, hands: &mut Hands<'_>) {
             };
             message = sealed;
         }
-        let gateway = TunnelGateway {
-            tunnel: next_tunnel,
-            message: message.encode_long().into(),
-        };
+        let gateway = TunnelGateway { tunnel: next_tunnel, message: message.encode_long().into() };
         message = I2npMessage {
             kind: MessageKind::TUNNEL_GATEWAY,
             id: super::build::message_id(hands.rng),
@@ -379,10 +314,6 @@ fn forward(now: Now, opened: Opened, code: u8, hands: &mut Hands<'_>) {
             body: gateway.to_bytes().into(),
         };
     }
-    let send = LaneCommand::Send {
-        to: next,
-        message,
-        class: Class::Transit,
-    };
+    let send = LaneCommand::Send { to: next, message, class: Class::Transit };
     hands.outputs.push_back(TunnelOutput::Lane(send));
 }

@@ -30,30 +30,15 @@ pub(super) struct Backoff {
 
 impl Backoffs {
     pub(super) fn current(&self, now: Tick, peer: RouterHash) -> Option<Backoff> {
-        self.failed
-            .get(&peer)
-            .copied()
-            .filter(|backoff| backoff.until > now)
+        self.failed.get(&peer).copied().filter(|backoff| backoff.until > now)
     }
 
     pub(super) fn add(&mut self, now: Tick, peer: RouterHash, fault: Fault, published: Date) {
-        let last = self
-            .failed
-            .get(&peer)
-            .filter(|old| old.until + BACKOFF_MEMORY > now)
-            .map(|old| old.length);
+        let last = self.failed.get(&peer).filter(|old| old.until + BACKOFF_MEMORY > now).map(|old| old.length);
         let length = last.map_or(BACKOFF_FIRST, |last| (last * 2).min(BACKOFF_LONGEST));
         self.clear(peer);
         let until = now + length;
-        self.failed.insert(
-            peer,
-            Backoff {
-                until,
-                length,
-                fault,
-                published,
-            },
-        );
+        self.failed.insert(peer, Backoff { until, length, fault, published });
         self.by_until.insert((until, peer));
         while self.failed.len() > MAX_BACKOFFS {
             let Some((_, first)) = self.by_until.pop_first() else {
@@ -90,10 +75,7 @@ mod tests {
         assert_eq!(lengths, [10, 20, 40, 80, 160, 320, 320, 320]);
         now = now + BACKOFF_MEMORY;
         backoffs.add(now, peer, Fault::Network, Date(0));
-        assert_eq!(
-            backoffs.current(now, peer).unwrap().until,
-            now + BACKOFF_FIRST
-        );
+        assert_eq!(backoffs.current(now, peer).unwrap().until, now + BACKOFF_FIRST);
     }
 
     #[test]

@@ -72,11 +72,7 @@ impl Conn {
 
     /// The session, as long as it isn't over.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
-        if self.closing {
-            None
-        } else {
-            self.any_session()
-        }
+        if self.closing { None } else { self.any_session() }
     }
 
     fn any_session(&mut self) -> Option<&mut Session> {
@@ -102,24 +98,14 @@ impl Lane {
         let Stage::Dialing(candidate) = &entry.stage else {
             return;
         };
-        let session = Session::initiate(
-            now,
-            &self.local,
-            self.router_info.bytes(),
-            &candidate.peer,
-            rng,
-        );
+        let session = Session::initiate(now, &self.local, self.router_info.bytes(), &candidate.peer, rng);
         entry.stage = Stage::Session(Box::new(session));
         entry.plan = Some((now.tick + HANDSHAKE_TIMEOUT, Plan::GiveUp));
         self.pump(now, conn);
     }
 
     pub(super) fn dial_refused(&mut self, now: Now, conn: ConnId) {
-        if self
-            .conns
-            .get(&conn)
-            .is_some_and(|entry| matches!(entry.stage, Stage::Dialing(_)))
-        {
+        if self.conns.get(&conn).is_some_and(|entry| matches!(entry.stage, Stage::Dialing(_))) {
             self.detach(now, conn, Fault::Network);
             self.forget(conn);
         }
@@ -129,14 +115,8 @@ impl Lane {
         let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else {
             return;
         };
-        self.stats.received_bytes = self
-            .stats
-            .received_bytes
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        let mut context = Context {
-            replay: &mut self.replay,
-            router_info: self.router_info.bytes(),
-        };
+        self.stats.received_bytes = self.stats.received_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let mut context = Context { replay: &mut self.replay, router_info: self.router_info.bytes() };
         session.handle_bytes(now, bytes, &mut context);
         self.pump(now, conn);
     }
@@ -167,10 +147,7 @@ impl Lane {
         session.write_into(now, out, limit);
         let more = session.wants_write();
         let written = out.len().saturating_sub(before);
-        self.stats.sent_bytes = self
-            .stats
-            .sent_bytes
-            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        self.stats.sent_bytes = self.stats.sent_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         if written == 0 || !more {
             entry.announced = false;
         }
@@ -224,12 +201,7 @@ impl Lane {
 
     /// Takes a session's events and looks what it wants next.
     pub(super) fn pump(&mut self, now: Now, conn: ConnId) {
-        while let Some(event) = self
-            .conns
-            .get_mut(&conn)
-            .and_then(Conn::any_session)
-            .and_then(Session::poll_event)
-        {
+        while let Some(event) = self.conns.get_mut(&conn).and_then(Conn::any_session).and_then(Session::poll_event) {
             match event {
                 Event::Message(message) => self.message(now, conn, message),
                 Event::RouterInfo { info, flood } => {
@@ -238,11 +210,7 @@ impl Lane {
                         self.event(LaneEvent::RouterInfo { info, from, flood });
                     }
                 }
-                Event::Established {
-                    peer,
-                    router_info,
-                    clock_skew_secs,
-                } => {
+                Event::Established { peer, router_info, clock_skew_secs } => {
                     self.established(now, conn, peer, router_info, clock_skew_secs);
                 }
                 Event::Closed(reason) => self.closed(now, conn, reason),
@@ -276,14 +244,7 @@ impl Lane {
     }
 
     /// A session stands: give it its place beside others of the same router.
-    fn established(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        peer: RouterHash,
-        router_info: Option<RouterInfo>,
-        clock_skew_secs: i64,
-    ) {
+    fn established(&mut self, now: Now, conn: ConnId, peer: RouterHash, router_info: Option<RouterInfo>, clock_skew_secs: i64) {
         let Some(entry) = self.conns.get_mut(&conn) else {
             return;
         };
@@ -296,10 +257,7 @@ impl Lane {
             self.inbound.release(source);
             self.inbound.stands(source);
         }
-        let known = self
-            .peers
-            .get(&peer)
-            .is_some_and(|peer| peer.active.is_some());
+        let known = self.peers.get(&peer).is_some_and(|peer| peer.active.is_some());
         if peer == self.local.hash || (inbound && !known && self.inbound_full()) {
             if peer != self.local.hash {
                 self.stats.drop(DropReason::SessionLimit, 1);
@@ -308,11 +266,7 @@ impl Lane {
         }
         self.backoffs.clear(peer);
         if let Some(info) = router_info {
-            self.event(LaneEvent::RouterInfo {
-                info,
-                from: peer,
-                flood: false,
-            });
+            self.event(LaneEvent::RouterInfo { info, from: peer, flood: false });
         }
         if inbound {
             self.give_up_dial(peer, conn);
@@ -326,11 +280,7 @@ impl Lane {
                 entry.active = Some(conn);
                 self.timers.set(Timer::Peer(peer), None);
                 self.connected = self.connected.saturating_add(1);
-                self.event(LaneEvent::Connected {
-                    peer,
-                    inbound,
-                    clock_skew_secs,
-                });
+                self.event(LaneEvent::Connected { peer, inbound, clock_skew_secs });
                 self.flush_pending(now, peer);
             }
             Some(active) => self.second_session(now, peer, active, conn, inbound),
@@ -345,9 +295,7 @@ impl Lane {
         };
         entry.closing = true;
         entry.plan = Some((now.tick + CLOSE_TIME, Plan::Forget));
-        let more = entry
-            .any_session()
-            .is_some_and(|session| session.wants_write());
+        let more = entry.any_session().is_some_and(|session| session.wants_write());
         if !more {
             self.forget(conn);
         }
@@ -385,10 +333,7 @@ impl Lane {
         let congested = self.peers.remove(&hash).is_some_and(|peer| peer.congested);
         self.connected = self.connected.saturating_sub(1);
         if congested {
-            self.event(LaneEvent::Congestion {
-                peer: hash,
-                congested: false,
-            });
+            self.event(LaneEvent::Congestion { peer: hash, congested: false });
         }
         self.event(LaneEvent::Disconnected { peer: hash });
     }
@@ -426,23 +371,11 @@ fn fault(reason: CloseReason) -> Fault {
 /// Counts what a session dropped since it was last looked at.
 fn count_drops(stats: &mut LaneStats, old: Drops, new: Drops) {
     let mut count = |reason, old: u64, new: u64| stats.drop(reason, new.saturating_sub(old));
-    count(
-        DropReason::OwnQueue,
-        old.control_refused,
-        new.control_refused,
-    );
+    count(DropReason::OwnQueue, old.control_refused, new.control_refused);
     count(DropReason::OwnQueue, old.own_refused, new.own_refused);
     count(DropReason::TooLarge, old.too_large, new.too_large);
     count(DropReason::TransitQueue, old.transit_aged, new.transit_aged);
-    count(
-        DropReason::TransitQueue,
-        old.transit_overflow,
-        new.transit_overflow,
-    );
-    count(
-        DropReason::Expired,
-        old.transit_expired,
-        new.transit_expired,
-    );
+    count(DropReason::TransitQueue, old.transit_overflow, new.transit_overflow);
+    count(DropReason::Expired, old.transit_expired, new.transit_expired);
     count(DropReason::SessionClosed, old.unsent, new.unsent);
 }

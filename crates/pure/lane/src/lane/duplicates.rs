@@ -13,30 +13,17 @@ use crate::{
 
 impl Lane {
     /// A session was established beside the active one.
-    pub(super) fn second_session(
-        &mut self,
-        now: Now,
-        peer: RouterHash,
-        active: ConnId,
-        conn: ConnId,
-        inbound: bool,
-    ) {
+    pub(super) fn second_session(&mut self, now: Now, peer: RouterHash, active: ConnId, conn: ConnId, inbound: bool) {
         if !inbound {
             // Ours ended its handshake although a session stands: the peer sees an inbound one, which replaces the other.
             return self.replace_active(now, peer, conn);
         }
-        let simultaneous = self.conns.get(&active).is_some_and(|old| {
-            !old.inbound
-                && old
-                    .established
-                    .is_some_and(|at| now.tick.saturating_since(at) < SIMULTANEOUS)
-        });
+        let simultaneous = self
+            .conns
+            .get(&active)
+            .is_some_and(|old| !old.inbound && old.established.is_some_and(|at| now.tick.saturating_since(at) < SIMULTANEOUS));
         if simultaneous {
-            let plan = if self.local.hash < peer {
-                (DRAIN_TIME, Plan::End)
-            } else {
-                (DRAIN_TIME / 2, Plan::Promote)
-            };
+            let plan = if self.local.hash < peer { (DRAIN_TIME, Plan::End) } else { (DRAIN_TIME / 2, Plan::Promote) };
             self.set_second(now, peer, conn, plan);
         } else {
             self.replace_active(now, peer, conn);
@@ -57,13 +44,7 @@ impl Lane {
         self.set_second(now, peer, old, (DRAIN_TIME, Plan::End));
     }
 
-    fn set_second(
-        &mut self,
-        now: Now,
-        peer: RouterHash,
-        conn: ConnId,
-        (after, plan): (Duration, Plan),
-    ) {
+    fn set_second(&mut self, now: Now, peer: RouterHash, conn: ConnId, (after, plan): (Duration, Plan)) {
         let Some(entry) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -81,10 +62,7 @@ impl Lane {
     pub(super) fn promote(&mut self, now: Now, conn: ConnId) {
         let peer = self.conns.get(&conn).and_then(|entry| entry.peer);
         if let Some(peer) = peer
-            && self
-                .peers
-                .get(&peer)
-                .is_some_and(|entry| entry.second == Some(conn))
+            && self.peers.get(&peer).is_some_and(|entry| entry.second == Some(conn))
         {
             self.replace_active(now, peer, conn);
         }

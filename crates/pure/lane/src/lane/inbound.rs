@@ -131,11 +131,7 @@ impl Lane {
 
     /// Three quarters of the sessions are taken: the rest is for own dials.
     pub(super) fn inbound_full(&self) -> bool {
-        self.connected
-            >= self
-                .config
-                .max_sessions
-                .saturating_sub(self.config.max_sessions / 4)
+        self.connected >= self.config.max_sessions.saturating_sub(self.config.max_sessions / 4)
     }
 }
 
@@ -146,16 +142,10 @@ mod tests {
     #[test]
     fn rates_are_forgotten_by_age_and_bounded() {
         let mut inbound = Inbound::default();
-        let config = LaneConfig {
-            max_inbound_per_ip_per_minute: 2,
-            ..LaneConfig::default()
-        };
+        let config = LaneConfig { max_inbound_per_ip_per_minute: 2, ..LaneConfig::default() };
         let source = |n: u32| Source::of(std::net::Ipv4Addr::from(n).into());
         for n in 0..20_000 {
-            assert_eq!(
-                inbound.admit(Tick(u64::from(n)), &config, source(n)),
-                Ok(())
-            );
+            assert_eq!(inbound.admit(Tick(u64::from(n)), &config, source(n)), Ok(()));
             inbound.release(source(n));
         }
         assert_eq!(inbound.rates.len(), MAX_RATED_ADDRESSES);
@@ -165,10 +155,7 @@ mod tests {
         let late = Tick(0) + WINDOW * 2;
         assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
         assert_eq!(inbound.admit(late, &config, source(19_999)), Ok(()));
-        assert_eq!(
-            inbound.admit(late, &config, source(19_999)),
-            Err(DropReason::InboundRate)
-        );
+        assert_eq!(inbound.admit(late, &config, source(19_999)), Err(DropReason::InboundRate));
         assert_eq!(inbound.rates.len(), inbound.by_age.len());
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     ConnId, DropReason, Fault, LaneEvent, LaneOutput,
     address::{Candidate, candidates},
     limits::{
-        CONGESTION_QUEUE, CONNECT_TIMEOUT, DIAL_ROUNDS, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES,
-        MAX_PENDING_TOTAL, MAX_WANTED, MAX_WANTED_BY_TRANSIT, ROUND_PAUSE, WANTED_TIMEOUT,
+        CONGESTION_QUEUE, CONNECT_TIMEOUT, DIAL_ROUNDS, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL, MAX_WANTED,
+        MAX_WANTED_BY_TRANSIT, ROUND_PAUSE, WANTED_TIMEOUT,
     },
     timers::Timer,
 };
@@ -41,12 +41,7 @@ pub(super) enum Dial {
     /// The engine looks for the RouterInfo.
     Wanted,
     /// A connection is under way; `rest` are addresses not tried in this round.
-    Under {
-        conn: ConnId,
-        rest: Vec<Candidate>,
-        round: u8,
-        info: RouterInfo,
-    },
+    Under { conn: ConnId, rest: Vec<Candidate>, round: u8, info: RouterInfo },
     /// Between two rounds.
     Pause { round: u8, info: RouterInfo },
 }
@@ -78,16 +73,12 @@ impl Pending {
     }
 
     fn has_room(&self, len: usize) -> bool {
-        self.messages.len() < MAX_PENDING_MESSAGES
-            && self.bytes.saturating_add(len) <= MAX_PENDING_BYTES
+        self.messages.len() < MAX_PENDING_MESSAGES && self.bytes.saturating_add(len) <= MAX_PENDING_BYTES
     }
 
     /// Drops the oldest transit message; false if there is none.
     fn drop_transit(&mut self) -> bool {
-        let oldest = self
-            .messages
-            .iter()
-            .position(|(class, _)| *class == Class::Transit);
+        let oldest = self.messages.iter().position(|(class, _)| *class == Class::Transit);
         let Some((_, message)) = oldest.and_then(|at| self.messages.remove(at)) else {
             return false;
         };
@@ -96,24 +87,13 @@ impl Pending {
     }
 
     fn own_bytes(&self) -> usize {
-        self.messages
-            .iter()
-            .filter(|(class, _)| *class == Class::Own)
-            .map(|(_, message)| message.body.len())
-            .sum()
+        self.messages.iter().filter(|(class, _)| *class == Class::Own).map(|(_, message)| message.body.len()).sum()
     }
 }
 
 impl Lane {
     /// Sends to a router, or lets the message wait for a session. `endpoint` is the relay whose instructions named the router.
-    pub(super) fn send(
-        &mut self,
-        now: Now,
-        to: RouterHash,
-        message: I2npMessage,
-        class: Class,
-        endpoint: Option<TunnelId>,
-    ) {
+    pub(super) fn send(&mut self, now: Now, to: RouterHash, message: I2npMessage, class: Class, endpoint: Option<TunnelId>) {
         if to == self.local.hash {
             return self.loop_back(now, message);
         }
@@ -127,26 +107,14 @@ impl Lane {
     fn usable_session(&mut self, now: Now, peer: RouterHash) -> Option<ConnId> {
         loop {
             let conn = self.peers.get(&peer)?.active?;
-            if self
-                .conns
-                .get_mut(&conn)
-                .and_then(Conn::session)
-                .is_some_and(|session| session.is_established())
-            {
+            if self.conns.get_mut(&conn).and_then(Conn::session).is_some_and(|session| session.is_established()) {
                 return Some(conn);
             }
             self.detach(now, conn, Fault::Network);
         }
     }
 
-    fn send_on(
-        &mut self,
-        now: Now,
-        peer: RouterHash,
-        conn: ConnId,
-        message: I2npMessage,
-        class: Class,
-    ) {
+    fn send_on(&mut self, now: Now, peer: RouterHash, conn: ConnId, message: I2npMessage, class: Class) {
         let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else {
             return;
         };
@@ -161,48 +129,25 @@ impl Lane {
     }
 
     /// Queues for an unconnected router, and asks for it if nobody has.
-    fn wait(
-        &mut self,
-        now: Now,
-        to: RouterHash,
-        message: I2npMessage,
-        class: Class,
-        endpoint: Option<TunnelId>,
-    ) {
+    fn wait(&mut self, now: Now, to: RouterHash, message: I2npMessage, class: Class, endpoint: Option<TunnelId>) {
         let transit = class == Class::Transit;
         if !self.peers.contains_key(&to) {
             if let Some(backoff) = self.backoffs.current(now.tick, to) {
                 self.stats.drop(DropReason::Backoff, 1);
                 if !transit {
-                    self.event(LaneEvent::ConnectFailed {
-                        peer: to,
-                        fault: backoff.fault,
-                    });
+                    self.event(LaneEvent::ConnectFailed { peer: to, fault: backoff.fault });
                 }
                 return;
             }
             let wanted = self.peers.len().saturating_sub(self.connected);
-            if wanted
-                >= if transit {
-                    MAX_WANTED_BY_TRANSIT
-                } else {
-                    MAX_WANTED
-                }
-            {
+            if wanted >= if transit { MAX_WANTED_BY_TRANSIT } else { MAX_WANTED } {
                 return self.stats.drop(DropReason::WantedPeers, 1);
             }
             if endpoint.is_some_and(|tunnel| !self.table.allow_target(now.tick, tunnel)) {
                 return self.stats.drop(DropReason::EndpointTargets, 1);
             }
-            self.peers.insert(
-                to,
-                Peer {
-                    dial: Dial::Wanted,
-                    ..Peer::default()
-                },
-            );
-            self.timers
-                .set(Timer::Peer(to), Some(now.tick + WANTED_TIMEOUT));
+            self.peers.insert(to, Peer { dial: Dial::Wanted, ..Peer::default() });
+            self.timers.set(Timer::Peer(to), Some(now.tick + WANTED_TIMEOUT));
             self.event(LaneEvent::PeerWanted { peer: to });
         }
         self.enqueue(to, message, class);
@@ -223,20 +168,13 @@ impl Lane {
                 evicted += 1;
             }
         }
-        let total = if class == Class::Transit {
-            MAX_PENDING_TOTAL / 4 * 3
-        } else {
-            MAX_PENDING_TOTAL
-        };
+        let total = if class == Class::Transit { MAX_PENDING_TOTAL / 4 * 3 } else { MAX_PENDING_TOTAL };
         if peer.pending.has_room(len) && self.pending_bytes.saturating_add(len) <= total {
             peer.pending.push(class, message);
         } else {
             evicted += 1;
         }
-        self.pending_bytes = self
-            .pending_bytes
-            .saturating_add(peer.pending.bytes)
-            .saturating_sub(before);
+        self.pending_bytes = self.pending_bytes.saturating_add(peer.pending.bytes).saturating_sub(before);
         self.stats.drop(DropReason::PendingQueue, evicted);
     }
 
@@ -264,24 +202,14 @@ impl Lane {
         };
         self.timers.set(Timer::Peer(peer), None);
         self.pending_bytes = self.pending_bytes.saturating_sub(entry.pending.bytes);
-        self.stats.drop(
-            reason,
-            u64::try_from(entry.pending.messages.len()).unwrap_or(u64::MAX),
-        );
+        self.stats.drop(reason, u64::try_from(entry.pending.messages.len()).unwrap_or(u64::MAX));
         if entry.congested {
-            self.event(LaneEvent::Congestion {
-                peer,
-                congested: false,
-            });
+            self.event(LaneEvent::Congestion { peer, congested: false });
         }
     }
 
     pub(super) fn no_peer(&mut self, peer: RouterHash) {
-        if self
-            .peers
-            .get(&peer)
-            .is_some_and(|entry| matches!(entry.dial, Dial::Wanted))
-        {
+        if self.peers.get(&peer).is_some_and(|entry| matches!(entry.dial, Dial::Wanted)) {
             self.drop_peer(peer, DropReason::NoPeer);
         }
     }
@@ -289,9 +217,10 @@ impl Lane {
     /// Dials by a RouterInfo, unless there is a session, a dial, or a reason to leave the router alone.
     pub(super) fn connect(&mut self, now: Now, info: RouterInfo) {
         let peer = info.hash();
-        let busy = self.peers.get(&peer).is_some_and(|entry| {
-            entry.active.is_some() || matches!(entry.dial, Dial::Under { .. } | Dial::Pause { .. })
-        });
+        let busy = self
+            .peers
+            .get(&peer)
+            .is_some_and(|entry| entry.active.is_some() || matches!(entry.dial, Dial::Under { .. } | Dial::Pause { .. }));
         if peer == self.local.hash || busy {
             return;
         }
@@ -308,8 +237,7 @@ impl Lane {
         let other_network = info.net_id().is_some_and(|id| id != self.config.net_id);
         let found = candidates(&self.config, &info);
         if other_network || found.is_empty() {
-            self.backoffs
-                .add(now.tick, peer, Fault::Peer, info.published());
+            self.backoffs.add(now.tick, peer, Fault::Peer, info.published());
             return self.connect_failed(peer, Fault::Peer, DropReason::ConnectFailed);
         }
         self.peers.entry(peer).or_default();
@@ -321,14 +249,7 @@ impl Lane {
         self.event(LaneEvent::ConnectFailed { peer, fault });
     }
 
-    fn dial(
-        &mut self,
-        now: Now,
-        peer: RouterHash,
-        mut rest: Vec<Candidate>,
-        round: u8,
-        info: RouterInfo,
-    ) {
+    fn dial(&mut self, now: Now, peer: RouterHash, mut rest: Vec<Candidate>, round: u8, info: RouterInfo) {
         if rest.is_empty() {
             return;
         }
@@ -339,12 +260,7 @@ impl Lane {
         entry.plan = Some((now.tick + CONNECT_TIMEOUT, Plan::GiveUp));
         self.conns.insert(conn, entry);
         if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.dial = Dial::Under {
-                conn,
-                rest,
-                round,
-                info,
-            };
+            entry.dial = Dial::Under { conn, rest, round, info };
         }
         self.timers.set(Timer::Peer(peer), None);
         self.refresh(conn);
@@ -356,10 +272,7 @@ impl Lane {
         let Some(entry) = self.peers.get_mut(&peer) else {
             return;
         };
-        let Dial::Under {
-            rest, round, info, ..
-        } = std::mem::take(&mut entry.dial)
-        else {
+        let Dial::Under { rest, round, info, .. } = std::mem::take(&mut entry.dial) else {
             return;
         };
         if !rest.is_empty() {
@@ -369,10 +282,7 @@ impl Lane {
             entry.dial = Dial::Pause { round, info };
             let pause = u64::try_from(ROUND_PAUSE.as_millis()).unwrap_or(u64::MAX);
             let pause = rng::between(&mut self.rng, pause, pause.saturating_mul(2));
-            return self.timers.set(
-                Timer::Peer(peer),
-                Some(now.tick + Duration::from_millis(pause)),
-            );
+            return self.timers.set(Timer::Peer(peer), Some(now.tick + Duration::from_millis(pause)));
         }
         self.backoffs.add(now.tick, peer, fault, info.published());
         self.connect_failed(peer, fault, DropReason::ConnectFailed);
@@ -433,8 +343,7 @@ impl Lane {
         for conn in active {
             if let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) {
                 // A full control queue is counted by the session; the peer learns it another time.
-                let _counted =
-                    session.send_router_info(now, self.router_info.bytes().clone(), false);
+                let _counted = session.send_router_info(now, self.router_info.bytes().clone(), false);
             }
             self.refresh(conn);
         }
@@ -445,17 +354,10 @@ impl Lane {
         let Some(entry) = self.peers.get_mut(&peer) else {
             return;
         };
-        let session = entry
-            .active
-            .and_then(|conn| self.conns.get_mut(&conn))
-            .and_then(Conn::session);
+        let session = entry.active.and_then(|conn| self.conns.get_mut(&conn)).and_then(Conn::session);
         let queued = session.map_or(0, |session| Session::queued(session).own.bytes);
         let own = queued.saturating_add(entry.pending.own_bytes());
-        let congested = if entry.congested {
-            own > CONGESTION_QUEUE / 4
-        } else {
-            own > CONGESTION_QUEUE / 4 * 3
-        };
+        let congested = if entry.congested { own > CONGESTION_QUEUE / 4 } else { own > CONGESTION_QUEUE / 4 * 3 };
         if congested != entry.congested {
             entry.congested = congested;
             self.event(LaneEvent::Congestion { peer, congested });

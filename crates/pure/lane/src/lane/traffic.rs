@@ -22,17 +22,11 @@ impl Lane {
         } else if message.kind == MessageKind::TUNNEL_GATEWAY {
             self.table.tunnel_gateway(now, Some(from), message)
         } else {
-            return self.event(LaneEvent::Message {
-                from: Some(from),
-                message,
-            });
+            return self.event(LaneEvent::Message { from: Some(from), message });
         };
         match taken {
             Taken::Relayed => {}
-            Taken::Own(message) => self.event(LaneEvent::Message {
-                from: Some(from),
-                message,
-            }),
+            Taken::Own(message) => self.event(LaneEvent::Message { from: Some(from), message }),
             Taken::Dropped(reason) => self.stats.drop(reason, 1),
         }
     }
@@ -43,18 +37,12 @@ impl Lane {
             return self.stats.drop(DropReason::NextIsSelf, 1);
         }
         if message.kind != MessageKind::TUNNEL_GATEWAY {
-            return self.event(LaneEvent::Message {
-                from: None,
-                message,
-            });
+            return self.event(LaneEvent::Message { from: None, message });
         }
         match self.table.tunnel_gateway(now, None, message) {
             // May come outside of a turn.
             Taken::Relayed => self.timers.at_latest(Timer::Turn, now.tick),
-            Taken::Own(message) => self.event(LaneEvent::Message {
-                from: None,
-                message,
-            }),
+            Taken::Own(message) => self.event(LaneEvent::Message { from: None, message }),
             Taken::Dropped(reason) => self.stats.drop(reason, 1),
         }
     }
@@ -64,20 +52,12 @@ impl Lane {
         if self.table.has_work() {
             for forward in self.table.end_turn(now, &mut self.stats) {
                 match forward {
-                    Forward::Send {
-                        to,
-                        message,
-                        endpoint,
-                    } => self.send(now, to, message, Class::Transit, endpoint),
-                    Forward::Up(message) => self.event(LaneEvent::Message {
-                        from: None,
-                        message,
-                    }),
+                    Forward::Send { to, message, endpoint } => self.send(now, to, message, Class::Transit, endpoint),
+                    Forward::Up(message) => self.event(LaneEvent::Message { from: None, message }),
                 }
             }
         }
-        self.timers
-            .set(Timer::Turn, self.table.has_work().then_some(now.tick));
+        self.timers.set(Timer::Turn, self.table.has_work().then_some(now.tick));
         if self.table.is_assembling() {
             self.sweep_later(now.tick);
         }

@@ -20,11 +20,7 @@ pub(super) struct EndpointState {
 impl RelayTable {
     /// Whether this endpoint may have us dial one more unconnected router.
     pub(crate) fn allow_target(&mut self, now: Tick, tunnel: TunnelId) -> bool {
-        let Some(state) = self
-            .relays
-            .get_mut(&tunnel)
-            .and_then(|entry| entry.endpoint.as_deref_mut())
-        else {
+        let Some(state) = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut()) else {
             return true;
         };
         if now.saturating_since(state.window) >= ENDPOINT_WINDOW {
@@ -38,19 +34,13 @@ impl RelayTable {
     /// Drops incomplete messages that waited too long; false if none are left.
     pub(crate) fn sweep(&mut self, now: Tick, stats: &mut LaneStats) -> bool {
         for tunnel in self.assembling.clone() {
-            let state = self
-                .relays
-                .get_mut(&tunnel)
-                .and_then(|entry| entry.endpoint.as_deref_mut());
+            let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
             let Some(state) = state else { continue };
             let before = state.endpoint.buffered_bytes();
             state.endpoint.expire(now);
             let after = state.endpoint.buffered_bytes();
             let idle = state.endpoint.deadline().is_none();
-            self.assembling_bytes = self
-                .assembling_bytes
-                .saturating_sub(before)
-                .saturating_add(after);
+            self.assembling_bytes = self.assembling_bytes.saturating_sub(before).saturating_add(after);
             self.collect_drops(tunnel, stats);
             if idle {
                 self.assembling.remove(&tunnel);
@@ -64,17 +54,8 @@ impl RelayTable {
     }
 
     /// An endpoint's message, clear after our layer.
-    pub(super) fn deliver_clear(
-        &mut self,
-        now: Now,
-        job: &Job,
-        stats: &mut LaneStats,
-        forwards: &mut Vec<Forward>,
-    ) {
-        let state = self
-            .relays
-            .get_mut(&job.tunnel)
-            .and_then(|entry| entry.endpoint.as_deref_mut());
+    pub(super) fn deliver_clear(&mut self, now: Now, job: &Job, stats: &mut LaneStats, forwards: &mut Vec<Forward>) {
+        let state = self.relays.get_mut(&job.tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
         let (Some(state), Some(clear)) = (state, job.body.last_chunk::<MESSAGE_LEN>()) else {
             return;
         };
@@ -82,10 +63,7 @@ impl RelayTable {
         let result = state.endpoint.handle(now, clear);
         let after = state.endpoint.buffered_bytes();
         let waiting = state.endpoint.deadline().is_some();
-        self.assembling_bytes = self
-            .assembling_bytes
-            .saturating_sub(before)
-            .saturating_add(after);
+        self.assembling_bytes = self.assembling_bytes.saturating_sub(before).saturating_add(after);
         if waiting {
             self.assembling.insert(job.tunnel);
             self.hold_memory(job.tunnel);
@@ -105,10 +83,7 @@ impl RelayTable {
 
     /// Over the limit on all reassembly, the tunnel that went over it pays with its oldest messages.
     fn hold_memory(&mut self, tunnel: TunnelId) {
-        let state = self
-            .relays
-            .get_mut(&tunnel)
-            .and_then(|entry| entry.endpoint.as_deref_mut());
+        let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
         let Some(state) = state else { return };
         while self.assembling_bytes > MAX_REASSEMBLY_BYTES {
             let before = state.endpoint.buffered_bytes();
@@ -135,18 +110,11 @@ impl RelayTable {
         let (to, message) = match delivery {
             TunnelDelivery::Local => return stats.drop(DropReason::LocalDelivery, 1),
             TunnelDelivery::Router(to) => (to, message),
-            TunnelDelivery::Tunnel { gateway, tunnel } => (
-                gateway,
-                i2np::tunnel_gateway(&mut self.rng, tunnel, &message),
-            ),
+            TunnelDelivery::Tunnel { gateway, tunnel } => (gateway, i2np::tunnel_gateway(&mut self.rng, tunnel, &message)),
         };
         let len = message.body.len();
         if to != self.local {
-            forwards.push(Forward::Send {
-                to,
-                message,
-                endpoint: Some(tunnel),
-            });
+            forwards.push(Forward::Send { to, message, endpoint: Some(tunnel) });
         } else if message.kind == MessageKind::TUNNEL_DATA {
             return stats.drop(DropReason::ForbiddenKind, 1);
         } else if message.kind == MessageKind::TUNNEL_GATEWAY {
@@ -164,14 +132,8 @@ impl RelayTable {
 
     /// Counts what an endpoint dropped.
     pub(super) fn collect_drops(&mut self, tunnel: TunnelId, stats: &mut LaneStats) {
-        let state = self
-            .relays
-            .get_mut(&tunnel)
-            .and_then(|entry| entry.endpoint.as_deref_mut());
-        for (reason, n) in state
-            .map(|state| state.endpoint.take_drops())
-            .unwrap_or_default()
-        {
+        let state = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut());
+        for (reason, n) in state.map(|state| state.endpoint.take_drops()).unwrap_or_default() {
             stats.drop(reason, n);
         }
     }

@@ -17,11 +17,7 @@ impl Share {
     /// A full bucket; no rate means no limit.
     pub(crate) fn new(now: Tick, bytes_per_sec: Option<u64>) -> Self {
         let tokens = bytes_per_sec.unwrap_or(0).saturating_mul(BURST_SECS);
-        Self {
-            rate: bytes_per_sec,
-            tokens,
-            since: now,
-        }
+        Self { rate: bytes_per_sec, tokens, since: now }
     }
 
     /// Takes `bytes`; false, and takes nothing, if they aren't there.
@@ -39,10 +35,7 @@ impl Share {
         let earned = u128::from(rate) * u128::from(nanos) / u128::from(NANOS_PER_SEC);
         let earned = u64::try_from(earned).unwrap_or(u64::MAX);
         if earned > 0 {
-            self.tokens = self
-                .tokens
-                .saturating_add(earned)
-                .min(rate.saturating_mul(BURST_SECS));
+            self.tokens = self.tokens.saturating_add(earned).min(rate.saturating_mul(BURST_SECS));
             self.since = now;
         }
     }

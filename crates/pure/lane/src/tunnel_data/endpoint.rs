@@ -7,9 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use ramson_crypto::sha256_parts;
-use ramson_wire::{
-    Codec, FragmentHeader, I2npMessage, MessageId, Now, Reader, Tick, TunnelDelivery,
-};
+use ramson_wire::{Codec, FragmentHeader, I2npMessage, MessageId, Now, Reader, Tick, TunnelDelivery};
 
 use super::{CHECKSUM_LEN, IV_LEN, MAX_FRAGMENTS, MESSAGE_LEN, PADDING_START};
 use crate::DropReason;
@@ -63,21 +61,12 @@ struct Incomplete {
 
 impl Incomplete {
     fn new(since: Tick) -> Self {
-        Self {
-            since,
-            first: None,
-            follow: BTreeMap::new(),
-            last: None,
-            bytes: 0,
-        }
+        Self { since, first: None, follow: BTreeMap::new(), last: None, bytes: 0 }
     }
 
     fn is_complete(&self) -> bool {
         // Numbers are unique keys and none is above `last`, so a count is enough.
-        self.first.is_some()
-            && self
-                .last
-                .is_some_and(|last| self.follow.len() == usize::from(last))
+        self.first.is_some() && self.last.is_some_and(|last| self.follow.len() == usize::from(last))
     }
 }
 
@@ -98,11 +87,7 @@ impl Endpoint {
 
     /// Takes a clear tunnel message; gives the messages that it completes, in its order. Fragments that are malformed,
     /// duplicate or over a limit are dropped and counted ([`Endpoint::take_drops`]); the others still count.
-    pub fn handle(
-        &mut self,
-        now: Now,
-        clear: &[u8; MESSAGE_LEN],
-    ) -> Result<Vec<(TunnelDelivery, I2npMessage)>, EndpointError> {
+    pub fn handle(&mut self, now: Now, clear: &[u8; MESSAGE_LEN]) -> Result<Vec<(TunnelDelivery, I2npMessage)>, EndpointError> {
         self.expire(now.tick);
         let payload = checked_payload(clear)?;
         let mut messages = Vec::new();
@@ -134,18 +119,12 @@ impl Endpoint {
         let before = self.incomplete.len();
         self.incomplete.retain(|_, message| !old(message.since));
         self.buffered = self.incomplete.values().map(|message| message.bytes).sum();
-        self.count(
-            DropReason::FragmentTimeout,
-            before.saturating_sub(self.incomplete.len()),
-        );
+        self.count(DropReason::FragmentTimeout, before.saturating_sub(self.incomplete.len()));
     }
 
     /// When `expire` has something to drop.
     pub fn deadline(&self) -> Option<Tick> {
-        self.incomplete
-            .values()
-            .map(|message| message.since + REASSEMBLY_TIME)
-            .min()
+        self.incomplete.values().map(|message| message.since + REASSEMBLY_TIME).min()
     }
 
     /// Bytes held of incomplete messages.
@@ -155,11 +134,7 @@ impl Endpoint {
 
     /// Drops the incomplete message that has waited longest; false if there is none.
     pub fn drop_oldest(&mut self) -> bool {
-        let oldest = self
-            .incomplete
-            .iter()
-            .min_by_key(|(id, message)| (message.since, **id))
-            .map(|(id, _)| *id);
+        let oldest = self.incomplete.iter().min_by_key(|(id, message)| (message.since, **id)).map(|(id, _)| *id);
         let Some(id) = oldest else { return false };
         self.forget(id);
         self.count(DropReason::ReassemblyLimit, 1);
@@ -171,24 +146,12 @@ impl Endpoint {
         std::mem::take(&mut self.drops)
     }
 
-    fn fragment(
-        &mut self,
-        now: Tick,
-        header: FragmentHeader,
-        part: &[u8],
-    ) -> Option<(TunnelDelivery, I2npMessage)> {
+    fn fragment(&mut self, now: Tick, header: FragmentHeader, part: &[u8]) -> Option<(TunnelDelivery, I2npMessage)> {
         let id = match header {
-            FragmentHeader::First {
-                delivery,
-                message_id: None,
-                ..
-            } => {
+            FragmentHeader::First { delivery, message_id: None, .. } => {
                 return self.finish(delivery, Bytes::copy_from_slice(part));
             }
-            FragmentHeader::First {
-                message_id: Some(id),
-                ..
-            } => id,
+            FragmentHeader::First { message_id: Some(id), .. } => id,
             FragmentHeader::Follow { message_id, .. } => message_id,
         };
         if self.done.iter().any(|(_, done)| *done == id) {
@@ -198,10 +161,7 @@ impl Endpoint {
         if !self.incomplete.contains_key(&id) && self.incomplete.len() >= MAX_INCOMPLETE {
             self.drop_oldest();
         }
-        let message = self
-            .incomplete
-            .entry(id)
-            .or_insert_with(|| Incomplete::new(now));
+        let message = self.incomplete.entry(id).or_insert_with(|| Incomplete::new(now));
         match place(message, header, part) {
             Placed::Waiting => {
                 self.buffered = self.buffered.saturating_add(part.len());
@@ -236,11 +196,7 @@ impl Endpoint {
         self.finish(delivery, Bytes::from(whole))
     }
 
-    fn finish(
-        &mut self,
-        delivery: TunnelDelivery,
-        whole: Bytes,
-    ) -> Option<(TunnelDelivery, I2npMessage)> {
+    fn finish(&mut self, delivery: TunnelDelivery, whole: Bytes) -> Option<(TunnelDelivery, I2npMessage)> {
         match I2npMessage::decode_long_shared(&whole) {
             Ok(message) => Some((delivery, message)),
             Err(_) => {
@@ -279,11 +235,7 @@ fn place(message: &mut Incomplete, header: FragmentHeader, part: &[u8]) -> Place
                 return Placed::Duplicate;
             }
             let beyond = message.last.is_some_and(|end| last || number > end);
-            let below = last
-                && message
-                    .follow
-                    .last_key_value()
-                    .is_some_and(|(highest, _)| *highest > number);
+            let below = last && message.follow.last_key_value().is_some_and(|(highest, _)| *highest > number);
             if beyond || below {
                 return Placed::Broken;
             }
@@ -294,30 +246,15 @@ fn place(message: &mut Incomplete, header: FragmentHeader, part: &[u8]) -> Place
         }
     }
     message.bytes = message.bytes.saturating_add(part.len());
-    if message.is_complete() {
-        Placed::Complete
-    } else {
-        Placed::Waiting
-    }
+    if message.is_complete() { Placed::Complete } else { Placed::Waiting }
 }
 
 /// The instructions and fragments after padding, if the checksum holds.
 fn checked_payload(clear: &[u8; MESSAGE_LEN]) -> Result<&[u8], EndpointError> {
-    let (head, body) = clear
-        .split_at_checked(PADDING_START)
-        .ok_or(EndpointError::NoPayload)?;
-    let zero = body
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or(EndpointError::NoPayload)?;
+    let (head, body) = clear.split_at_checked(PADDING_START).ok_or(EndpointError::NoPayload)?;
+    let zero = body.iter().position(|byte| *byte == 0).ok_or(EndpointError::NoPayload)?;
     let payload = body.get(zero + 1..).ok_or(EndpointError::NoPayload)?;
-    let (iv, checksum) = head
-        .split_at_checked(IV_LEN)
-        .ok_or(EndpointError::NoPayload)?;
+    let (iv, checksum) = head.split_at_checked(IV_LEN).ok_or(EndpointError::NoPayload)?;
     let expected = sha256_parts(&[payload, iv]);
-    if expected.get(..CHECKSUM_LEN) == Some(checksum) {
-        Ok(payload)
-    } else {
-        Err(EndpointError::Checksum)
-    }
+    if expected.get(..CHECKSUM_LEN) == Some(checksum) { Ok(payload) } else { Err(EndpointError::Checksum) }
 }

@@ -28,9 +28,7 @@ pub struct Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway")
-            .field("full", &self.full.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Gateway").field("full", &self.full.len()).finish_non_exhaustive()
     }
 }
 
@@ -56,11 +54,7 @@ fn size(len: usize) -> u16 {
 impl Gateway {
     /// A gateway with nothing in it. The generator gives IVs and padding.
     pub fn new(rng: Box<dyn CryptoRng + Send>) -> Self {
-        Self {
-            rng,
-            full: Vec::new(),
-            open: Vec::new(),
-        }
+        Self { rng, full: Vec::new(), open: Vec::new() }
     }
 
     /// True when `flush` would give nothing.
@@ -74,69 +68,37 @@ impl Gateway {
     }
 
     /// Adds a message.
-    pub fn push(
-        &mut self,
-        delivery: TunnelDelivery,
-        message: &I2npMessage,
-    ) -> Result<(), TooLarge> {
+    pub fn push(&mut self, delivery: TunnelDelivery, message: &I2npMessage) -> Result<(), TooLarge> {
         self.push_encoded(delivery, message.id, &message.encode_long())
     }
 
     /// Adds a message that has its long header already; `id` is the message's.
-    pub fn push_encoded(
-        &mut self,
-        delivery: TunnelDelivery,
-        id: MessageId,
-        message: &[u8],
-    ) -> Result<(), TooLarge> {
+    pub fn push_encoded(&mut self, delivery: TunnelDelivery, id: MessageId, message: &[u8]) -> Result<(), TooLarge> {
         let whole_header = 1 + delivery_len(&delivery) + 2;
         let whole = whole_header.saturating_add(message.len());
         if whole <= self.room() {
-            self.append(
-                &FragmentHeader::First {
-                    delivery,
-                    message_id: None,
-                    size: size(message.len()),
-                },
-                message,
-            );
+            self.append(&FragmentHeader::First { delivery, message_id: None, size: size(message.len()) }, message);
             return Ok(());
         }
         let first_header = whole_header + 4;
         let fresh_first = MAX_PAYLOAD - first_header;
-        let fresh_count = if whole <= MAX_PAYLOAD {
-            1
-        } else {
-            1 + follow_count(message.len().saturating_sub(fresh_first))
-        };
+        let fresh_count = if whole <= MAX_PAYLOAD { 1 } else { 1 + follow_count(message.len().saturating_sub(fresh_first)) };
         let here = self.room().saturating_sub(first_header);
         let split_here = here > 0 && follow_count(message.len().saturating_sub(here)) < fresh_count;
         let first_len = if split_here { here } else { fresh_first };
-        if whole > MAX_PAYLOAD
-            && 1 + follow_count(message.len().saturating_sub(first_len)) > MAX_FRAGMENTS
-        {
+        if whole > MAX_PAYLOAD && 1 + follow_count(message.len().saturating_sub(first_len)) > MAX_FRAGMENTS {
             return Err(TooLarge);
         }
         if !split_here {
             self.complete();
             if whole <= MAX_PAYLOAD {
-                let header = FragmentHeader::First {
-                    delivery,
-                    message_id: None,
-                    size: size(message.len()),
-                };
+                let header = FragmentHeader::First { delivery, message_id: None, size: size(message.len()) };
                 self.append(&header, message);
                 return Ok(());
             }
         }
-        let (first, rest) = message
-            .split_at_checked(first_len)
-            .unwrap_or((message, &[]));
-        let header = FragmentHeader::First {
-            delivery,
-            message_id: Some(id),
-            size: size(first.len()),
-        };
+        let (first, rest) = message.split_at_checked(first_len).unwrap_or((message, &[]));
+        let header = FragmentHeader::First { delivery, message_id: Some(id), size: size(first.len()) };
         self.append(&header, first);
         self.append_following(id, rest);
         Ok(())
@@ -146,10 +108,7 @@ impl Gateway {
     pub fn flush(&mut self) -> Vec<Box<[u8; MESSAGE_LEN]>> {
         self.complete();
         let payloads = std::mem::take(&mut self.full);
-        payloads
-            .iter()
-            .map(|payload| self.clear_message(payload))
-            .collect()
+        payloads.iter().map(|payload| self.clear_message(payload)).collect()
     }
 
     fn append_following(&mut self, message_id: MessageId, mut rest: &[u8]) {
@@ -159,15 +118,7 @@ impl Gateway {
             let len = rest.len().min(MAX_PAYLOAD - FOLLOW_HEADER_LEN);
             let (part, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             let last = after.is_empty();
-            self.append(
-                &FragmentHeader::Follow {
-                    number,
-                    last,
-                    message_id,
-                    size: size(part.len()),
-                },
-                part,
-            );
+            self.append(&FragmentHeader::Follow { number, last, message_id, size: size(part.len()) }, part);
             number = number.saturating_add(1);
             rest = after;
         }

@@ -4,9 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use ramson_aes::LayerKeys;
 use ramson_crypto::rng::SeededRng;
-use ramson_lane::{
-    Class, DropReason, LaneCommand, LaneConfig, LaneEvent, Relay, RelayRole, tunnel_data::Gateway,
-};
+use ramson_lane::{Class, DropReason, LaneCommand, LaneConfig, LaneEvent, Relay, RelayRole, tunnel_data::Gateway};
 use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash, TunnelDelivery, TunnelId};
 
 use crate::network::{NET_ID, Network, note};
@@ -16,11 +14,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn strict(_: usize) -> LaneConfig {
-    LaneConfig {
-        net_id: NET_ID,
-        allow_reserved_peers: true,
-        ..LaneConfig::default()
-    }
+    LaneConfig { net_id: NET_ID, allow_reserved_peers: true, ..LaneConfig::default() }
 }
 
 #[test]
@@ -28,25 +22,13 @@ fn ten_thousand_connects_from_one_address_tie_up_four_places() {
     let mut net = Network::with_config(2, 40, strict);
     let now = net.now;
     let lane = &mut net.nodes[1].lane;
-    let taken = (0..10_000)
-        .filter_map(|_| lane.handle_incoming(now, address("8.8.8.8:5000")))
-        .count();
+    let taken = (0..10_000).filter_map(|_| lane.handle_incoming(now, address("8.8.8.8:5000"))).count();
     assert_eq!(taken, 4);
     // The same for an IPv6 /64.
-    let in_64 = |n: u16| {
-        SocketAddr::new(
-            std::net::Ipv6Addr::new(0x2a00, 1, 2, 3, n, n, n, n).into(),
-            5000,
-        )
-    };
-    let taken = (0..10_000)
-        .filter_map(|n| lane.handle_incoming(now, in_64(n)))
-        .count();
+    let in_64 = |n: u16| SocketAddr::new(std::net::Ipv6Addr::new(0x2a00, 1, 2, 3, n, n, n, n).into(), 5000);
+    let taken = (0..10_000).filter_map(|n| lane.handle_incoming(now, in_64(n))).count();
     assert_eq!(taken, 4);
-    assert_eq!(
-        net.nodes[1].drops(DropReason::PendingInboundPerIp),
-        2 * 9996
-    );
+    assert_eq!(net.nodes[1].drops(DropReason::PendingInboundPerIp), 2 * 9996);
     // Another router gets in.
     net.connect(0, 1);
     net.settle();
@@ -55,12 +37,7 @@ fn ten_thousand_connects_from_one_address_tie_up_four_places() {
     net.advance(Duration::from_secs(70));
     let now = net.now;
     let lane = &mut net.nodes[1].lane;
-    assert_eq!(
-        (0..10_000)
-            .filter_map(|_| lane.handle_incoming(now, address("8.8.8.8:5000")))
-            .count(),
-        4
-    );
+    assert_eq!((0..10_000).filter_map(|_| lane.handle_incoming(now, address("8.8.8.8:5000"))).count(), 4);
 }
 
 #[test]
@@ -69,9 +46,7 @@ fn handshakes_in_all_and_the_rate_are_limited() {
     let now = net.now;
     let lane = &mut net.nodes[0].lane;
     let from = |n: u32| SocketAddr::new(std::net::Ipv4Addr::from(0x0909_0000 + n).into(), 1000);
-    let taken = (0..10_000)
-        .filter_map(|n| lane.handle_incoming(now, from(n)))
-        .count();
+    let taken = (0..10_000).filter_map(|n| lane.handle_incoming(now, from(n))).count();
     assert_eq!(taken, 256);
     assert_eq!(net.nodes[0].drops(DropReason::PendingInbound), 10_000 - 256);
     net.advance(Duration::from_secs(70));
@@ -102,10 +77,7 @@ fn garbage_ends_the_connection_and_nothing_else() {
         assert!(out.is_empty());
         net.advance(Duration::from_secs(20));
     }
-    assert_eq!(
-        net.nodes[0].count(|event| !matches!(event, LaneEvent::Stats(_))),
-        0
-    );
+    assert_eq!(net.nodes[0].count(|event| !matches!(event, LaneEvent::Stats(_))), 0);
     net.connect(1, 0);
     net.settle();
     assert_eq!(net.connections(), 1);
@@ -138,68 +110,25 @@ fn what_waits_for_unconnected_routers_is_bounded() {
     net.nodes[0].answers = false;
     let now = net.now;
     let to = |n: u32| {
-        RouterHash(
-            [
-                u8::try_from(n % 251).unwrap(),
-                u8::try_from(n / 251).unwrap(),
-                7,
-            ]
-            .repeat(11)[..32]
-                .try_into()
-                .unwrap(),
-        )
+        RouterHash([u8::try_from(n % 251).unwrap(), u8::try_from(n / 251).unwrap(), 7].repeat(11)[..32].try_into().unwrap())
     };
     for n in 0..5000 {
-        net.command(
-            0,
-            LaneCommand::Send {
-                to: to(n),
-                message: note(now, n, 10),
-                class: Class::Transit,
-            },
-        );
+        net.command(0, LaneCommand::Send { to: to(n), message: note(now, n, 10), class: Class::Transit });
     }
     assert_eq!(net.nodes[0].drops(DropReason::WantedPeers), 5000 - 768);
     for n in 5000..6000 {
-        net.command(
-            0,
-            LaneCommand::Send {
-                to: to(n),
-                message: note(now, n, 10),
-                class: Class::Own,
-            },
-        );
+        net.command(0, LaneCommand::Send { to: to(n), message: note(now, n, 10), class: Class::Own });
     }
-    assert_eq!(
-        net.nodes[0].drops(DropReason::WantedPeers),
-        5000 - 768 + 1000 - 256
-    );
+    assert_eq!(net.nodes[0].drops(DropReason::WantedPeers), 5000 - 768 + 1000 - 256);
     for n in 0..1000 {
-        net.command(
-            0,
-            LaneCommand::Send {
-                to: to(0),
-                message: note(now, n, 10),
-                class: Class::Transit,
-            },
-        );
+        net.command(0, LaneCommand::Send { to: to(0), message: note(now, n, 10), class: Class::Transit });
     }
     assert_eq!(net.nodes[0].drops(DropReason::PendingQueue), 1000 - 255);
     // Own messages push transit out, not the other way.
     for n in 0..100 {
-        net.command(
-            0,
-            LaneCommand::Send {
-                to: to(0),
-                message: note(now, n, 10),
-                class: Class::Own,
-            },
-        );
+        net.command(0, LaneCommand::Send { to: to(0), message: note(now, n, 10), class: Class::Own });
     }
-    assert_eq!(
-        net.nodes[0].drops(DropReason::PendingQueue),
-        1000 - 255 + 100
-    );
+    assert_eq!(net.nodes[0].drops(DropReason::PendingQueue), 1000 - 255 + 100);
     net.advance(Duration::from_secs(21));
     assert_eq!(net.nodes[0].drops(DropReason::NoPeer), 768 + 256 + 255);
 }
@@ -231,49 +160,28 @@ fn an_endpoint_has_us_dial_48_routers_in_half_a_minute() {
     let tunnel = TunnelId::new(5).unwrap();
     let keys = || LayerKeys::new(&[1; 32], &[2; 32]);
     let expires = net.now.tick + Duration::from_secs(600);
-    let relay = Relay {
-        tunnel,
-        role: RelayRole::Endpoint,
-        keys: keys(),
-        previous: None,
-        expires,
-    };
+    let relay = Relay { tunnel, role: RelayRole::Endpoint, keys: keys(), previous: None, expires };
     net.command(1, LaneCommand::Install(Box::new(relay)));
     let mut gateway = Gateway::new(Box::new(SeededRng::new([1; 32])));
     for n in 0..100 {
-        gateway
-            .push(
-                TunnelDelivery::Router(RouterHash([n; 32])),
-                &note(net.now, u32::from(n), 50),
-            )
-            .unwrap();
+        gateway.push(TunnelDelivery::Router(RouterHash([n; 32])), &note(net.now, u32::from(n), 50)).unwrap();
     }
     for mut data in gateway.flush() {
         keys().decrypt(&mut data);
         let body = [&5_u32.to_be_bytes()[..], &data[..]].concat();
         let expiration = net.now.date + Duration::from_secs(20);
-        net.send(
-            0,
-            1,
-            I2npMessage::new(MessageKind::TUNNEL_DATA, MessageId(1), expiration, body),
-            Class::Own,
-        );
+        net.send(0, 1, I2npMessage::new(MessageKind::TUNNEL_DATA, MessageId(1), expiration, body), Class::Own);
     }
     net.nodes[1].answers = false;
     net.settle();
     assert_eq!(net.nodes[1].drops(DropReason::EndpointTargets), 52);
-    assert_eq!(
-        net.nodes[1].count(|event| matches!(event, LaneEvent::PeerWanted { .. })),
-        48
-    );
+    assert_eq!(net.nodes[1].count(|event| matches!(event, LaneEvent::PeerWanted { .. })), 48);
 }
 
 #[test]
 fn sessions_from_one_address_are_limited() {
-    let mut net = Network::with_config(2, 47, |_| LaneConfig {
-        max_inbound_sessions_per_ip: 1,
-        ..LaneConfig::closed_network(NET_ID)
-    });
+    let mut net =
+        Network::with_config(2, 47, |_| LaneConfig { max_inbound_sessions_per_ip: 1, ..LaneConfig::closed_network(NET_ID) });
     net.connect(0, 1);
     net.settle();
     let (now, source) = (net.now, SocketAddr::new(net.nodes[0].address.ip(), 7));

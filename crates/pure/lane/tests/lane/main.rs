@@ -1,9 +1,5 @@
 //! Lanes in one virtual network: byte pipes with arbitrary segmentation, own time, one seed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests are tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod limits;
 mod network;

@@ -12,12 +12,10 @@ use ramson_crypto::{
     rng::{self, SeededRng},
     x25519,
 };
-use ramson_lane::{
-    Class, ConnId, DropReason, Lane, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LocalIdentity,
-};
+use ramson_lane::{Class, ConnId, DropReason, Lane, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LocalIdentity};
 use ramson_wire::{
-    Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash,
-    RouterIdentity, RouterInfo, RouterInfoBuilder, Tick,
+    Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash, RouterIdentity, RouterInfo,
+    RouterInfoBuilder, Tick,
 };
 
 pub(crate) const NET_ID: u8 = 77;
@@ -80,26 +78,11 @@ impl Network {
         Self::with_config(count, seed, |_| LaneConfig::closed_network(NET_ID))
     }
 
-    pub(crate) fn with_config(
-        count: usize,
-        seed: u8,
-        config: impl Fn(usize) -> LaneConfig,
-    ) -> Self {
-        let now = Now {
-            tick: Tick(5_000_000_000),
-            date: Date(1_700_000_000_000),
-        };
+    pub(crate) fn with_config(count: usize, seed: u8, config: impl Fn(usize) -> LaneConfig) -> Self {
+        let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
         let mut rng = SeededRng::new([seed; 32]);
-        let nodes = (0..count)
-            .map(|n| node(now, n, config(n), &mut rng))
-            .collect();
-        Self {
-            now,
-            nodes,
-            flows: Vec::new(),
-            rng,
-            dials: Vec::new(),
-        }
+        let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
+        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new() }
     }
 
     pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {
@@ -124,8 +107,7 @@ impl Network {
     pub(crate) fn restart(&mut self, node: usize, config: LaneConfig) {
         let mut rng = SeededRng::new([99; 32]);
         self.nodes[node] = self::node(self.now, node, config, &mut rng);
-        self.flows
-            .retain(|flow| flow.from.0 != node && flow.to.0 != node);
+        self.flows.retain(|flow| flow.from.0 != node && flow.to.0 != node);
     }
 
     /// Until nothing moves: outputs are drained, and random pieces of random pipes delivered.
@@ -139,9 +121,8 @@ impl Network {
         for node in 0..self.nodes.len() {
             moved |= self.drain(node);
         }
-        let ready: Vec<usize> = (0..self.flows.len())
-            .filter(|at| !self.flows[*at].bytes.is_empty() || self.flows[*at].ended)
-            .collect();
+        let ready: Vec<usize> =
+            (0..self.flows.len()).filter(|at| !self.flows[*at].bytes.is_empty() || self.flows[*at].ended).collect();
         let choices = u32::try_from(ready.len() + self.dials.len()).unwrap();
         if choices == 0 {
             return moved;
@@ -162,22 +143,14 @@ impl Network {
             let next = self.nodes.iter().filter_map(|node| node.deadline).min();
             let at = next.map_or(end, |next| next.min(end)).max(self.now.tick);
             let passed = at.saturating_since(self.now.tick);
-            self.now = Now {
-                tick: at,
-                date: self.now.date + passed,
-            };
+            self.now = Now { tick: at, date: self.now.date + passed };
             for node in &mut self.nodes {
                 if node.deadline.is_some_and(|deadline| deadline <= at) {
                     node.lane.handle_timeout(self.now);
                 }
             }
             self.settle();
-            if at >= end
-                && self
-                    .nodes
-                    .iter()
-                    .all(|node| node.deadline.is_none_or(|next| next > end))
-            {
+            if at >= end && self.nodes.iter().all(|node| node.deadline.is_none_or(|next| next > end)) {
                 return;
             }
         }
@@ -202,10 +175,7 @@ impl Network {
 
     fn establish(&mut self, at: usize) {
         let (from, conn, remote) = self.dials.remove(at);
-        let to = self
-            .nodes
-            .iter()
-            .position(|node| node.address == remote && node.online);
+        let to = self.nodes.iter().position(|node| node.address == remote && node.online);
         let Some(to) = to else {
             return self.nodes[from].lane.handle_connect_failed(self.now, conn);
         };
@@ -216,12 +186,7 @@ impl Network {
         };
         let (a, b) = ((from, conn), (to, accepted));
         for (from, to) in [(a, b), (b, a)] {
-            self.flows.push(Flow {
-                from,
-                to,
-                bytes: VecDeque::new(),
-                ended: false,
-            });
+            self.flows.push(Flow { from, to, bytes: VecDeque::new(), ended: false });
         }
     }
 
@@ -235,14 +200,8 @@ impl Network {
                     return moved;
                 }
                 LaneOutput::Event(LaneEvent::PeerWanted { peer }) if node.answers => {
-                    let info = self
-                        .nodes
-                        .iter()
-                        .find(|other| other.hash == peer)
-                        .map(|other| other.info.clone());
-                    let answer = info.map_or(LaneCommand::NoPeer { peer }, |info| {
-                        LaneCommand::Connect { info }
-                    });
+                    let info = self.nodes.iter().find(|other| other.hash == peer).map(|other| other.info.clone());
+                    let answer = info.map_or(LaneCommand::NoPeer { peer }, |info| LaneCommand::Connect { info });
                     self.command(at, answer);
                 }
                 LaneOutput::Event(event) => node.events.push(event),
@@ -264,9 +223,7 @@ impl Network {
         loop {
             let limit = 1 + rng::below(&mut self.rng, 20_000) as usize;
             let mut out = Vec::new();
-            self.nodes[at]
-                .lane
-                .write_into(self.now, conn, &mut out, limit);
+            self.nodes[at].lane.write_into(self.now, conn, &mut out, limit);
             if out.is_empty() {
                 return;
             }
@@ -288,34 +245,14 @@ pub(crate) fn identity(now: Now, n: usize) -> (Arc<LocalIdentity>, RouterInfo, S
     let encryption = x25519::PrivateKey::generate(&mut keys);
     let identity = RouterIdentity::new(&encryption.public(), &signing.public(), &mut keys);
     let iv = [7; 16];
-    let published = Ntcp2Address {
-        host: Some(address),
-        static_key: static_key.public(),
-        iv: Some(iv),
-        ipv4: true,
-        ipv6: false,
-    };
+    let published = Ntcp2Address { host: Some(address), static_key: static_key.public(), iv: Some(iv), ipv4: true, ipv6: false };
     let mut options = Mapping::new();
-    for (key, value) in [
-        ("caps", "LR"),
-        ("netId", "77"),
-        ("router.version", "0.9.67"),
-    ] {
+    for (key, value) in [("caps", "LR"), ("netId", "77"), ("router.version", "0.9.67")] {
         options.insert(key, value).unwrap();
     }
-    let builder = RouterInfoBuilder {
-        identity,
-        published: now.date,
-        addresses: vec![published.to_address(3)],
-        options,
-    };
+    let builder = RouterInfoBuilder { identity, published: now.date, addresses: vec![published.to_address(3)], options };
     let info = RouterInfo::sign(&builder, &signing).unwrap();
-    let local = LocalIdentity {
-        hash: info.hash(),
-        static_key,
-        iv,
-        net_id: NET_ID,
-    };
+    let local = LocalIdentity { hash: info.hash(), static_key, iv, net_id: NET_ID };
     (Arc::new(local), info, address)
 }
 
@@ -324,27 +261,13 @@ fn node(now: Now, n: usize, config: LaneConfig, rng: &mut SeededRng) -> Node {
     let hash = info.hash();
     let rng = Box::new(SeededRng::new(rng::bytes(rng)));
     let lane = Lane::new(now, config, local, info.clone(), rng);
-    Node {
-        lane,
-        hash,
-        info,
-        address,
-        events: Vec::new(),
-        answers: true,
-        online: true,
-        deadline: None,
-    }
+    Node { lane, hash, info, address, events: Vec::new(), answers: true, online: true, deadline: None }
 }
 
 /// A message of a kind that the lane doesn't look at.
 pub(crate) fn note(now: Now, id: u32, len: usize) -> I2npMessage {
     let body: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
-    I2npMessage::new(
-        MessageKind::DATA,
-        MessageId(id),
-        whole_second(now.date + Duration::from_secs(30)),
-        body,
-    )
+    I2npMessage::new(MessageKind::DATA, MessageId(id), whole_second(now.date + Duration::from_secs(30)), body)
 }
 
 /// The short header keeps seconds only.

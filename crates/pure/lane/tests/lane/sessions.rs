@@ -29,17 +29,8 @@ fn a_message_brings_a_session_about() {
         assert_eq!(message, note(net.now, id, 10 + id as usize * 500));
     }
     assert_eq!(net.nodes[0].count(is_connected), 1);
-    net.nodes[1]
-        .events
-        .retain(|event| !matches!(event, LaneEvent::Stats(_)));
-    assert!(matches!(
-        net.nodes[1].events[..],
-        [
-            LaneEvent::RouterInfo { .. },
-            LaneEvent::Connected { inbound: true, .. },
-            ..
-        ]
-    ));
+    net.nodes[1].events.retain(|event| !matches!(event, LaneEvent::Stats(_)));
+    assert!(matches!(net.nodes[1].events[..], [LaneEvent::RouterInfo { .. }, LaneEvent::Connected { inbound: true, .. }, ..]));
     // The responder's RouterInfo came in its first frame.
     let has_info = |event: &LaneEvent| matches!(event, LaneEvent::RouterInfo { info, .. } if info.hash() == net.nodes[1].hash);
     assert_eq!(net.nodes[0].count(has_info), 1);
@@ -104,15 +95,8 @@ fn simultaneous_dials_end_with_one_session_and_lose_nothing() {
             let got = by_id(&node.messages());
             assert_eq!(got.len(), 55, "seed {seed}");
             assert!(got.values().all(|count| *count == 1), "seed {seed}");
-            assert_eq!(
-                (node.count(is_connected), node.count(is_disconnected)),
-                (1, 0),
-                "seed {seed}"
-            );
-            assert_eq!(
-                node.count(|event| matches!(event, LaneEvent::ConnectFailed { .. })),
-                0
-            );
+            assert_eq!((node.count(is_connected), node.count(is_disconnected)), (1, 0), "seed {seed}");
+            assert_eq!(node.count(|event| matches!(event, LaneEvent::ConnectFailed { .. })), 0);
         }
     }
 }
@@ -140,15 +124,7 @@ fn a_restarted_router_replaces_its_dead_session() {
 fn a_router_that_fails_is_left_alone_for_longer_each_time() {
     let mut net = Network::new(2, 4);
     net.nodes[1].online = false;
-    let failed = |event: &LaneEvent| {
-        matches!(
-            event,
-            LaneEvent::ConnectFailed {
-                fault: Fault::Network,
-                ..
-            }
-        )
-    };
+    let failed = |event: &LaneEvent| matches!(event, LaneEvent::ConnectFailed { fault: Fault::Network, .. });
     let message = note(net.now, 1, 10);
     net.send(0, 1, message.clone(), Class::Own);
     net.advance(Duration::from_secs(3));
@@ -224,11 +200,7 @@ fn disconnect_ends_on_both_sides() {
     net.command(0, LaneCommand::Disconnect { peer });
     net.settle();
     assert_eq!(net.connections(), 0);
-    assert!(
-        net.nodes
-            .iter()
-            .all(|node| node.count(is_disconnected) == 1)
-    );
+    assert!(net.nodes.iter().all(|node| node.count(is_disconnected) == 1));
     // No grudge: it connects again.
     net.connect(1, 0);
     net.settle();
@@ -241,11 +213,7 @@ fn idle_sessions_end() {
     net.connect(0, 1);
     net.advance(Duration::from_secs(3600));
     assert_eq!(net.connections(), 0);
-    assert!(
-        net.nodes
-            .iter()
-            .all(|node| node.count(is_disconnected) == 1)
-    );
+    assert!(net.nodes.iter().all(|node| node.count(is_disconnected) == 1));
 }
 
 #[test]
@@ -255,37 +223,17 @@ fn an_announced_router_info_reaches_the_connected() {
     net.settle();
     net.nodes[1].events.clear();
     let info = net.nodes[0].info.clone();
-    net.command(
-        0,
-        LaneCommand::SetRouterInfo {
-            info,
-            announce: true,
-        },
-    );
+    net.command(0, LaneCommand::SetRouterInfo { info, announce: true });
     net.settle();
-    assert_eq!(
-        net.nodes[1].count(|event| matches!(event, LaneEvent::RouterInfo { .. })),
-        1
-    );
+    assert_eq!(net.nodes[1].count(|event| matches!(event, LaneEvent::RouterInfo { .. })), 1);
 }
 
 #[test]
 fn reserved_addresses_and_other_networks_are_not_dialed() {
-    let mut net = Network::with_config(2, 9, |_| LaneConfig {
-        net_id: NET_ID,
-        ..LaneConfig::default()
-    });
+    let mut net = Network::with_config(2, 9, |_| LaneConfig { net_id: NET_ID, ..LaneConfig::default() });
     net.connect(0, 1);
     net.settle();
-    let failed = |event: &LaneEvent| {
-        matches!(
-            event,
-            LaneEvent::ConnectFailed {
-                fault: Fault::Peer,
-                ..
-            }
-        )
-    };
+    let failed = |event: &LaneEvent| matches!(event, LaneEvent::ConnectFailed { fault: Fault::Peer, .. });
     assert_eq!(net.nodes[0].count(failed), 1);
     let mut net = Network::with_config(2, 9, |_| LaneConfig::closed_network(5));
     net.connect(0, 1);

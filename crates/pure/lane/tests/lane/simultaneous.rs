@@ -37,60 +37,27 @@ fn rng(seed: u8) -> Box<SeededRng> {
 }
 
 fn link(conn: ConnId, session: Session) -> Link {
-    Link {
-        conn,
-        session,
-        to_lane: Vec::new(),
-        from_lane: Vec::new(),
-        established: false,
-        open: true,
-    }
+    Link { conn, session, to_lane: Vec::new(), from_lane: Vec::new(), established: false, open: true }
 }
 
 /// Both dials stand, as TCP.
 fn pair(seed: u8, swap: bool) -> Pair {
-    let now = Now {
-        tick: Tick(1),
-        date: Date(1_700_000_000_000),
-    };
+    let now = Now { tick: Tick(1), date: Date(1_700_000_000_000) };
     let (ours, theirs) = if swap { (1, 0) } else { (0, 1) };
     let (local, our_info, our_address) = identity(now, ours);
     let (remote, info, _): (_, RouterInfo, SocketAddr) = identity(now, theirs);
-    let us = PeerAddress {
-        hash: local.hash,
-        static_key: local.static_key.public(),
-        iv: local.iv,
-    };
-    let mut lane = Lane::new(
-        now,
-        LaneConfig::closed_network(NET_ID),
-        local,
-        our_info,
-        rng(seed),
-    );
+    let us = PeerAddress { hash: local.hash, static_key: local.static_key.public(), iv: local.iv };
+    let mut lane = Lane::new(now, LaneConfig::closed_network(NET_ID), local, our_info, rng(seed));
     lane.handle_command(now, LaneCommand::Connect { info: info.clone() });
-    let LaneOutput::Dial { conn, .. } = lane.poll_output() else {
-        panic!()
-    };
+    let LaneOutput::Dial { conn, .. } = lane.poll_output() else { panic!() };
     lane.handle_connected(now, conn);
     let accepted = Session::respond(now, &remote, our_address.ip(), rng(seed ^ 0x55));
-    let from = info
-        .ntcp2_addresses()
-        .next()
-        .and_then(|address| address.host)
-        .unwrap();
+    let from = info.ntcp2_addresses().next().and_then(|address| address.host).unwrap();
     let incoming = lane.handle_incoming(now, from).unwrap();
     let dialed = Session::initiate(now, &remote, info.bytes(), &us, rng(seed ^ 0x33));
     let links = vec![link(conn, accepted), link(incoming, dialed)];
     let (replay, info) = (ReplayCache::new(), info.bytes().clone());
-    Pair {
-        now,
-        lane,
-        replay,
-        info,
-        links,
-        received: Vec::new(),
-    }
+    Pair { now, lane, replay, info, links, received: Vec::new() }
 }
 
 impl Pair {
@@ -99,21 +66,14 @@ impl Pair {
             match self.lane.poll_output() {
                 LaneOutput::Timeout(_) => return,
                 LaneOutput::Writable { conn } => {
-                    let link = self
-                        .links
-                        .iter_mut()
-                        .find(|link| link.conn == conn)
-                        .unwrap();
+                    let link = self.links.iter_mut().find(|link| link.conn == conn).unwrap();
                     let mut out = Vec::new();
                     self.lane.write_into(self.now, conn, &mut out, 1 << 20);
                     link.from_lane.extend(out);
                     self.lane.write_into(self.now, conn, &mut Vec::new(), 1);
                 }
                 LaneOutput::Close { conn } => {
-                    self.links
-                        .iter_mut()
-                        .filter(|link| link.conn == conn)
-                        .for_each(|link| link.open = false);
+                    self.links.iter_mut().filter(|link| link.conn == conn).for_each(|link| link.open = false);
                 }
                 _ => {}
             }
@@ -124,8 +84,7 @@ impl Pair {
     fn deliver(&mut self, at: usize, to_lane: bool) {
         self.drain_lane();
         let link = &mut self.links[at];
-        link.session
-            .write_into(self.now, &mut link.to_lane, 1 << 20);
+        link.session.write_into(self.now, &mut link.to_lane, 1 << 20);
         if !link.open {
             return;
         }
@@ -134,10 +93,7 @@ impl Pair {
             self.lane.handle_bytes(self.now, link.conn, &bytes);
         } else {
             let bytes = std::mem::take(&mut link.from_lane);
-            let mut context = Context {
-                replay: &mut self.replay,
-                router_info: &self.info,
-            };
+            let mut context = Context { replay: &mut self.replay, router_info: &self.info };
             link.session.handle_bytes(self.now, &bytes, &mut context);
         }
         self.events(at);
@@ -178,25 +134,12 @@ fn one_session_always_lives_and_we_send_on_it() {
                 pair.deliver(at, to_lane);
             }
         }
-        let living = pair
-            .links
-            .iter()
-            .filter(|link| link.open && link.session.is_established())
-            .count();
+        let living = pair.links.iter().filter(|link| link.open && link.session.is_established()).count();
         assert_eq!(living, 1, "seed {seed}");
         both += usize::from(pair.links[0].established);
-        let to = identity(pair.now, if seed % 2 == 0 { 0 } else { 1 })
-            .1
-            .hash();
+        let to = identity(pair.now, if seed % 2 == 0 { 0 } else { 1 }).1.hash();
         let message = note(pair.now, 9, 100);
-        pair.lane.handle_command(
-            pair.now,
-            LaneCommand::Send {
-                to,
-                message,
-                class: Class::Own,
-            },
-        );
+        pair.lane.handle_command(pair.now, LaneCommand::Send { to, message, class: Class::Own });
         pair.deliver(0, false);
         pair.deliver(1, false);
         assert_eq!(pair.received, [MessageId(9)], "seed {seed}");

@@ -58,11 +58,7 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     pub(crate) fn new(payload: Bytes) -> Self {
-        Self {
-            rest: payload,
-            padded: false,
-            terminated: false,
-        }
+        Self { rest: payload, padded: false, terminated: false }
     }
 
     fn read(&mut self) -> Result<Block, Malformed> {
@@ -79,10 +75,7 @@ impl Blocks {
             OPTIONS => Block::Options,
             ROUTER_INFO => {
                 let flag = data.first().copied().ok_or(Malformed)?;
-                Block::RouterInfo {
-                    flood: flag & FLOOD != 0,
-                    bytes: data.slice(1..),
-                }
+                Block::RouterInfo { flood: flag & FLOOD != 0, bytes: data.slice(1..) }
             }
             I2NP => Block::Message(I2npMessage::decode_short_shared(&data).map_err(|_| Malformed)?),
             TERMINATION => {
@@ -116,9 +109,7 @@ impl Iterator for Blocks {
 }
 
 fn leading_u32(data: &[u8]) -> Result<u32, Malformed> {
-    data.first_chunk()
-        .map(|bytes| u32::from_be_bytes(*bytes))
-        .ok_or(Malformed)
+    data.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)).ok_or(Malformed)
 }
 
 /// Sizes of blocks fit 16 bits because every caller has checked its data against [`MAX_PAYLOAD`].
@@ -173,16 +164,10 @@ mod unit {
 
     fn kinds(payload: &[u8]) -> Vec<String> {
         let name = |block: Result<Block, Malformed>| match block {
-            Ok(block) => format!("{block:?}")
-                .split([' ', '('])
-                .next()
-                .unwrap_or("")
-                .to_owned(),
+            Ok(block) => format!("{block:?}").split([' ', '(']).next().unwrap_or("").to_owned(),
             Err(Malformed) => "!".to_owned(),
         };
-        Blocks::new(Bytes::copy_from_slice(payload))
-            .map(name)
-            .collect()
+        Blocks::new(Bytes::copy_from_slice(payload)).map(name).collect()
     }
 
     fn written(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -197,10 +182,7 @@ mod unit {
         let padding = written(|out| put_padding(out, 3));
         let end = written(|out| put_termination(out, 5, TerminationReason::Banned));
         assert_eq!(end, [4, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5, 17]);
-        assert_eq!(
-            kinds(&[&time[..], &end, &padding].concat()),
-            ["DateTime", "Termination", "Padding"]
-        );
+        assert_eq!(kinds(&[&time[..], &end, &padding].concat()), ["DateTime", "Termination", "Padding"]);
         assert_eq!(kinds(&[&padding[..], &time].concat()), ["Padding", "!"]);
         assert_eq!(kinds(&[&end[..], &time].concat()), ["Termination", "!"]);
         assert_eq!(kinds(&[&padding[..], &padding].concat()), ["Padding", "!"]);
@@ -208,10 +190,7 @@ mod unit {
 
     #[test]
     fn unknown_and_empty_blocks_are_skipped() {
-        assert_eq!(
-            kinds(&[230, 0, 2, 1, 1, 99, 0, 0, 254, 0, 0]),
-            ["Unknown", "Unknown", "Padding"]
-        );
+        assert_eq!(kinds(&[230, 0, 2, 1, 1, 99, 0, 0, 254, 0, 0]), ["Unknown", "Unknown", "Padding"]);
         assert_eq!(kinds(&written(put_options)), ["Options"]);
         assert_eq!(kinds(&[]), Vec::<String>::new());
     }

@@ -36,12 +36,7 @@ struct Direction {
 
 impl Direction {
     fn new(keys: &DirectionKeys) -> Self {
-        Self {
-            key: aead::Key::new(&keys.aead),
-            mask: keys.length_mask(),
-            counter: 0,
-            limit: NONCE_LIMIT,
-        }
+        Self { key: aead::Key::new(&keys.aead), mask: keys.length_mask(), counter: 0, limit: NONCE_LIMIT }
     }
 
     fn next_nonce(&mut self) -> Result<[u8; 12], NoncesUsed> {
@@ -107,16 +102,8 @@ impl Opener {
 
     /// Opens a frame in place; the tag is cut off.
     pub(crate) fn open(&mut self, frame: &mut Vec<u8>) -> Result<(), OpenError> {
-        let nonce = self
-            .0
-            .next_nonce()
-            .map_err(|NoncesUsed| OpenError::NoncesUsed)?;
-        let opened = self
-            .0
-            .key
-            .open(nonce, &[], frame)
-            .map_err(|_| OpenError::Tag)?
-            .len();
+        let nonce = self.0.next_nonce().map_err(|NoncesUsed| OpenError::NoncesUsed)?;
+        let opened = self.0.key.open(nonce, &[], frame).map_err(|_| OpenError::Tag)?.len();
         frame.truncate(opened);
         Ok(())
     }

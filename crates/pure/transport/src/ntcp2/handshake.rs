@@ -109,14 +109,8 @@ pub(crate) fn start(responder_static: &x25519::PublicKey) -> SymmetricState {
 }
 
 /// Diffie-Hellman and MixKey.
-fn mix_dh(
-    noise: &mut SymmetricState,
-    private: &x25519::PrivateKey,
-    public: &x25519::PublicKey,
-) -> Result<(), HandshakeError> {
-    let secret = private
-        .diffie_hellman(public)
-        .map_err(|_: CryptoError| HandshakeError::WeakKey)?;
+fn mix_dh(noise: &mut SymmetricState, private: &x25519::PrivateKey, public: &x25519::PublicKey) -> Result<(), HandshakeError> {
+    let secret = private.diffie_hellman(public).map_err(|_: CryptoError| HandshakeError::WeakKey)?;
     noise.mix_key(secret.as_bytes());
     Ok(())
 }
@@ -158,29 +152,9 @@ pub(crate) struct RequestOptions {
 
 impl RequestOptions {
     pub(crate) fn to_bytes(self) -> [u8; 16] {
-        let ([p0, p1], [l0, l1]) = (
-            self.padding_len.to_be_bytes(),
-            self.part_2_len.to_be_bytes(),
-        );
+        let ([p0, p1], [l0, l1]) = (self.padding_len.to_be_bytes(), self.part_2_len.to_be_bytes());
         let [t0, t1, t2, t3] = self.time.0.to_be_bytes();
-        [
-            self.net_id,
-            self.version,
-            p0,
-            p1,
-            l0,
-            l1,
-            0,
-            0,
-            t0,
-            t1,
-            t2,
-            t3,
-            0,
-            0,
-            0,
-            0,
-        ]
+        [self.net_id, self.version, p0, p1, l0, l1, 0, 0, t0, t1, t2, t3, 0, 0, 0, 0]
     }
 
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -213,10 +187,7 @@ impl CreatedOptions {
 
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
         let [_, _, p0, p1, _, _, _, _, t0, t1, t2, t3, ..] = bytes;
-        Self {
-            padding_len: u16::from_be_bytes([p0, p1]),
-            time: Seconds32(u32::from_be_bytes([t0, t1, t2, t3])),
-        }
+        Self { padding_len: u16::from_be_bytes([p0, p1]), time: Seconds32(u32::from_be_bytes([t0, t1, t2, t3])) }
     }
 }
 
@@ -251,14 +222,8 @@ impl DataKeys {
         ikm.extend_from_slice(b"siphash");
         let sip_master = Zeroizing::new(kdf::hkdf::<32>(ask_master.as_slice(), &ikm, &[]));
         let (sip_ab, sip_ba) = kdf::hkdf_pair(sip_master.as_slice(), &[], &[]);
-        let direction = |aead, sip| DirectionKeys {
-            aead: Zeroizing::new(aead),
-            sip: Zeroizing::new(sip),
-        };
-        Self {
-            to_responder: direction(ab, sip_ab),
-            to_initiator: direction(ba, sip_ba),
-        }
+        let direction = |aead, sip| DirectionKeys { aead: Zeroizing::new(aead), sip: Zeroizing::new(sip) };
+        Self { to_responder: direction(ab, sip_ab), to_initiator: direction(ba, sip_ba) }
     }
 }
 

@@ -76,12 +76,7 @@ struct Incoming {
 
 impl Incoming {
     /// Moves bytes from `bytes` until a whole frame is there.
-    fn take(
-        &mut self,
-        now: Tick,
-        opener: &mut Opener,
-        bytes: &mut &[u8],
-    ) -> Result<Option<Vec<u8>>, End> {
+    fn take(&mut self, now: Tick, opener: &mut Opener, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, End> {
         self.since.get_or_insert(now);
         let expected = match self.expected {
             Some(expected) => expected,
@@ -89,9 +84,7 @@ impl Incoming {
                 let Some(masked) = self.length(bytes) else {
                     return Ok(None);
                 };
-                let length = opener
-                    .length(masked)
-                    .ok_or(End::Garbled(TerminationReason::FramingError))?;
+                let length = opener.length(masked).ok_or(End::Garbled(TerminationReason::FramingError))?;
                 *self.expected.insert(length)
             }
         };
@@ -122,13 +115,7 @@ pub(crate) fn move_up_to(len: usize, into: &mut Vec<u8>, from: &mut &[u8]) {
 }
 
 impl Open {
-    pub(crate) fn new(
-        now: Now,
-        peer: RouterHash,
-        sealer: Sealer,
-        opener: Opener,
-        rng: &mut dyn CryptoRng,
-    ) -> Self {
+    pub(crate) fn new(now: Now, peer: RouterHash, sealer: Sealer, opener: Opener, rng: &mut dyn CryptoRng) -> Self {
         let (low, high) = IDLE_SECS;
         Self {
             peer,
@@ -287,10 +274,7 @@ impl Open {
 
     /// Ends the session on our side: what has to be sent still, if the nonces last.
     pub(crate) fn into_farewell(self) -> Farewell {
-        Farewell {
-            sealer: self.sealer,
-            frames_received: self.opener.frames(),
-        }
+        Farewell { sealer: self.sealer, frames_received: self.opener.frames() }
     }
 
     /// The next moment at which [`Self::expired`] may say something new.
@@ -304,16 +288,9 @@ impl Open {
     /// Whether a time limit has passed.
     pub(crate) fn expired(&self, now: Tick) -> Option<Expired> {
         let past = |since: Tick, limit: Duration| now >= since + limit;
-        if self
-            .incoming
-            .since
-            .is_some_and(|since| past(since, FRAME_LIMIT))
-        {
+        if self.incoming.since.is_some_and(|since| past(since, FRAME_LIMIT)) {
             Some(Expired::IntraFrame)
-        } else if self
-            .waiting_since
-            .is_some_and(|since| past(since, STALL_LIMIT))
-        {
+        } else if self.waiting_since.is_some_and(|since| past(since, STALL_LIMIT)) {
             Some(Expired::Stalled)
         } else if past(self.last_message, self.idle_limit) {
             Some(Expired::Idle)
@@ -337,19 +314,11 @@ pub(crate) struct Farewell {
 impl Farewell {
     /// For a session that was never open.
     pub(crate) fn new(sealer: Sealer) -> Self {
-        Self {
-            sealer,
-            frames_received: 0,
-        }
+        Self { sealer, frames_received: 0 }
     }
 
     /// The last frame. Nothing is written if no nonce is left for it.
-    pub(crate) fn write_into(
-        mut self,
-        out: &mut Vec<u8>,
-        reason: TerminationReason,
-        rng: &mut dyn CryptoRng,
-    ) {
+    pub(crate) fn write_into(mut self, out: &mut Vec<u8>, reason: TerminationReason, rng: &mut dyn CryptoRng) {
         let start = Sealer::begin(out);
         blocks::put_termination(out, self.frames_received, reason);
         let _nothing_more_to_say = seal_padded(&mut self.sealer, out, start, rng);
@@ -357,12 +326,7 @@ impl Farewell {
 }
 
 /// Pads and seals the blocks from `start` on.
-fn seal_padded(
-    sealer: &mut Sealer,
-    out: &mut Vec<u8>,
-    start: usize,
-    rng: &mut dyn CryptoRng,
-) -> Result<(), NoncesUsed> {
+fn seal_padded(sealer: &mut Sealer, out: &mut Vec<u8>, start: usize, rng: &mut dyn CryptoRng) -> Result<(), NoncesUsed> {
     let payload = out.len().saturating_sub(start);
     if let Some(most) = MAX_PAYLOAD.checked_sub(payload + HEADER_LEN) {
         blocks::put_padding(out, padding::frame(rng, payload).min(most));

@@ -66,11 +66,9 @@ impl RefusedRouterInfo {
             Self::UnsupportedSignature => TerminationReason::IncompatibleSignature,
             Self::WrongStaticKey => TerminationReason::WrongStaticKey,
             Self::WrongHost => TerminationReason::Banned,
-            Self::Malformed
-            | Self::WrongNetwork
-            | Self::TooOld
-            | Self::FromFuture
-            | Self::Ourselves => TerminationReason::ConfirmedError,
+            Self::Malformed | Self::WrongNetwork | Self::TooOld | Self::FromFuture | Self::Ourselves => {
+                TerminationReason::ConfirmedError
+            }
         }
     }
 }
@@ -81,8 +79,7 @@ pub(crate) fn verified(bytes: &Bytes) -> Result<RouterInfo, RefusedRouterInfo> {
         return Err(RefusedRouterInfo::Malformed);
     }
     // A copy of its own: the block's bytes are part of a whole frame, which a stored RouterInfo mustn't keep.
-    let unverified = Unverified::<RouterInfo>::parse(Bytes::copy_from_slice(bytes))
-        .map_err(|_| RefusedRouterInfo::Malformed)?;
+    let unverified = Unverified::<RouterInfo>::parse(Bytes::copy_from_slice(bytes)).map_err(|_| RefusedRouterInfo::Malformed)?;
     unverified.verify().map_err(|error| match error {
         SignatureError::Unsupported { .. } => RefusedRouterInfo::UnsupportedSignature,
         _ => RefusedRouterInfo::Signature,
@@ -110,20 +107,13 @@ pub(crate) fn initiator(
     if info.published() > now + MAX_AHEAD {
         return Err(RefusedRouterInfo::FromFuture);
     }
-    if !info
-        .ntcp2_addresses()
-        .any(|address| address.static_key == *static_key)
-    {
+    if !info.ntcp2_addresses().any(|address| address.static_key == *static_key) {
         return Err(RefusedRouterInfo::WrongStaticKey);
     }
     let family = |host: IpAddr| host.to_canonical().is_ipv4() == remote.to_canonical().is_ipv4();
     let hosts = || {
-        let published = info
-            .ntcp2_addresses()
-            .filter(|address| address.is_published());
-        published
-            .filter_map(|address| address.host)
-            .map(|host| host.ip())
+        let published = info.ntcp2_addresses().filter(|address| address.is_published());
+        published.filter_map(|address| address.host).map(|host| host.ip())
     };
     if hosts().any(family) && !hosts().any(|host| same_place(host, remote)) {
         return Err(RefusedRouterInfo::WrongHost);
@@ -146,7 +136,5 @@ fn subnet(address: Ipv6Addr) -> u64 {
     if first & 0xfe00 == 0x0200 {
         first &= 0xfeff;
     }
-    [first, second, third, fourth]
-        .iter()
-        .fold(0, |all, part| (all << 16) | u64::from(*part))
+    [first, second, third, fourth].iter().fold(0, |all, part| (all << 16) | u64::from(*part))
 }

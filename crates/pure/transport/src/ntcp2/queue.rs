@@ -138,10 +138,7 @@ impl Fifo {
     }
 
     fn fill(&self) -> Fill {
-        Fill {
-            messages: self.items.len(),
-            bytes: self.bytes,
-        }
+        Fill { messages: self.items.len(), bytes: self.bytes }
     }
 }
 
@@ -165,11 +162,7 @@ impl Codel {
             self.dropping = true;
             // Soon after the last spell, go on near the rate that had worked.
             let recent = now.saturating_since(self.next_drop) < TRANSIT_INTERVAL * 16;
-            self.count = if recent && self.count > 2 {
-                self.count - 2
-            } else {
-                1
-            };
+            self.count = if recent && self.count > 2 { self.count - 2 } else { 1 };
             self.next_drop = now + self.gap();
             return true;
         }
@@ -205,12 +198,7 @@ pub(crate) struct SendQueues {
 }
 
 impl SendQueues {
-    pub(crate) fn push(
-        &mut self,
-        now: Now,
-        message: I2npMessage,
-        class: Class,
-    ) -> Result<(), SendError> {
+    pub(crate) fn push(&mut self, now: Now, message: I2npMessage, class: Class) -> Result<(), SendError> {
         if message.body.len() > MAX_BODY_LEN {
             self.drops.too_large += 1;
             return Err(SendError::TooLarge);
@@ -218,12 +206,7 @@ impl SendQueues {
         self.push_item(now, Item::Message(message), class)
     }
 
-    pub(crate) fn push_router_info(
-        &mut self,
-        now: Now,
-        bytes: Bytes,
-        flood: bool,
-    ) -> Result<(), SendError> {
+    pub(crate) fn push_router_info(&mut self, now: Now, bytes: Bytes, flood: bool) -> Result<(), SendError> {
         if bytes.len() > super::blocks::MAX_ROUTER_INFO {
             self.drops.too_large += 1;
             return Err(SendError::TooLarge);
@@ -273,9 +256,7 @@ impl SendQueues {
             let expired = matches!(item, Item::Message(message) if message.expiration < now.date);
             if expired {
                 self.drops.transit_expired += 1;
-            } else if waited > TRANSIT_MAX_AGE
-                || self.codel.drops(now.tick, waited, self.transit.bytes)
-            {
+            } else if waited > TRANSIT_MAX_AGE || self.codel.drops(now.tick, waited, self.transit.bytes) {
                 self.drops.transit_aged += 1;
             } else {
                 return;
@@ -289,20 +270,13 @@ impl SendQueues {
     }
 
     pub(crate) fn queued(&self) -> Queued {
-        Queued {
-            control: self.control.fill(),
-            own: self.own.fill(),
-            transit: self.transit.fill(),
-        }
+        Queued { control: self.control.fill(), own: self.own.fill(), transit: self.transit.fill() }
     }
 
     /// Empties the queues of a session that is over, counting what was in them.
     pub(crate) fn abandon(&mut self) {
         for fifo in [&mut self.control, &mut self.own, &mut self.transit] {
-            self.drops.unsent = self
-                .drops
-                .unsent
-                .saturating_add(u64::try_from(fifo.items.len()).unwrap_or(u64::MAX));
+            self.drops.unsent = self.drops.unsent.saturating_add(u64::try_from(fifo.items.len()).unwrap_or(u64::MAX));
             *fifo = Fifo::default();
         }
     }

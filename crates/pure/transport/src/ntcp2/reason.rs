@@ -72,10 +72,7 @@ const NAMED: [TerminationReason; 18] = [
 impl TerminationReason {
     /// The reason of a code.
     pub fn from_code(code: u8) -> Self {
-        NAMED
-            .get(usize::from(code))
-            .copied()
-            .unwrap_or(Self::Other(code))
+        NAMED.get(usize::from(code)).copied().unwrap_or(Self::Other(code))
     }
 
     /// The code on the wire.
@@ -187,9 +184,6 @@ mod unit {
             assert_eq!(TerminationReason::from_code(code).code(), code);
         }
         assert_eq!(TerminationReason::from_code(17), TerminationReason::Banned);
-        assert_eq!(
-            TerminationReason::from_code(18),
-            TerminationReason::Other(18)
-        );
+        assert_eq!(TerminationReason::from_code(18), TerminationReason::Other(18));
     }
 }

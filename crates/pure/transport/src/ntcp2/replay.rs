@@ -67,9 +67,7 @@ impl ReplayCache {
 
 impl std::fmt::Debug for ReplayCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplayCache")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("ReplayCache").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

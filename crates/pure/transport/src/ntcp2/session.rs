@@ -118,10 +118,8 @@ impl Session {
         blocks::put_router_info(&mut payload, router_info, false);
         blocks::put_options(&mut payload);
         blocks::put_padding(&mut payload, padding::message_3(&mut *rng));
-        let choices = initiator::Choices {
-            ephemeral: x25519::PrivateKey::generate(&mut *rng),
-            padding: padding::handshake(&mut *rng),
-        };
+        let choices =
+            initiator::Choices { ephemeral: x25519::PrivateKey::generate(&mut *rng), padding: padding::handshake(&mut *rng) };
         let mut session = Self::new(now, local, rng, State::Closed);
         if router_info.len() > MAX_ROUTER_INFO {
             session.finish(CloseReason::Handshake(HandshakeError::OwnRouterInfo));
@@ -138,21 +136,11 @@ impl Session {
     }
 
     /// Begins a session on a connection that came from `remote`.
-    pub fn respond(
-        now: Now,
-        local: &Arc<LocalIdentity>,
-        remote: IpAddr,
-        rng: Box<dyn CryptoRng + Send>,
-    ) -> Self {
+    pub fn respond(now: Now, local: &Arc<LocalIdentity>, remote: IpAddr, rng: Box<dyn CryptoRng + Send>) -> Self {
         Self::new(now, local, rng, State::AwaitRequest(remote))
     }
 
-    fn new(
-        now: Now,
-        local: &Arc<LocalIdentity>,
-        rng: Box<dyn CryptoRng + Send>,
-        state: State,
-    ) -> Self {
+    fn new(now: Now, local: &Arc<LocalIdentity>, rng: Box<dyn CryptoRng + Send>, state: State) -> Self {
         Self {
             local: Arc::clone(local),
             rng,
@@ -216,8 +204,7 @@ impl Session {
             match &mut self.state {
                 State::Closed => return,
                 State::Open(open) => {
-                    let ended =
-                        open.handle_bytes(now, &mut rest, &mut self.queues, &mut self.events);
+                    let ended = open.handle_bytes(now, &mut rest, &mut self.queues, &mut self.events);
                     if let Err(end) = ended {
                         self.end(now, end);
                         continue;
@@ -287,22 +274,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub fn send_router_info(
-        &mut self,
-        now: Now,
-        router_info: Bytes,
-        flood: bool,
-    ) -> Result<(), SendError> {
-        self.queue(now, |queues| {
-            queues.push_router_info(now, router_info, flood)
-        })
+    pub fn send_router_info(&mut self, now: Now, router_info: Bytes, flood: bool) -> Result<(), SendError> {
+        self.queue(now, |queues| queues.push_router_info(now, router_info, flood))
     }
 
-    fn queue(
-        &mut self,
-        now: Now,
-        push: impl FnOnce(&mut SendQueues) -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
+    fn queue(&mut self, now: Now, push: impl FnOnce(&mut SendQueues) -> Result<(), SendError>) -> Result<(), SendError> {
         if matches!(self.state, State::Closed | State::Draining(_)) {
             return Err(SendError::Closed);
         }
@@ -317,9 +293,7 @@ impl Session {
     pub fn close(&mut self, _now: Now, reason: TerminationReason) {
         match mem::replace(&mut self.state, State::Closed) {
             State::Closed => {}
-            State::Open(open) => {
-                self.part(open.into_farewell(), reason, CloseReason::Requested(reason))
-            }
+            State::Open(open) => self.part(open.into_farewell(), reason, CloseReason::Requested(reason)),
             _ => {
                 // A handshake message on its way out would only be answered in vain.
                 self.output.clear();
@@ -356,11 +330,7 @@ impl Session {
             End::NonceLimit => self.finish(CloseReason::NonceLimit),
             End::Violated(reason) => self.part(farewell, reason, CloseReason::Violated(reason)),
             End::ClockSkew(secs) => {
-                self.part(
-                    farewell,
-                    TerminationReason::ClockSkew,
-                    CloseReason::ClockSkew { secs },
-                );
+                self.part(farewell, TerminationReason::ClockSkew, CloseReason::ClockSkew { secs });
             }
             End::Expired(expired) => {
                 let reason = match expired {
@@ -371,12 +341,7 @@ impl Session {
             }
             End::Garbled(reason) => {
                 let limits = (GARBLED_BYTES, GARBLED_MILLIS);
-                self.drain(
-                    now,
-                    limits,
-                    CloseReason::Violated(reason),
-                    Some((farewell, reason)),
-                );
+                self.drain(now, limits, CloseReason::Violated(reason), Some((farewell, reason)));
             }
         }
     }
@@ -390,12 +355,7 @@ impl Session {
     /// A first message that we don't answer.
     fn probe(&mut self, now: Now, error: HandshakeError) {
         debug!(%error, "first message refused");
-        self.drain(
-            now,
-            (PROBE_BYTES, PROBE_MILLIS),
-            CloseReason::Handshake(error),
-            None,
-        );
+        self.drain(now, (PROBE_BYTES, PROBE_MILLIS), CloseReason::Handshake(error), None);
         if let State::Draining(drain) = &mut self.state {
             drain.deadline = drain.deadline.min(self.handshake_deadline);
         }
@@ -459,8 +419,6 @@ impl fmt::Debug for Session {
             State::Draining(_) => "Draining",
             State::Closed => "Closed",
         };
-        f.debug_struct("Session")
-            .field("state", &state)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("state", &state).finish_non_exhaustive()
     }
 }

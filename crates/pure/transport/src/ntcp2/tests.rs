@@ -24,10 +24,7 @@ const NET: u8 = 99;
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 10, 0, 1));
 
 fn now_at(elapsed: Duration) -> Now {
-    Now {
-        tick: Tick(1_000_000_000) + elapsed,
-        date: START + elapsed,
-    }
+    Now { tick: Tick(1_000_000_000) + elapsed, date: START + elapsed }
 }
 
 /// What a router is made of, so that tests can change one thing.
@@ -63,11 +60,7 @@ impl Plan {
         let identity = RouterIdentity::new(&encryption.public(), &signing.public(), &mut rng);
         let hash = identity.hash();
         let iv = rng::bytes(&mut rng);
-        let listed = if self.wrong_key {
-            encryption.public()
-        } else {
-            static_key.public()
-        };
+        let listed = if self.wrong_key { encryption.public() } else { static_key.public() };
         let address = Ntcp2Address {
             host: self.host.map(|host| SocketAddr::new(host, 12345)),
             static_key: listed,
@@ -77,33 +70,15 @@ impl Plan {
         };
         let mut options = Mapping::new();
         options.insert("caps", "LR").unwrap();
-        options
-            .insert("netId", &self.info_net_id.to_string())
-            .unwrap();
+        options.insert("netId", &self.info_net_id.to_string()).unwrap();
         options.insert("router.version", "0.9.67").unwrap();
         for part in 0..self.extra_bytes / 200 {
-            options
-                .insert(&format!("x{part}"), &"y".repeat(190))
-                .unwrap();
+            options.insert(&format!("x{part}"), &"y".repeat(190)).unwrap();
         }
-        let builder = RouterInfoBuilder {
-            identity,
-            published: self.published,
-            addresses: vec![address.to_address(3)],
-            options,
-        };
+        let builder = RouterInfoBuilder { identity, published: self.published, addresses: vec![address.to_address(3)], options };
         let info = RouterInfo::sign(&builder, &signing).unwrap();
-        let peer = PeerAddress {
-            hash,
-            static_key: static_key.public(),
-            iv,
-        };
-        let local = Arc::new(LocalIdentity {
-            hash,
-            static_key,
-            iv,
-            net_id: self.net_id,
-        });
+        let peer = PeerAddress { hash, static_key: static_key.public(), iv };
+        let local = Arc::new(LocalIdentity { hash, static_key, iv, net_id: self.net_id });
         Router { local, info, peer }
     }
 }
@@ -142,10 +117,7 @@ impl End {
     fn now(&self, elapsed: Duration) -> Now {
         let now = now_at(elapsed);
         let date = now.date.0.checked_add_signed(self.skew * 1000).unwrap();
-        Now {
-            date: Date(date),
-            ..now
-        }
+        Now { date: Date(date), ..now }
     }
 
     fn collect(&mut self) {
@@ -157,10 +129,7 @@ impl End {
 
     fn feed(&mut self, elapsed: Duration, bytes: &[u8]) {
         let now = self.now(elapsed);
-        let mut context = Context {
-            replay: &mut self.replay,
-            router_info: &self.router_info,
-        };
+        let mut context = Context { replay: &mut self.replay, router_info: &self.router_info };
         self.session.handle_bytes(now, bytes, &mut context);
         self.collect();
     }
@@ -183,9 +152,7 @@ impl End {
 
     fn established(&self) -> Option<i64> {
         self.events.iter().find_map(|event| match event {
-            Event::Established {
-                clock_skew_secs, ..
-            } => Some(*clock_skew_secs),
+            Event::Established { clock_skew_secs, .. } => Some(*clock_skew_secs),
             _ => None,
         })
     }
@@ -201,10 +168,7 @@ impl End {
     }
 
     fn router_infos(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event, Event::RouterInfo { .. }))
-            .count()
+        self.events.iter().filter(|event| matches!(event, Event::RouterInfo { .. })).count()
     }
 }
 
@@ -235,35 +199,16 @@ impl Pair {
     }
 
     /// With another idea of the responder, another source address, and clocks of initiator and responder off by seconds.
-    fn with(
-        alice: &Router,
-        bob: &Router,
-        peer: &PeerAddress,
-        source: IpAddr,
-        skews: [i64; 2],
-    ) -> Self {
+    fn with(alice: &Router, bob: &Router, peer: &PeerAddress, source: IpAddr, skews: [i64; 2]) -> Self {
         let rng = SeededRng::new([7; 32]);
         let start = |skew: i64| {
             let now = now_at(Duration::ZERO);
-            Now {
-                date: Date(now.date.0.checked_add_signed(skew * 1000).unwrap()),
-                ..now
-            }
+            Now { date: Date(now.date.0.checked_add_signed(skew * 1000).unwrap()), ..now }
         };
         let [alice_skew, bob_skew] = skews;
-        let initiator = Session::initiate(
-            start(alice_skew),
-            &alice.local,
-            alice.info.bytes(),
-            peer,
-            Box::new(rng.child("alice")),
-        );
-        let responder = Session::respond(
-            start(bob_skew),
-            &bob.local,
-            source,
-            Box::new(rng.child("bob")),
-        );
+        let initiator =
+            Session::initiate(start(alice_skew), &alice.local, alice.info.bytes(), peer, Box::new(rng.child("alice")));
+        let responder = Session::respond(start(bob_skew), &bob.local, source, Box::new(rng.child("bob")));
         let mut pair = Self {
             elapsed: Duration::ZERO,
             alice: End::new(initiator, alice),
@@ -302,24 +247,15 @@ impl Pair {
 
     /// Moves what one end wants to write; true if anything happened.
     fn pass(&mut self, from_initiator: bool) -> bool {
-        let (from, to) = if from_initiator {
-            (&mut self.alice, &mut self.bob)
-        } else {
-            (&mut self.bob, &mut self.alice)
-        };
+        let (from, to) = if from_initiator { (&mut self.alice, &mut self.bob) } else { (&mut self.bob, &mut self.alice) };
         from.collect();
         let before = from.sent.len();
         let mut bytes = Vec::new();
         while from.session.wants_write() {
             bytes.extend(from.write(self.elapsed, 4000));
         }
-        if let Some(tamper) = self
-            .tamper
-            .filter(|tamper| tamper.from_initiator == from_initiator)
-            && let Some(byte) = tamper
-                .at
-                .checked_sub(before)
-                .and_then(|at| bytes.get_mut(at))
+        if let Some(tamper) = self.tamper.filter(|tamper| tamper.from_initiator == from_initiator)
+            && let Some(byte) = tamper.at.checked_sub(before).and_then(|at| bytes.get_mut(at))
         {
             *byte ^= tamper.xor;
         }
@@ -349,9 +285,7 @@ impl Pair {
             let Some(next) = deadlines.into_iter().flatten().min() else {
                 return;
             };
-            self.elapsed = self
-                .elapsed
-                .max(next.saturating_since(now_at(Duration::ZERO).tick));
+            self.elapsed = self.elapsed.max(next.saturating_since(now_at(Duration::ZERO).tick));
             for end in [&mut self.alice, &mut self.bob] {
                 let now = end.now(self.elapsed);
                 end.session.handle_timeout(now);

@@ -82,22 +82,13 @@ impl Codec for DatabaseLookup {
         if count > MAX_EXCLUDED {
             return Err(r.error(DecodeErrorKind::TooLong, "DatabaseLookup excluded"));
         }
-        let excluded = (0..count)
-            .map(|_| RouterHash::decode(r))
-            .collect::<Result<_, _>>()?;
+        let excluded = (0..count).map(|_| RouterHash::decode(r)).collect::<Result<_, _>>()?;
         if flags & FLAG_ELGAMAL != 0 {
             return Err(r.error(DecodeErrorKind::Unsupported, "DatabaseLookup reply"));
         }
         let encrypted = flags & FLAG_ECIES != 0;
         let reply_key = encrypted.then(|| decode_reply_key(r)).transpose()?;
-        Ok(DatabaseLookup {
-            key,
-            from,
-            reply_tunnel,
-            kind,
-            excluded,
-            reply_key,
-        })
+        Ok(DatabaseLookup { key, from, reply_tunnel, kind, excluded, reply_key })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -107,16 +98,8 @@ impl Codec for DatabaseLookup {
             LookupKind::RouterInfo => 2 << 2,
             LookupKind::Exploratory => 3 << 2,
         };
-        let tunnel = if self.reply_tunnel.is_some() {
-            FLAG_TUNNEL
-        } else {
-            0
-        };
-        let ecies = if self.reply_key.is_some() {
-            FLAG_ECIES
-        } else {
-            0
-        };
+        let tunnel = if self.reply_tunnel.is_some() { FLAG_TUNNEL } else { 0 };
+        let ecies = if self.reply_key.is_some() { FLAG_ECIES } else { 0 };
         let excluded = self.excluded.get(..MAX_EXCLUDED).unwrap_or(&self.excluded);
         w.put(&self.key);
         w.put(&self.from);
@@ -147,10 +130,7 @@ fn decode_reply_key(r: &mut Reader<'_>) -> Result<ReplyKey, DecodeError> {
     if r.u8("DatabaseLookup tags")? != 1 {
         return Err(r.error(DecodeErrorKind::Unsupported, "DatabaseLookup tags"));
     }
-    Ok(ReplyKey {
-        key,
-        tag: SessionTag::decode(r)?,
-    })
+    Ok(ReplyKey { key, tag: SessionTag::decode(r)? })
 }
 
 /// Body of DatabaseSearchReply (3): key 32 · count 1 · router hashes 32 each · from 32. "I don't have it; ask these."
@@ -171,14 +151,8 @@ impl Codec for DatabaseSearchReply {
     fn decode(r: &mut Reader<'_>) -> Result<DatabaseSearchReply, DecodeError> {
         let key = NetDbKey::decode(r)?;
         let count = r.u8("DatabaseSearchReply count")?;
-        let routers = (0..count)
-            .map(|_| RouterHash::decode(r))
-            .collect::<Result<_, _>>()?;
-        Ok(DatabaseSearchReply {
-            key,
-            routers,
-            from: RouterHash::decode(r)?,
-        })
+        let routers = (0..count).map(|_| RouterHash::decode(r)).collect::<Result<_, _>>()?;
+        Ok(DatabaseSearchReply { key, routers, from: RouterHash::decode(r)? })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -208,17 +182,11 @@ mod tests {
             reply_tunnel: TunnelId::new(3),
             kind: LookupKind::Exploratory,
             excluded: vec![RouterHash([4; 32]); 2],
-            reply_key: Some(ReplyKey {
-                key: [5; 32],
-                tag: SessionTag([6; 8]),
-            }),
+            reply_key: Some(ReplyKey { key: [5; 32], tag: SessionTag([6; 8]) }),
         };
         assert_eq!(lookup.to_bytes()[64], 0b1_1101);
         assert_eq!(lookup.to_bytes().len(), lookup.encoded_len());
-        assert_eq!(
-            DatabaseLookup::from_bytes(&lookup.to_bytes()),
-            Ok(lookup.clone())
-        );
+        assert_eq!(DatabaseLookup::from_bytes(&lookup.to_bytes()), Ok(lookup.clone()));
         lookup.reply_tunnel = None;
         lookup.reply_key = None;
         lookup.kind = LookupKind::LeaseSet;
@@ -226,28 +194,16 @@ mod tests {
         assert_eq!(bytes[64], 0b100);
         assert_eq!(DatabaseLookup::from_bytes(&bytes), Ok(lookup));
         bytes[64] |= FLAG_ELGAMAL;
-        assert_eq!(
-            DatabaseLookup::from_bytes(&bytes).unwrap_err().kind,
-            DecodeErrorKind::Unsupported
-        );
+        assert_eq!(DatabaseLookup::from_bytes(&bytes).unwrap_err().kind, DecodeErrorKind::Unsupported);
         bytes[65] = 3;
-        assert_eq!(
-            DatabaseLookup::from_bytes(&bytes).unwrap_err().kind,
-            DecodeErrorKind::TooLong
-        );
+        assert_eq!(DatabaseLookup::from_bytes(&bytes).unwrap_err().kind, DecodeErrorKind::TooLong);
     }
 
     #[test]
     fn search_reply() {
-        let reply = DatabaseSearchReply {
-            key: NetDbKey([1; 32]),
-            routers: vec![RouterHash([2; 32]); 3],
-            from: RouterHash([3; 32]),
-        };
+        let reply =
+            DatabaseSearchReply { key: NetDbKey([1; 32]), routers: vec![RouterHash([2; 32]); 3], from: RouterHash([3; 32]) };
         assert_eq!(reply.to_bytes().len(), 65 + 96);
-        assert_eq!(
-            DatabaseSearchReply::from_bytes(&reply.to_bytes()),
-            Ok(reply)
-        );
+        assert_eq!(DatabaseSearchReply::from_bytes(&reply.to_bytes()), Ok(reply));
     }
 }

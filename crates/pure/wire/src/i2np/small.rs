@@ -26,10 +26,7 @@ impl Codec for DeliveryStatus {
 
     fn decode(r: &mut Reader<'_>) -> Result<DeliveryStatus, DecodeError> {
         let id = MessageId::decode(r)?;
-        Ok(DeliveryStatus {
-            id,
-            time: Date(r.u64("DeliveryStatus time")?),
-        })
+        Ok(DeliveryStatus { id, time: Date(r.u64("DeliveryStatus time")?) })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -127,10 +124,7 @@ impl Codec for TunnelData {
 
     fn decode(r: &mut Reader<'_>) -> Result<TunnelData, DecodeError> {
         let tunnel = TunnelId::decode(r)?;
-        Ok(TunnelData {
-            tunnel,
-            data: Box::new(r.array("TunnelData")?),
-        })
+        Ok(TunnelData { tunnel, data: Box::new(r.array("TunnelData")?) })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -165,10 +159,7 @@ impl Codec for TunnelGateway {
     fn decode(r: &mut Reader<'_>) -> Result<TunnelGateway, DecodeError> {
         let tunnel = TunnelId::decode(r)?;
         let length = r.u16("TunnelGateway length")?;
-        Ok(TunnelGateway {
-            tunnel,
-            message: r.take_bytes(usize::from(length), "TunnelGateway message")?,
-        })
+        Ok(TunnelGateway { tunnel, message: r.take_bytes(usize::from(length), "TunnelGateway message")? })
     }
 
     fn encode(&self, w: &mut Writer) {
@@ -187,10 +178,7 @@ mod tests {
 
     #[test]
     fn bodies_share_and_ignore_trailing_bytes() {
-        let gateway = TunnelGateway {
-            tunnel: TunnelId::new(5).unwrap(),
-            message: Bytes::from_static(&[1, 2, 3]),
-        };
+        let gateway = TunnelGateway { tunnel: TunnelId::new(5).unwrap(), message: Bytes::from_static(&[1, 2, 3]) };
         let mut bytes = gateway.to_bytes();
         assert_eq!(bytes, [0, 0, 0, 5, 0, 3, 1, 2, 3]);
         bytes.push(9);

@@ -89,27 +89,16 @@ impl fmt::Debug for StoreEntry {
 impl DatabaseStore {
     /// A store of a RouterInfo.
     pub fn router_info(info: &RouterInfo, reply: Option<StoreReply>) -> DatabaseStore {
-        DatabaseStore {
-            key: info.hash().into(),
-            reply,
-            entry: StoreEntry::RouterInfo(Unverified(info.clone())),
-        }
+        DatabaseStore { key: info.hash().into(), reply, entry: StoreEntry::RouterInfo(Unverified(info.clone())) }
     }
 
     /// A store of a LeaseSet2.
     pub fn lease_set2(set: &LeaseSet2, reply: Option<StoreReply>) -> DatabaseStore {
-        DatabaseStore {
-            key: set.destination().hash().into(),
-            reply,
-            entry: StoreEntry::LeaseSet2(Unverified(set.clone())),
-        }
+        DatabaseStore { key: set.destination().hash().into(), reply, entry: StoreEntry::LeaseSet2(Unverified(set.clone())) }
     }
 }
 
-fn decode_router_info(
-    r: &mut Reader<'_>,
-    key: NetDbKey,
-) -> Result<Unverified<RouterInfo>, DecodeError> {
+fn decode_router_info(r: &mut Reader<'_>, key: NetDbKey) -> Result<Unverified<RouterInfo>, DecodeError> {
     let packed = r.prefixed16("DatabaseStore RouterInfo")?;
     let (_, bytes) = gzip::inflate(packed, MAX_ROUTER_INFO_LEN)?;
     let info = Unverified::<RouterInfo>::parse(Bytes::from(bytes))?;
@@ -117,10 +106,7 @@ fn decode_router_info(
     Ok(info)
 }
 
-fn decode_lease_set2(
-    r: &mut Reader<'_>,
-    key: NetDbKey,
-) -> Result<Unverified<LeaseSet2>, DecodeError> {
+fn decode_lease_set2(r: &mut Reader<'_>, key: NetDbKey) -> Result<Unverified<LeaseSet2>, DecodeError> {
     // A copy: entries are kept for minutes, the message around them isn't.
     let set = Unverified::<LeaseSet2>::parse(Bytes::copy_from_slice(r.rest()))?;
     check_key(r, key, NetDbKey::from(set.destination().hash()))?;
@@ -128,11 +114,7 @@ fn decode_lease_set2(
 }
 
 fn check_key(r: &Reader<'_>, key: NetDbKey, hash: NetDbKey) -> Result<(), DecodeError> {
-    if key == hash {
-        Ok(())
-    } else {
-        Err(r.error(DecodeErrorKind::Invalid, "DatabaseStore key"))
-    }
+    if key == hash { Ok(()) } else { Err(r.error(DecodeErrorKind::Invalid, "DatabaseStore key")) }
 }
 
 impl Codec for DatabaseStore {
@@ -146,25 +128,14 @@ impl Codec for DatabaseStore {
             0 => None,
             token => {
                 let tunnel = TunnelId::new(r.u32("DatabaseStore reply tunnel")?);
-                Some(StoreReply {
-                    token,
-                    tunnel,
-                    gateway: RouterHash::decode(r)?,
-                })
+                Some(StoreReply { token, tunnel, gateway: RouterHash::decode(r)? })
             }
         };
         let malformed = |error| StoreEntry::Malformed { kind, error };
         let entry = match kind {
-            TYPE_ROUTER_INFO => {
-                decode_router_info(r, key).map_or_else(malformed, StoreEntry::RouterInfo)
-            }
-            TYPE_LEASE_SET2 => {
-                decode_lease_set2(r, key).map_or_else(malformed, StoreEntry::LeaseSet2)
-            }
-            _ => StoreEntry::Other {
-                kind,
-                data: r.rest_bytes(),
-            },
+            TYPE_ROUTER_INFO => decode_router_info(r, key).map_or_else(malformed, StoreEntry::RouterInfo),
+            TYPE_LEASE_SET2 => decode_lease_set2(r, key).map_or_else(malformed, StoreEntry::LeaseSet2),
+            _ => StoreEntry::Other { kind, data: r.rest_bytes() },
         };
         Ok(DatabaseStore { key, reply, entry })
     }
@@ -211,19 +182,12 @@ mod tests {
 
     fn info() -> RouterInfo {
         let bytes = include_bytes!("../../testdata/i2pd/router-1.info");
-        Unverified::<RouterInfo>::parse(Bytes::from_static(bytes))
-            .unwrap()
-            .verify()
-            .unwrap()
+        Unverified::<RouterInfo>::parse(Bytes::from_static(bytes)).unwrap().verify().unwrap()
     }
 
     #[test]
     fn router_info_is_compressed() {
-        let reply = StoreReply {
-            token: 9,
-            tunnel: TunnelId::new(4),
-            gateway: RouterHash([3; 32]),
-        };
+        let reply = StoreReply { token: 9, tunnel: TunnelId::new(4), gateway: RouterHash([3; 32]) };
         let store = DatabaseStore::router_info(&info(), Some(reply));
         let bytes = store.to_bytes();
         assert!(bytes.len() + 200 < store.encoded_len());
@@ -237,11 +201,7 @@ mod tests {
 
     #[test]
     fn bad_entries_keep_the_reply() {
-        let reply = StoreReply {
-            token: 9,
-            tunnel: None,
-            gateway: RouterHash([3; 32]),
-        };
+        let reply = StoreReply { token: 9, tunnel: None, gateway: RouterHash([3; 32]) };
         let store = DatabaseStore::router_info(&info(), Some(reply));
         let mut wrong_key = store.to_bytes();
         wrong_key[0] ^= 1;

@@ -28,10 +28,7 @@ fn own_lease_set() {
     let mut rng = SeededRng::new([3; 32]);
     let (builder, key) = builder(&mut rng);
     let set = LeaseSet2::sign(&builder, &key).unwrap();
-    let read = Unverified::<LeaseSet2>::parse(set.bytes().clone())
-        .unwrap()
-        .verify()
-        .unwrap();
+    let read = Unverified::<LeaseSet2>::parse(set.bytes().clone()).unwrap().verify().unwrap();
     assert_eq!(read, set);
     assert_eq!(read.leases(), builder.leases);
     assert_eq!(read.x25519_key(), Some(builder.key));
@@ -43,8 +40,7 @@ fn own_lease_set() {
     for index in 0..set.bytes().len() {
         let mut changed = set.bytes().to_vec();
         changed[index] ^= 1;
-        let verified = Unverified::<LeaseSet2>::parse(Bytes::from(changed))
-            .map(|unverified| unverified.verify());
+        let verified = Unverified::<LeaseSet2>::parse(Bytes::from(changed)).map(|unverified| unverified.verify());
         assert!(!matches!(verified, Ok(Ok(_))), "byte {index}");
     }
 }
@@ -59,22 +55,10 @@ fn limits_of_own_lease_sets() {
         LeaseSet2::sign(&changed, &key).map(|_| ())
     };
     assert_eq!(sign(&|b| b.leases.clear()), Ok(()));
-    assert_eq!(
-        sign(&|b| b.leases.push(b.leases[0])),
-        Err(SignError::TooLong)
-    );
-    assert_eq!(
-        sign(&|b| b.more_keys = vec![(0, vec![]); 8]),
-        Err(SignError::TooLong)
-    );
-    assert_eq!(
-        sign(&|b| b.more_keys = vec![(0, vec![0; 8000])]),
-        Err(SignError::TooLong)
-    );
-    assert_eq!(
-        sign(&|b| b.lifetime = Duration::from_secs(65_536)),
-        Err(SignError::Invalid)
-    );
+    assert_eq!(sign(&|b| b.leases.push(b.leases[0])), Err(SignError::TooLong));
+    assert_eq!(sign(&|b| b.more_keys = vec![(0, vec![]); 8]), Err(SignError::TooLong));
+    assert_eq!(sign(&|b| b.more_keys = vec![(0, vec![0; 8000])]), Err(SignError::TooLong));
+    assert_eq!(sign(&|b| b.lifetime = Duration::from_secs(65_536)), Err(SignError::Invalid));
     let other = ed25519::SigningKey::generate(&mut rng);
     assert_eq!(LeaseSet2::sign(&builder, &other), Err(SignError::WrongKey));
 }
@@ -90,11 +74,7 @@ fn offline_keys_are_followed() {
         w.u32(1_700_000_000);
         w.u16(600);
         w.u16(FLAG_OFFLINE);
-        w.bytes(&offline::approve(
-            approved_by,
-            &transient.public(),
-            Seconds32(1_800_000_000),
-        ));
+        w.bytes(&offline::approve(approved_by, &transient.public(), Seconds32(1_800_000_000)));
         w.u16(0);
         w.u8(1);
         w.u16(4);

@@ -11,10 +11,7 @@ use ramson_crypto::x25519;
 use super::*;
 use crate::i2np::{LookupKind, ReplyKey};
 use crate::tunnel::build::HopRole;
-use crate::{
-    CloveDelivery, Date, DestinationHash, MessageId, MessageKind, RouterHash, Seconds32,
-    SessionTag, TunnelDelivery,
-};
+use crate::{CloveDelivery, Date, DestinationHash, MessageId, MessageKind, RouterHash, Seconds32, SessionTag, TunnelDelivery};
 
 fn router() -> impl Strategy<Value = RouterHash> {
     any::<[u8; 32]>().prop_map(RouterHash)
@@ -33,21 +30,18 @@ fn bytes(most: usize) -> impl Strategy<Value = Bytes> {
 }
 
 fn mapping(most: usize) -> impl Strategy<Value = Mapping> {
-    prop::collection::btree_map("[ -~é]{0,30}", "[ -~é]{0,30}", 0..most).prop_map(
-        |pairs: BTreeMap<String, String>| {
-            let mut mapping = Mapping::new();
-            for (name, value) in &pairs {
-                mapping.insert(name, value).unwrap();
-            }
-            mapping
-        },
-    )
+    prop::collection::btree_map("[ -~é]{0,30}", "[ -~é]{0,30}", 0..most).prop_map(|pairs: BTreeMap<String, String>| {
+        let mut mapping = Mapping::new();
+        for (name, value) in &pairs {
+            mapping.insert(name, value).unwrap();
+        }
+        mapping
+    })
 }
 
 fn message() -> impl Strategy<Value = I2npMessage> {
-    (any::<u8>(), id(), any::<u32>(), bytes(200)).prop_map(|(kind, id, seconds, body)| {
-        I2npMessage::new(MessageKind(kind), id, Seconds32(seconds).to_date(), body)
-    })
+    (any::<u8>(), id(), any::<u32>(), bytes(200))
+        .prop_map(|(kind, id, seconds, body)| I2npMessage::new(MessageKind(kind), id, Seconds32(seconds).to_date(), body))
 }
 
 fn lookup() -> impl Strategy<Value = DatabaseLookup> {
@@ -58,27 +52,16 @@ fn lookup() -> impl Strategy<Value = DatabaseLookup> {
         Just(LookupKind::Exploratory)
     ];
     let reply = option::of((any::<[u8; 32]>(), any::<[u8; 8]>()));
-    (
-        any::<[u8; 32]>(),
-        router(),
-        option::of(tunnel()),
-        kind,
-        vec(router(), 0..20),
-        reply,
+    (any::<[u8; 32]>(), router(), option::of(tunnel()), kind, vec(router(), 0..20), reply).prop_map(
+        |(key, from, reply_tunnel, kind, excluded, reply)| DatabaseLookup {
+            key: NetDbKey(key),
+            from,
+            reply_tunnel,
+            kind,
+            excluded,
+            reply_key: reply.map(|(key, tag)| ReplyKey { key, tag: SessionTag(tag) }),
+        },
     )
-        .prop_map(
-            |(key, from, reply_tunnel, kind, excluded, reply)| DatabaseLookup {
-                key: NetDbKey(key),
-                from,
-                reply_tunnel,
-                kind,
-                excluded,
-                reply_key: reply.map(|(key, tag)| ReplyKey {
-                    key,
-                    tag: SessionTag(tag),
-                }),
-            },
-        )
 }
 
 fn clove() -> impl Strategy<Value = GarlicClove> {
@@ -86,8 +69,7 @@ fn clove() -> impl Strategy<Value = GarlicClove> {
         Just(CloveDelivery::Local),
         any::<[u8; 32]>().prop_map(|hash| CloveDelivery::Destination(DestinationHash(hash))),
         router().prop_map(CloveDelivery::Router),
-        (router(), tunnel())
-            .prop_map(|(gateway, tunnel)| CloveDelivery::Tunnel { gateway, tunnel }),
+        (router(), tunnel()).prop_map(|(gateway, tunnel)| CloveDelivery::Tunnel { gateway, tunnel }),
     ];
     (delivery, message()).prop_map(|(delivery, message)| GarlicClove { delivery, message })
 }
@@ -99,11 +81,7 @@ fn block() -> impl Strategy<Value = GarlicBlock> {
         bytes(20).prop_map(GarlicBlock::Options),
         any::<u16>().prop_map(GarlicBlock::MessageNumber),
         (any::<u8>(), any::<u16>(), option::of(any::<[u8; 32]>())).prop_map(|(flags, id, key)| {
-            GarlicBlock::NextKey {
-                flags: flags & !1 | u8::from(key.is_some()),
-                id,
-                key: key.map(x25519::PublicKey),
-            }
+            GarlicBlock::NextKey { flags: flags & !1 | u8::from(key.is_some()), id, key: key.map(x25519::PublicKey) }
         }),
         vec(any::<(u16, u16)>(), 1..20).prop_map(GarlicBlock::Ack),
         Just(GarlicBlock::AckRequest),
@@ -116,66 +94,37 @@ fn fragment() -> impl Strategy<Value = FragmentHeader> {
     let delivery = prop_oneof![
         Just(TunnelDelivery::Local),
         router().prop_map(TunnelDelivery::Router),
-        (router(), tunnel())
-            .prop_map(|(gateway, tunnel)| TunnelDelivery::Tunnel { gateway, tunnel }),
+        (router(), tunnel()).prop_map(|(gateway, tunnel)| TunnelDelivery::Tunnel { gateway, tunnel }),
     ];
     prop_oneof![
-        (delivery, option::of(id()), any::<u16>()).prop_map(|(delivery, message_id, size)| {
-            FragmentHeader::First {
-                delivery,
-                message_id,
-                size,
-            }
+        (delivery, option::of(id()), any::<u16>())
+            .prop_map(|(delivery, message_id, size)| { FragmentHeader::First { delivery, message_id, size } }),
+        (1u8..=63, any::<bool>(), id(), any::<u16>()).prop_map(|(number, last, message_id, size)| FragmentHeader::Follow {
+            number,
+            last,
+            message_id,
+            size
         }),
-        (1u8..=63, any::<bool>(), id(), any::<u16>()).prop_map(
-            |(number, last, message_id, size)| FragmentHeader::Follow {
-                number,
-                last,
-                message_id,
-                size
-            }
-        ),
     ]
 }
 
 fn request() -> impl Strategy<Value = ShortRequest> {
-    let role = prop_oneof![
-        Just(HopRole::Participant),
-        Just(HopRole::InboundGateway),
-        Just(HopRole::OutboundEndpoint)
-    ];
-    (
-        tunnel(),
-        tunnel(),
-        router(),
-        role,
-        any::<(u8, u32, u32)>(),
-        id(),
-        mapping(2),
-    )
-        .prop_map(
-            |(
+    let role = prop_oneof![Just(HopRole::Participant), Just(HopRole::InboundGateway), Just(HopRole::OutboundEndpoint)];
+    (tunnel(), tunnel(), router(), role, any::<(u8, u32, u32)>(), id(), mapping(2)).prop_map(
+        |(receive_tunnel, next_tunnel, next, role, (layer_type, request_minutes, lifetime_secs), next_message_id, options)| {
+            ShortRequest {
                 receive_tunnel,
                 next_tunnel,
                 next,
                 role,
-                (layer_type, request_minutes, lifetime_secs),
+                layer_type,
+                request_minutes,
+                lifetime_secs,
                 next_message_id,
                 options,
-            )| {
-                ShortRequest {
-                    receive_tunnel,
-                    next_tunnel,
-                    next,
-                    role,
-                    layer_type,
-                    request_minutes,
-                    lifetime_secs,
-                    next_message_id,
-                    options,
-                }
-            },
-        )
+            }
+        },
+    )
 }
 
 fn comes_back<T: Codec + PartialEq + std::fmt::Debug>(value: &T) {

@@ -5,20 +5,14 @@ use super::*;
 use crate::caps::Bandwidth;
 
 /// RouterInfos written by i2pd 2.59.0 in a private network of two routers with net id 93.
-const FROM_I2PD: [&[u8]; 2] = [
-    include_bytes!("../../testdata/i2pd/router-1.info"),
-    include_bytes!("../../testdata/i2pd/router-2.info"),
-];
+const FROM_I2PD: [&[u8]; 2] =
+    [include_bytes!("../../testdata/i2pd/router-1.info"), include_bytes!("../../testdata/i2pd/router-2.info")];
 
 fn builder(rng: &mut SeededRng) -> (RouterInfoBuilder, ed25519::SigningKey) {
     let signing = ed25519::SigningKey::generate(rng);
     let encryption = x25519::PrivateKey::generate(rng);
     let mut options = Mapping::new();
-    for (name, value) in [
-        ("router.version", "0.9.67"),
-        ("netId", "93"),
-        ("caps", "XfR"),
-    ] {
+    for (name, value) in [("router.version", "0.9.67"), ("netId", "93"), ("caps", "XfR")] {
         options.insert(name, value).unwrap();
     }
     let address = Ntcp2Address {
@@ -40,10 +34,7 @@ fn builder(rng: &mut SeededRng) -> (RouterInfoBuilder, ed25519::SigningKey) {
 #[test]
 fn i2pd_router_infos_verify() {
     for bytes in FROM_I2PD {
-        let info = Unverified::<RouterInfo>::parse(Bytes::from_static(bytes))
-            .unwrap()
-            .verify()
-            .unwrap();
+        let info = Unverified::<RouterInfo>::parse(Bytes::from_static(bytes)).unwrap().verify().unwrap();
         assert_eq!(info.bytes(), bytes);
         assert_eq!(info.net_id(), Some(93));
         assert_eq!(info.version(), Some((0, 9, 68)));
@@ -52,11 +43,7 @@ fn i2pd_router_infos_verify() {
         let ntcp2 = info.ntcp2_addresses().next().unwrap();
         assert!(ntcp2.is_published() && ntcp2.ipv4);
         assert_eq!(ntcp2.host.unwrap().port(), 12345);
-        assert!(
-            info.addresses()
-                .iter()
-                .any(|address| address.style == "SSU2")
-        );
+        assert!(info.addresses().iter().any(|address| address.style == "SSU2"));
         // i2pd writes options sorted too, so ours come out the same.
         let mut w = Writer::new();
         w.put(info.options());
@@ -71,8 +58,7 @@ fn any_changed_bit_of_a_router_info_is_refused() {
     for index in 0..bytes.len() {
         let mut changed = bytes.to_vec();
         changed[index] ^= 1;
-        let verified = Unverified::<RouterInfo>::parse(Bytes::from(changed))
-            .map(|unverified| unverified.verify());
+        let verified = Unverified::<RouterInfo>::parse(Bytes::from(changed)).map(|unverified| unverified.verify());
         assert!(!matches!(verified, Ok(Ok(_))), "byte {index}");
     }
     for cut in 0..bytes.len() {
@@ -86,18 +72,12 @@ fn own_router_info() {
     let mut rng = SeededRng::new([5; 32]);
     let (builder, key) = builder(&mut rng);
     let info = RouterInfo::sign(&builder, &key).unwrap();
-    let read = Unverified::<RouterInfo>::parse(info.bytes().clone())
-        .unwrap()
-        .verify()
-        .unwrap();
+    let read = Unverified::<RouterInfo>::parse(info.bytes().clone()).unwrap().verify().unwrap();
     assert_eq!(read, info);
     assert_eq!(read.hash(), builder.identity.hash());
     assert_eq!(read.published(), builder.published);
     assert!(read.is_reachable() && !read.is_hidden());
-    assert_eq!(
-        read.ntcp2_addresses().next().unwrap().to_address(3),
-        builder.addresses[0]
-    );
+    assert_eq!(read.ntcp2_addresses().next().unwrap().to_address(3), builder.addresses[0]);
 
     let other = ed25519::SigningKey::generate(&mut rng);
     assert_eq!(RouterInfo::sign(&builder, &other), Err(SignError::WrongKey));
@@ -106,9 +86,7 @@ fn own_router_info() {
     assert_eq!(RouterInfo::sign(&many, &key), Err(SignError::TooLong));
     let mut long = builder;
     for n in 0..20 {
-        long.options
-            .insert(&n.to_string(), &"x".repeat(250))
-            .unwrap();
+        long.options.insert(&n.to_string(), &"x".repeat(250)).unwrap();
     }
     assert_eq!(RouterInfo::sign(&long, &key), Err(SignError::TooLong));
 }

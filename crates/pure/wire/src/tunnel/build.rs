@@ -164,10 +164,7 @@ impl ShortReply {
 impl Codec for ShortReply {
     fn decode(r: &mut Reader<'_>) -> Result<ShortReply, DecodeError> {
         let mut options = r.sub(SHORT_REPLY_LEN - 1, "ShortReply")?;
-        Ok(ShortReply {
-            options: lenient_options(&mut options),
-            code: r.u8("ShortReply code")?,
-        })
+        Ok(ShortReply { options: lenient_options(&mut options), code: r.u8("ShortReply code")? })
     }
 
     fn encode(&self, w: &mut Writer) {

@@ -18,9 +18,7 @@ fn a_lookup_learns_floodfills_from_answers() {
     net.netdb(13).lookup_router(now, hash, LookupRequest(1));
     net.run(25_000);
     let results = net.results(13);
-    assert!(
-        matches!(&results[..], [(LookupRequest(1), LookupResult::Router(info))] if info.hash() == hash)
-    );
+    assert!(matches!(&results[..], [(LookupRequest(1), LookupResult::Router(info))] if info.hash() == hash));
     assert!(net.netdb(13).get(&hash).is_some());
 }
 
@@ -30,41 +28,33 @@ fn a_lookup_of_nothing_ends_and_is_remembered() {
     let id = net.identity(9, 1, 0);
     let now = net.now();
     let nowhere = DestinationHash([7; 32]);
-    net.netdb(9)
-        .lookup_lease_set(now, id, nowhere, LookupRequest(1));
-    net.netdb(9)
-        .lookup_lease_set(now, id, nowhere, LookupRequest(2));
+    net.netdb(9).lookup_lease_set(now, id, nowhere, LookupRequest(1));
+    net.netdb(9).lookup_lease_set(now, id, nowhere, LookupRequest(2));
     net.run(100);
     let results = net.results(9);
     assert_eq!(results.len(), 2);
-    let not_found =
-        |result: &LookupResult| matches!(result, LookupResult::Failed(LookupFailure::NotFound));
+    let not_found = |result: &LookupResult| matches!(result, LookupResult::Failed(LookupFailure::NotFound));
     assert!(results.iter().all(|(_, result)| not_found(result)));
     let asked = |net: &Net| {
         let lookups = net.served.iter();
-        lookups
-            .filter(|(_, kind)| *kind == MessageKind::DATABASE_LOOKUP)
-            .count()
+        lookups.filter(|(_, kind)| *kind == MessageKind::DATABASE_LOOKUP).count()
     };
     assert_eq!(asked(&net), usize::from(config::MAX_LEASE_SET_TRIES));
     // Again: from the negative cache. Another identity asks for itself.
     let now = net.now();
-    net.netdb(9)
-        .lookup_lease_set(now, id, nowhere, LookupRequest(3));
+    net.netdb(9).lookup_lease_set(now, id, nowhere, LookupRequest(3));
     net.run(100);
     assert!(not_found(&net.results(9)[0].1));
     assert_eq!(asked(&net), 7);
     let other = net.identity(9, 2, 1);
     let now = net.now();
-    net.netdb(9)
-        .lookup_lease_set(now, other, nowhere, LookupRequest(4));
+    net.netdb(9).lookup_lease_set(now, other, nowhere, LookupRequest(4));
     net.run(100);
     assert_eq!(asked(&net), 14);
     // Later it is worth asking again.
     net.run(21_000);
     let now = net.now();
-    net.netdb(9)
-        .lookup_lease_set(now, id, nowhere, LookupRequest(5));
+    net.netdb(9).lookup_lease_set(now, id, nowhere, LookupRequest(5));
     net.run(100);
     assert_eq!(asked(&net), 21);
 }
@@ -77,18 +67,13 @@ fn silent_floodfills_cost_time_but_no_lookup_hangs() {
     }
     let id = net.identity(3, 1, 0);
     let now = net.now();
-    net.netdb(3)
-        .lookup_lease_set(now, id, DestinationHash([7; 32]), LookupRequest(1));
-    net.netdb(3)
-        .lookup_router(now, RouterHash([8; 32]), LookupRequest(2));
+    net.netdb(3).lookup_lease_set(now, id, DestinationHash([7; 32]), LookupRequest(1));
+    net.netdb(3).lookup_router(now, RouterHash([8; 32]), LookupRequest(2));
     net.run(21_000);
     let results = net.results(3);
     assert_eq!(results.len(), 2);
     for (_, result) in results {
-        assert!(matches!(
-            result,
-            LookupResult::Failed(LookupFailure::NoAnswer)
-        ));
+        assert!(matches!(result, LookupResult::Failed(LookupFailure::NoAnswer)));
     }
 }
 
@@ -115,35 +100,18 @@ fn identities_wait_for_tunnels_and_never_go_direct() {
     netdb.lookup_lease_set(at(0), id, DestinationHash([7; 32]), LookupRequest(1));
     netdb.handle_timeout(at(1_000));
     assert!(drain(netdb).is_empty());
-    let paths = Paths {
-        outbound: true,
-        inbound: vec![ReplyPath {
-            gateway: RouterHash([1; 32]),
-            tunnel: TunnelId::new(5),
-        }],
-    };
+    let paths = Paths { outbound: true, inbound: vec![ReplyPath { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(5) }] };
     netdb.set_paths(at(1_100), Owner::Identity(id), paths);
     let owner = Owner::Identity(id);
     match &drain(netdb)[..] {
         [
-            NetDbOutput::ExpectReply {
-                owner: expects,
-                key,
-            },
-            NetDbOutput::ThroughTunnel {
-                owner: sends,
-                message,
-                wrap: true,
-                ..
-            },
+            NetDbOutput::ExpectReply { owner: expects, key },
+            NetDbOutput::ThroughTunnel { owner: sends, message, wrap: true, .. },
         ] => {
             assert_eq!((*expects, *sends), (owner, owner));
             let lookup = DatabaseLookup::from_bytes(&message.body).unwrap();
             assert_eq!(lookup.reply_key, Some(*key));
-            assert_eq!(
-                (lookup.from, lookup.reply_tunnel),
-                (RouterHash([1; 32]), TunnelId::new(5))
-            );
+            assert_eq!((lookup.from, lookup.reply_tunnel), (RouterHash([1; 32]), TunnelId::new(5)));
         }
         outputs => unreachable!("{outputs:?}"),
     }
@@ -159,34 +127,17 @@ fn answers_reach_only_the_identity_that_asked() {
     let (a, b) = (net.identity(1, 1, 0), net.identity(1, 2, 0));
     let service = Service::new(1);
     let (now, set) = (net.now(), service.lease_set(net.now().date));
-    net.netdb(1)
-        .lookup_lease_set(now, a, service.hash(), LookupRequest(1));
+    net.netdb(1).lookup_lease_set(now, a, service.hash(), LookupRequest(1));
     let netdb = net.netdb(1);
     drain(netdb);
     // Unasked for by B, by the router, and from the network.
-    for via in [
-        Via::Tunnel(Owner::Identity(b)),
-        Via::Tunnel(Owner::Router),
-        Via::Direct,
-        Via::Garlic,
-    ] {
+    for via in [Via::Tunnel(Owner::Identity(b)), Via::Tunnel(Owner::Router), Via::Direct, Via::Garlic] {
         netdb.handle_store(now, None, via, DatabaseStore::lease_set2(&set, None));
     }
     assert!(drain(netdb).is_empty());
-    netdb.handle_store(
-        now,
-        None,
-        Via::Tunnel(Owner::Identity(a)),
-        DatabaseStore::lease_set2(&set, None),
-    );
+    netdb.handle_store(now, None, Via::Tunnel(Owner::Identity(a)), DatabaseStore::lease_set2(&set, None));
     let results = drain(netdb);
-    assert!(matches!(
-        &results[..],
-        [NetDbOutput::LookupDone {
-            owner: Owner::Identity(IdentityId(1)),
-            ..
-        }]
-    ));
+    assert!(matches!(&results[..], [NetDbOutput::LookupDone { owner: Owner::Identity(IdentityId(1)), .. }]));
     // A RouterInfo that comes down an identity's tunnel goes nowhere.
     let info = Signer::new(50).info(now.date);
     let store = DatabaseStore::router_info(&info, None);
@@ -210,15 +161,9 @@ fn lookups_are_bounded() {
         let request = LookupRequest(n.into());
         netdb.lookup_lease_set(now, id, DestinationHash([n; 32]), request);
     }
-    let busy = drain(netdb).into_iter().filter(|output| {
-        matches!(
-            output,
-            NetDbOutput::LookupDone {
-                result: LookupResult::Failed(LookupFailure::Busy),
-                ..
-            }
-        )
-    });
+    let busy = drain(netdb)
+        .into_iter()
+        .filter(|output| matches!(output, NetDbOutput::LookupDone { result: LookupResult::Failed(LookupFailure::Busy), .. }));
     assert_eq!(busy.count(), 200 - Limits::default().lookups);
 }
 
@@ -238,8 +183,7 @@ fn one_seed_gives_one_course() {
         let set = Service::new(1).lease_set(net.now().date);
         let now = net.now();
         net.netdb(7).publish_lease_set(now, id, set);
-        net.netdb(7)
-            .lookup_lease_set(now, id, DestinationHash([7; 32]), LookupRequest(1));
+        net.netdb(7).lookup_lease_set(now, id, DestinationHash([7; 32]), LookupRequest(1));
         net.run(60_000);
         net.served
     };
@@ -269,13 +213,7 @@ fn what_destinations_need_is_fetched_through_exploratory_tunnels() {
     let mut net = Net::new(2, 1, |_, other| other < 2);
     let id = net.identity(2, 1, 0);
     let netdb = net.netdb(2);
-    let paths = Paths {
-        outbound: true,
-        inbound: vec![ReplyPath {
-            gateway: RouterHash([1; 32]),
-            tunnel: TunnelId::new(5),
-        }],
-    };
+    let paths = Paths { outbound: true, inbound: vec![ReplyPath { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(5) }] };
     netdb.set_paths(at(0), Owner::Router, paths);
     let wanted = DestinationHash([7; 32]);
     netdb.lookup_lease_set(at(0), id, wanted, LookupRequest(1));
@@ -283,11 +221,7 @@ fn what_destinations_need_is_fetched_through_exploratory_tunnels() {
         NetDbOutput::ThroughTunnel { to, .. } => Some(*to),
         _ => None,
     });
-    let reply = DatabaseSearchReply {
-        key: wanted.into(),
-        routers: vec![RouterHash([8; 32])],
-        from: from.unwrap(),
-    };
+    let reply = DatabaseSearchReply { key: wanted.into(), routers: vec![RouterHash([8; 32])], from: from.unwrap() };
     netdb.handle_search_reply(at(10), Owner::Identity(id), &reply);
     let owners: Vec<_> = drain(netdb)
         .iter()
@@ -316,11 +250,7 @@ fn what_destinations_need_is_never_asked_for_directly() {
         _ => None,
     });
     let bait = RouterHash([8; 32]);
-    let reply = DatabaseSearchReply {
-        key: wanted.into(),
-        routers: vec![bait],
-        from: from.unwrap(),
-    };
+    let reply = DatabaseSearchReply { key: wanted.into(), routers: vec![bait], from: from.unwrap() };
     netdb.handle_search_reply(at(10), Owner::Identity(id), &reply);
     for ms in 1..30 {
         netdb.handle_timeout(at(ms * 1000));
@@ -330,4 +260,24 @@ fn what_destinations_need_is_never_asked_for_directly() {
             assert!(!direct && !router, "without exploratory tunnels: {output:?}");
         }
     }
+}
+
+#[test]
+fn only_who_was_asked_can_spoil_a_try() {
+    let mut net = Net::new(3, 1, |_, other| other < 3);
+    let netdb = net.netdb(3);
+    let wanted = Signer::new(70);
+    netdb.lookup_router(at(0), wanted.hash(), LookupRequest(1));
+    let asked = direct(&drain(netdb), MessageKind::DATABASE_LOOKUP);
+    let old = wanted.info(at(0).date - Duration::from_secs(100 * 24 * 3600));
+    let useless = || DatabaseStore::router_info(&old, None);
+    for stranger in [Some(RouterHash([7; 32])), None] {
+        netdb.handle_store(at(10), stranger, Via::Direct, useless());
+    }
+    netdb.handle_store(at(10), None, Via::Garlic, useless());
+    netdb.handle_store(at(10), None, Via::Tunnel(Owner::Router), useless());
+    assert!(direct(&drain(netdb), MessageKind::DATABASE_LOOKUP).is_empty());
+    netdb.handle_store(at(20), asked.first().copied(), Via::Direct, useless());
+    let next = direct(&drain(netdb), MessageKind::DATABASE_LOOKUP);
+    assert!(next.len() == 1 && next != asked);
 }

@@ -5,16 +5,9 @@ use super::*;
 fn stored(net: &Net, key: NetDbKey) -> BTreeSet<usize> {
     let holds = |node: &Node| {
         node.netdb.get(&RouterHash(key.0)).is_some()
-            || node
-                .netdb
-                .floodfill
-                .lease_sets
-                .get(net.now().date, &DestinationHash(key.0))
-                .is_some()
+            || node.netdb.floodfill.lease_sets.get(net.now().date, &DestinationHash(key.0)).is_some()
     };
-    (0..net.nodes.len())
-        .filter(|n| holds(&net.nodes[*n]))
-        .collect()
+    (0..net.nodes.len()).filter(|n| holds(&net.nodes[*n])).collect()
 }
 
 fn states(net: &Net, node: usize) -> Vec<PublicationState> {
@@ -33,22 +26,13 @@ fn a_router_info_is_published_flooded_and_found() {
     let key = NetDbKey::from(info.hash());
     net.netdb(8).publish_router_info(now, info.clone());
     net.run(1_000);
-    assert_eq!(
-        net.netdb(8).published(Owner::Router),
-        Some(PublicationState::Stored)
-    );
+    assert_eq!(net.netdb(8).published(Owner::Router), Some(PublicationState::Stored));
     // The closest got it and gave it to its three closest.
-    let closest = net
-        .netdb(9)
-        .closest_floodfills(now, key, 4, &BTreeSet::new());
-    let closest: BTreeSet<_> = closest
-        .into_iter()
-        .map(|hash| net.index(hash).unwrap())
-        .collect();
+    let closest = net.netdb(9).closest_floodfills(now, key, 4, &BTreeSet::new());
+    let closest: BTreeSet<_> = closest.into_iter().map(|hash| net.index(hash).unwrap()).collect();
     assert_eq!(stored(&net, key), closest);
     let now = net.now();
-    net.netdb(9)
-        .lookup_router(now, info.hash(), LookupRequest(1));
+    net.netdb(9).lookup_router(now, info.hash(), LookupRequest(1));
     net.run(1_000);
     assert!(matches!(&net.results(9)[..], [(_, LookupResult::Router(found))] if *found == info));
 }
@@ -58,22 +42,14 @@ fn a_silent_floodfill_is_passed_over() {
     let mut net = Net::new(4, 1, |_, other| other < 4);
     let now = net.now();
     let info = net.nodes[4].signer.info(now.date);
-    let closest = net
-        .netdb(4)
-        .closest_floodfills(now, info.hash().into(), 1, &BTreeSet::new());
+    let closest = net.netdb(4).closest_floodfills(now, info.hash().into(), 1, &BTreeSet::new());
     let silent = net.index(closest[0]).unwrap();
     net.nodes[silent].silent = true;
     net.netdb(4).publish_router_info(now, info);
     net.run(2_900);
-    assert_eq!(
-        net.netdb(4).published(Owner::Router),
-        Some(PublicationState::Sending)
-    );
+    assert_eq!(net.netdb(4).published(Owner::Router), Some(PublicationState::Sending));
     net.run(200);
-    assert_eq!(
-        net.netdb(4).published(Owner::Router),
-        Some(PublicationState::Stored)
-    );
+    assert_eq!(net.netdb(4).published(Owner::Router), Some(PublicationState::Stored));
 }
 
 #[test]
@@ -83,21 +59,14 @@ fn a_lease_set_is_stored_verified_and_found_by_others() {
     let bystander = net.identity(8, 2, 2);
     let service = Service::new(1);
     let now = net.now();
-    net.netdb(8)
-        .publish_lease_set(now, server, service.lease_set(now.date));
+    net.netdb(8).publish_lease_set(now, server, service.lease_set(now.date));
     net.run(15_000);
-    assert_eq!(
-        states(&net, 8),
-        [PublicationState::Stored, PublicationState::Verified]
-    );
+    assert_eq!(states(&net, 8), [PublicationState::Stored, PublicationState::Verified]);
     assert_eq!(stored(&net, service.hash().into()).len(), 4);
     let now = net.now();
-    net.netdb(9)
-        .lookup_lease_set(now, client, service.hash(), LookupRequest(1));
+    net.netdb(9).lookup_lease_set(now, client, service.hash(), LookupRequest(1));
     net.run(1_000);
-    assert!(
-        matches!(&net.results(9)[..], [(_, LookupResult::LeaseSet(set))] if set.destination().hash() == service.hash())
-    );
+    assert!(matches!(&net.results(9)[..], [(_, LookupResult::LeaseSet(set))] if set.destination().hash() == service.hash()));
     // Publishing shows it to nobody else in the same router, and the router doesn't answer with it.
     assert_eq!(net.netdb(8).lease_set_count(), 0);
     assert_eq!(net.netdb(8).published(Owner::Identity(bystander)), None);
@@ -110,15 +79,11 @@ fn versions_keep_their_distance_and_the_last_one_counts() {
     let service = Service::new(1);
     for second in 0..4 {
         let now = net.now();
-        net.netdb(4)
-            .publish_lease_set(now, id, service.lease_set(at(second * 1_000).date));
+        net.netdb(4).publish_lease_set(now, id, service.lease_set(at(second * 1_000).date));
         net.run(1_000);
     }
     let stores = |net: &Net| {
-        let stores = net
-            .served
-            .iter()
-            .filter(|(_, kind)| *kind == MessageKind::DATABASE_STORE);
+        let stores = net.served.iter().filter(|(_, kind)| *kind == MessageKind::DATABASE_STORE);
         stores.count()
     };
     // One publication and its three floods.
@@ -126,17 +91,10 @@ fn versions_keep_their_distance_and_the_last_one_counts() {
     net.run(36_000);
     let holders = stored(&net, service.hash().into());
     for node in holders {
-        let kept = net.nodes[node]
-            .netdb
-            .floodfill
-            .lease_sets
-            .get(net.now().date, &service.hash());
+        let kept = net.nodes[node].netdb.floodfill.lease_sets.get(net.now().date, &service.hash());
         assert_eq!(kept.unwrap().published(), at(3_000).date);
     }
-    assert_eq!(
-        net.netdb(4).published(Owner::Identity(id)),
-        Some(PublicationState::Verified)
-    );
+    assert_eq!(net.netdb(4).published(Owner::Identity(id)), Some(PublicationState::Verified));
 }
 
 #[test]
@@ -146,8 +104,7 @@ fn what_a_floodfill_loses_is_published_again() {
     let service = Service::new(1);
     let now = net.now();
     // Floodfills that don't know each other don't flood, so the verification finds nothing.
-    net.netdb(5)
-        .publish_lease_set(now, id, service.lease_set(now.date));
+    net.netdb(5).publish_lease_set(now, id, service.lease_set(now.date));
     net.run(60_000);
     assert!(stored(&net, service.hash().into()).len() >= 2);
 }
@@ -160,17 +117,13 @@ fn midnight_brings_other_floodfills_and_each_owner_its_own_time() {
     let (a, b) = (net.identity(40, 1, 0), net.identity(40, 2, 1));
     let (first, second) = (Service::new(1), Service::new(2));
     let now = net.now();
-    net.netdb(40)
-        .publish_lease_set(now, a, first.lease_set(now.date));
-    net.netdb(40)
-        .publish_lease_set(now, b, second.lease_set(now.date));
+    net.netdb(40).publish_lease_set(now, a, first.lease_set(now.date));
+    net.netdb(40).publish_lease_set(now, b, second.lease_set(now.date));
     net.run(50_000);
     // Within ten minutes of midnight it went to tomorrow's floodfills as well.
     let tomorrow = at(midnight);
     for service in [&first, &second] {
-        let next =
-            net.netdb(40)
-                .closest_floodfills(tomorrow, service.hash().into(), 2, &BTreeSet::new());
+        let next = net.netdb(40).closest_floodfills(tomorrow, service.hash().into(), 2, &BTreeSet::new());
         for hash in next {
             assert!(stored(&net, service.hash().into()).contains(&net.index(hash).unwrap()));
         }
@@ -190,9 +143,7 @@ fn midnight_brings_other_floodfills_and_each_owner_its_own_time() {
     assert!(times.iter().all(|ms| *ms > midnight + 2_000));
     assert!(times[1] - times[0] > 100);
     for service in [&first, &second] {
-        let closest =
-            net.netdb(40)
-                .closest_floodfills(tomorrow, service.hash().into(), 1, &BTreeSet::new());
+        let closest = net.netdb(40).closest_floodfills(tomorrow, service.hash().into(), 1, &BTreeSet::new());
         assert!(stored(&net, service.hash().into()).contains(&net.index(closest[0]).unwrap()));
     }
 }
@@ -206,9 +157,7 @@ fn a_confirmation_of_the_last_version_counts_while_a_new_one_waits() {
     netdb.publish_lease_set(at(0), id, service.lease_set(at(0).date));
     let tokens = |outputs: Vec<NetDbOutput>| -> Vec<MessageId> {
         let token = |output| match output {
-            NetDbOutput::ThroughTunnel { message, .. }
-                if message.kind == MessageKind::DATABASE_STORE =>
-            {
+            NetDbOutput::ThroughTunnel { message, .. } if message.kind == MessageKind::DATABASE_STORE => {
                 let store = DatabaseStore::from_bytes(&message.body).unwrap();
                 store.reply.map(|reply| MessageId(reply.token))
             }
@@ -243,13 +192,7 @@ fn a_lease_set_that_has_ended_is_published_no_more() {
     netdb.publish_lease_set(at(0), id, service.lease_set(at(0).date));
     netdb.handle_timeout(at(601_000));
     assert_eq!(netdb.published(owner), Some(PublicationState::Sending));
-    let paths = Paths {
-        outbound: true,
-        inbound: vec![ReplyPath {
-            gateway: RouterHash([1; 32]),
-            tunnel: TunnelId::new(5),
-        }],
-    };
+    let paths = Paths { outbound: true, inbound: vec![ReplyPath { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(5) }] };
     netdb.set_paths(at(602_000), owner, paths);
     netdb.handle_timeout(at(610_000));
     drain(netdb);

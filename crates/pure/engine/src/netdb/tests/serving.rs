@@ -18,22 +18,11 @@ fn floodfill(routers: u16) -> (NetDb, Vec<Signer>) {
 }
 
 fn lookup(key: NetDbKey, from: RouterHash, kind: LookupKind) -> DatabaseLookup {
-    DatabaseLookup {
-        key,
-        from,
-        reply_tunnel: None,
-        kind,
-        excluded: Vec::new(),
-        reply_key: None,
-    }
+    DatabaseLookup { key, from, reply_tunnel: None, kind, excluded: Vec::new(), reply_key: None }
 }
 
 fn token(token: u32) -> Option<StoreReply> {
-    Some(StoreReply {
-        token,
-        tunnel: TunnelId::new(3),
-        gateway: RouterHash([6; 32]),
-    })
+    Some(StoreReply { token, tunnel: TunnelId::new(3), gateway: RouterHash([6; 32]) })
 }
 
 fn replies(outputs: &[NetDbOutput]) -> Vec<&I2npMessage> {
@@ -50,55 +39,25 @@ fn replies(outputs: &[NetDbOutput]) -> Vec<&I2npMessage> {
 fn stores_with_a_token_are_confirmed_and_flooded_once() {
     let (mut netdb, _) = floodfill(6);
     let set = Service::new(1).lease_set(at(0).date);
-    netdb.handle_store(
-        at(10),
-        None,
-        Via::Garlic,
-        DatabaseStore::lease_set2(&set, token(5)),
-    );
+    netdb.handle_store(at(10), None, Via::Garlic, DatabaseStore::lease_set2(&set, token(5)));
     let outputs = drain(&mut netdb);
-    let [reply] = replies(&outputs)[..] else {
-        unreachable!()
-    };
-    assert_eq!(
-        DeliveryStatus::from_bytes(&reply.body).unwrap().id,
-        MessageId(5)
-    );
+    let [reply] = replies(&outputs)[..] else { unreachable!() };
+    assert_eq!(DeliveryStatus::from_bytes(&reply.body).unwrap().id, MessageId(5));
     assert_eq!(direct(&outputs, MessageKind::DATABASE_STORE).len(), 3);
     for output in &outputs {
         if let NetDbOutput::Direct { message, .. } = output {
-            assert!(
-                DatabaseStore::from_bytes(&message.body)
-                    .unwrap()
-                    .reply
-                    .is_none()
-            );
+            assert!(DatabaseStore::from_bytes(&message.body).unwrap().reply.is_none());
         }
     }
     // The same again: confirmed, not flooded. Without token: neither. Taken up by a tunnel end: flooded only.
-    netdb.handle_store(
-        at(20),
-        None,
-        Via::Garlic,
-        DatabaseStore::lease_set2(&set, token(6)),
-    );
+    netdb.handle_store(at(20), None, Via::Garlic, DatabaseStore::lease_set2(&set, token(6)));
     let outputs = drain(&mut netdb);
     assert_eq!((replies(&outputs).len(), outputs.len()), (1, 1));
     let newer = Service::new(1).lease_set(at(1_000).date);
-    netdb.handle_store(
-        at(1_000),
-        None,
-        Via::Direct,
-        DatabaseStore::lease_set2(&newer, None),
-    );
+    netdb.handle_store(at(1_000), None, Via::Direct, DatabaseStore::lease_set2(&newer, None));
     assert!(drain(&mut netdb).is_empty());
     let other = Service::new(2).lease_set(at(0).date);
-    netdb.handle_store(
-        at(1_000),
-        None,
-        Via::Direct,
-        DatabaseStore::lease_set2(&other, token(u32::MAX)),
-    );
+    netdb.handle_store(at(1_000), None, Via::Direct, DatabaseStore::lease_set2(&other, token(u32::MAX)));
     let outputs = drain(&mut netdb);
     assert_eq!((replies(&outputs).len(), outputs.len()), (0, 3));
 }
@@ -110,12 +69,7 @@ fn what_isnt_for_publication_isnt_kept() {
     let mut builder = service.builder(at(0).date);
     builder.unpublished = true;
     let set = LeaseSet2::sign(&builder, &service.key).unwrap();
-    netdb.handle_store(
-        at(10),
-        None,
-        Via::Direct,
-        DatabaseStore::lease_set2(&set, token(5)),
-    );
+    netdb.handle_store(at(10), None, Via::Direct, DatabaseStore::lease_set2(&set, token(5)));
     assert_eq!(drain(&mut netdb).len(), 1);
     assert_eq!(netdb.lease_set_count(), 0);
     assert_eq!(netdb.drops()[&Reject::Unpublished], 1);
@@ -128,12 +82,7 @@ fn lookups_are_answered_by_kind() {
     netdb.add_router(at(0), plain.info(at(0).date), Source::Reseed);
     let service = Service::new(1);
     let set = service.lease_set(at(0).date);
-    netdb.handle_store(
-        at(1),
-        None,
-        Via::Direct,
-        DatabaseStore::lease_set2(&set, None),
-    );
+    netdb.handle_store(at(1), None, Via::Direct, DatabaseStore::lease_set2(&set, None));
     drain(&mut netdb);
     let from = RouterHash([6; 32]);
     let mut ask = |lookup: DatabaseLookup| {
@@ -164,24 +113,12 @@ fn lookups_are_answered_by_kind() {
     let reply = DatabaseSearchReply::from_bytes(&bytes).unwrap();
     let left: BTreeSet<_> = signers[4..].iter().map(Signer::hash).collect();
     assert_eq!(BTreeSet::from_iter(reply.routers), left);
-    let (_, bytes) = body(&ask(lookup(
-        NetDbKey([5; 32]),
-        from,
-        LookupKind::Exploratory,
-    )));
-    assert_eq!(
-        DatabaseSearchReply::from_bytes(&bytes).unwrap().routers,
-        [plain.hash()]
-    );
+    let (_, bytes) = body(&ask(lookup(NetDbKey([5; 32]), from, LookupKind::Exploratory)));
+    assert_eq!(DatabaseSearchReply::from_bytes(&bytes).unwrap().routers, [plain.hash()]);
     let mut sealed = lookup(leases, from, LookupKind::LeaseSet);
     sealed.reply_tunnel = TunnelId::new(8);
-    sealed.reply_key = Some(ReplyKey {
-        key: [1; 32],
-        tag: SessionTag([2; 8]),
-    });
-    let NetDbOutput::Reply { path, encrypt, .. } = ask(sealed.clone()) else {
-        unreachable!()
-    };
+    sealed.reply_key = Some(ReplyKey { key: [1; 32], tag: SessionTag([2; 8]) });
+    let NetDbOutput::Reply { path, encrypt, .. } = ask(sealed.clone()) else { unreachable!() };
     assert_eq!((path.gateway, path.tunnel), (from, TunnelId::new(8)));
     assert_eq!(encrypt, sealed.reply_key);
 }
@@ -196,10 +133,7 @@ fn an_identitys_lease_sets_are_no_answer() {
     let asked = lookup(service.hash().into(), RouterHash([6; 32]), LookupKind::Any);
     netdb.handle_lookup(at(10), None, Via::Garlic, asked);
     let outputs = drain(&mut netdb);
-    assert_eq!(
-        replies(&outputs)[0].kind,
-        MessageKind::DATABASE_SEARCH_REPLY
-    );
+    assert_eq!(replies(&outputs)[0].kind, MessageKind::DATABASE_SEARCH_REPLY);
     // Nor is what others stored here known to an identity.
     let other = Service::new(2);
     let store = DatabaseStore::lease_set2(&other.lease_set(at(0).date), None);
@@ -251,10 +185,7 @@ fn strangers_are_held_to_their_share() {
         netdb.handle_store(at(500), Some(noisy), Via::Direct, store);
     }
     let outputs = drain(&mut netdb);
-    assert_eq!(
-        replies(&outputs).len(),
-        usize::try_from(config::STORE_BURST).unwrap()
-    );
+    assert_eq!(replies(&outputs).len(), usize::try_from(config::STORE_BURST).unwrap());
     let floods = direct(&outputs, MessageKind::DATABASE_STORE).len();
     assert_eq!(floods, usize::try_from(config::FLOOD_BURST).unwrap() * 3);
     assert!(netdb.drops()[&Reject::Throttled] > 1_300);
@@ -273,10 +204,8 @@ fn a_full_store_keeps_the_keys_closest_to_us() {
         netdb.handle_store(at(10), None, Via::Direct, store);
     }
     let mut by_distance: Vec<_> = services.iter().map(Service::hash).collect();
-    by_distance
-        .sort_by_key(|hash| ramson_wire::distance(&ramson_wire::ids::routing_key((*hash).into(), at(0).date), &us));
-    let kept =
-        |hash: &&DestinationHash| netdb.floodfill.lease_sets.get(at(10).date, hash).is_some();
+    by_distance.sort_by_key(|hash| ramson_wire::distance(&ramson_wire::ids::routing_key((*hash).into(), at(0).date), &us));
+    let kept = |hash: &&DestinationHash| netdb.floodfill.lease_sets.get(at(10).date, hash).is_some();
     assert!(by_distance[..8].iter().all(|hash| kept(&hash)));
     assert!(!by_distance[8..].iter().any(|hash| kept(&hash)));
 }
@@ -319,18 +248,8 @@ fn any_order_of_events_keeps_the_bounds() {
             6 => netdb.publish_lease_set(now, id, service.lease_set(now.date)),
             7 => netdb.publish_router_info(now, Signer::new(1).info(now.date)),
             8 => {
-                let inbound = vec![ReplyPath {
-                    gateway: signer.hash(),
-                    tunnel: TunnelId::new(4),
-                }];
-                netdb.set_paths(
-                    now,
-                    owner,
-                    Paths {
-                        outbound: pick(4) > 0,
-                        inbound,
-                    },
-                );
+                let inbound = vec![ReplyPath { gateway: signer.hash(), tunnel: TunnelId::new(4) }];
+                netdb.set_paths(now, owner, Paths { outbound: pick(4) > 0, inbound });
             }
             9 => {
                 let info = signer.info_with(now.date, caps, "99");

@@ -5,9 +5,7 @@ use super::*;
 
 fn add(netdb: &mut NetDb, now: Now, key: NetDbKey, info: &RouterInfo) -> AddResult {
     let info = Unverified::<RouterInfo>::parse(info.bytes().clone()).unwrap();
-    let Shared {
-        routers, config, ..
-    } = &mut netdb.shared;
+    let Shared { routers, config, .. } = &mut netdb.shared;
     routers.add_unverified(now, config, &key, info, Source::Lookup)
 }
 
@@ -22,10 +20,7 @@ fn router_infos_are_checked() {
         AddResult::Rejected(reject) => reject,
         result => unreachable!("{result:?}"),
     };
-    assert_eq!(
-        reject(&mut netdb, us.hash().into(), &good),
-        Reject::WrongKey
-    );
+    assert_eq!(reject(&mut netdb, us.hash().into(), &good), Reject::WrongKey);
     let foreign = other.info_with(date, "LR", "2");
     assert_eq!(reject(&mut netdb, key, &foreign), Reject::WrongNetwork);
     let future = other.info(now.date + Duration::from_secs(121));
@@ -37,9 +32,7 @@ fn router_infos_are_checked() {
     let mut bytes = good.bytes().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     let forged = Unverified::<RouterInfo>::parse(bytes.into()).unwrap();
-    let Shared {
-        routers, config, ..
-    } = &mut netdb.shared;
+    let Shared { routers, config, .. } = &mut netdb.shared;
     let result = routers.add_unverified(now, config, &key, forged, Source::Lookup);
     assert_eq!(result, AddResult::Rejected(Reject::BadSignature));
     assert_eq!(netdb.router_count(), 0);
@@ -80,10 +73,7 @@ fn lease_sets_are_checked() {
     assert_eq!(add(&unpublished), AddResult::Rejected(Reject::Unpublished));
     assert_eq!(add(&good), AddResult::New);
     assert_eq!(add(&good), AddResult::Known);
-    assert_eq!(
-        add(&service.builder(now.date + Duration::from_secs(1))),
-        AddResult::Updated
-    );
+    assert_eq!(add(&service.builder(now.date + Duration::from_secs(1))), AddResult::Updated);
 
     let other = Service::new(2);
     let mut bytes = other.lease_set(now.date).bytes().to_vec();
@@ -109,10 +99,7 @@ fn a_full_table_gives_way_only_to_what_we_asked_for() {
     let now = at(1_000);
     for n in 10..60 {
         let info = Signer::new(n).info(at(u64::from(n)).date);
-        assert_eq!(
-            netdb.add_router(now, info, Source::Stranger),
-            AddResult::New
-        );
+        assert_eq!(netdb.add_router(now, info, Source::Stranger), AddResult::New);
     }
     let full = AddResult::Rejected(Reject::Full);
     let info = Signer::new(60).info(now.date);
@@ -161,17 +148,12 @@ fn routers_survive_a_restart_and_expire() {
             _ => None,
         })
         .collect();
-    assert_eq!(
-        BTreeSet::from_iter(deleted),
-        BTreeSet::from([broken, swapped])
-    );
+    assert_eq!(BTreeSet::from_iter(deleted), BTreeSet::from([broken, swapped]));
     // An hour later the age limit counts, but the last ones stay.
     again.handle_timeout(at(day + 3_700_000));
     assert_eq!(again.router_count(), 68);
     again.handle_timeout(at(day + 5 * 3_600_000));
     assert_eq!(again.router_count(), config::KEEP_AT_LEAST);
-    let gone = drain(&mut again)
-        .into_iter()
-        .filter(|output| matches!(output, NetDbOutput::Store { value: None, .. }));
+    let gone = drain(&mut again).into_iter().filter(|output| matches!(output, NetDbOutput::Store { value: None, .. }));
     assert_eq!(gone.count(), 28);
 }

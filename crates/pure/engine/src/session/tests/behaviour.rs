@@ -13,12 +13,7 @@ fn new_session_reply_and_existing_session() {
     assert_eq!(pair.a.readiness(pair.now(), &b), Readiness::NewSession);
     let ns = pair.a_to_b(1);
     assert!(ns.new_session);
-    assert_eq!(
-        pair.a.readiness(pair.now(), &b),
-        Readiness::AwaitingReply {
-            last: pair.now().tick
-        }
-    );
+    assert_eq!(pair.a.readiness(pair.now(), &b), Readiness::AwaitingReply { last: pair.now().tick });
     assert_eq!(pair.b.readiness(pair.now(), &a), Readiness::Ready);
     for number in 10..20 {
         pair.b_to_a(number);
@@ -42,10 +37,7 @@ fn replies_may_be_lost_and_reordered() {
     let first = pair.a_to_b(2);
     assert!(!first.new_session);
     for late in [3, 11, 0] {
-        assert_eq!(
-            pair.a_reads(&replies[late]).unwrap().cloves,
-            [clove(u32::try_from(late).unwrap(), 100)]
-        );
+        assert_eq!(pair.a_reads(&replies[late]).unwrap().cloves, [clove(u32::try_from(late).unwrap(), 100)]);
         assert!(pair.a_reads(&replies[late]).is_err());
     }
     pair.b_to_a(3);
@@ -104,10 +96,7 @@ fn pending_sessions_are_limited() {
     for number in 0..6 {
         pair.a_writes(number);
     }
-    assert_eq!(
-        pair.a.encrypt(pair.now(), &to, &[], false).unwrap_err(),
-        SessionError::AwaitingReply
-    );
+    assert_eq!(pair.a.encrypt(pair.now(), &to, &[], false).unwrap_err(), SessionError::AwaitingReply);
     pair.pass(11 * SECOND);
     pair.a_writes(7);
     pair.pass(Duration::from_secs(200));
@@ -155,10 +144,7 @@ fn sessions_end_after_ten_minutes() {
 fn a_restarted_peer_is_taken_back() {
     let mut pair = Pair::established();
     let to = pair.a.public_key();
-    pair.a = Sessions::new(
-        PrivateKey::from_bytes(&[1; 32]),
-        Box::new(SeededRng::new([77; 32])),
-    );
+    pair.a = Sessions::new(PrivateKey::from_bytes(&[1; 32]), Box::new(SeededRng::new([77; 32])));
     // At once: the message arrives, but replies go where the old session was.
     pair.a_to_b(10);
     let lost = pair.b_writes(11);
@@ -195,39 +181,20 @@ fn a_new_session_that_came_late_replaces_nothing_for_long() {
 fn acknowledgements_are_asked_given_and_reported() {
     let mut pair = Pair::new();
     let (a, b) = pair.keys();
-    let ns = pair
-        .a
-        .encrypt(pair.now(), &b, &[clove(1, 10)], true)
-        .unwrap();
+    let ns = pair.a.encrypt(pair.now(), &b, &[clove(1, 10)], true).unwrap();
     pair.b_reads(&ns).unwrap();
     pair.b_to_a(2);
     assert_eq!(acks(&mut pair.a), [ns.ack.unwrap()]);
     events(&mut pair.b);
 
-    let lost = pair
-        .a
-        .encrypt(pair.now(), &b, &[clove(3, 10)], true)
-        .unwrap();
-    let asked: Vec<Sealed> = (0..3)
-        .map(|number| {
-            pair.a
-                .encrypt(pair.now(), &b, &[clove(number, 10)], true)
-                .unwrap()
-        })
-        .collect();
+    let lost = pair.a.encrypt(pair.now(), &b, &[clove(3, 10)], true).unwrap();
+    let asked: Vec<Sealed> = (0..3).map(|number| pair.a.encrypt(pair.now(), &b, &[clove(number, 10)], true).unwrap()).collect();
     for sealed in asked.iter().rev() {
         pair.b_reads(sealed).unwrap();
     }
     // With the next message, or by itself after a second.
     pair.b_to_a(4);
-    assert_eq!(
-        acks(&mut pair.a),
-        [
-            asked[2].ack.unwrap(),
-            asked[1].ack.unwrap(),
-            asked[0].ack.unwrap()
-        ]
-    );
+    assert_eq!(acks(&mut pair.a), [asked[2].ack.unwrap(), asked[1].ack.unwrap(), asked[0].ack.unwrap()]);
     assert_ne!(lost.ack, asked[0].ack);
     let again = pair.a.encrypt(pair.now(), &b, &[], true).unwrap();
     pair.b_reads(&again).unwrap();
@@ -257,30 +224,20 @@ fn one_time_keys_open_once_and_expire() {
     let mut rng = SeededRng::new([4; 32]);
     let (tag, key) = (SessionTag([7; 8]), [8; 32]);
     let body = router_garlic::seal_one_time(&key, tag, &clove(1, 30), &mut rng).unwrap();
-    assert_eq!(
-        router_garlic::open_one_time(&key, &body).unwrap(),
-        [clove(1, 30)]
-    );
+    assert_eq!(router_garlic::open_one_time(&key, &body).unwrap(), [clove(1, 30)]);
     assert_eq!(router_garlic::leading_tag(&body), Some(tag));
     assert_eq!(pair.a.classify(&body), Classified::Garbage);
     pair.a.add_one_time_key(pair.now(), tag, key);
     assert_eq!(pair.a.classify(&body), Classified::Tagged);
     let opened = pair.a.decrypt(pair.now(), &body).unwrap();
     assert_eq!((opened.peer, opened.cloves), (None, vec![clove(1, 30)]));
-    assert_eq!(
-        pair.a.decrypt(pair.now(), &body).unwrap_err(),
-        SessionError::UnknownTag
-    );
+    assert_eq!(pair.a.decrypt(pair.now(), &body).unwrap_err(), SessionError::UnknownTag);
 
     pair.a.add_one_time_key(pair.now(), tag, key);
     pair.pass(Duration::from_secs(180));
-    assert_eq!(
-        pair.a.decrypt(pair.now(), &body).unwrap_err(),
-        SessionError::UnknownTag
-    );
+    assert_eq!(pair.a.decrypt(pair.now(), &body).unwrap_err(), SessionError::UnknownTag);
     for number in 0..2000_u64 {
-        pair.a
-            .add_one_time_key(pair.now(), SessionTag(number.to_be_bytes()), key);
+        pair.a.add_one_time_key(pair.now(), SessionTag(number.to_be_bytes()), key);
     }
     assert_eq!(pair.a.one_time.len(), 1024);
 }
@@ -290,36 +247,23 @@ fn router_messages() {
     let mut rng = SeededRng::new([5; 32]);
     let router = PrivateKey::from_bytes(&[3; 32]);
     let body = router_garlic::seal(at(0), &router.public(), &[clove(1, 900)], &mut rng).unwrap();
-    assert_eq!(
-        router_garlic::open(at(0), &router, &body).unwrap(),
-        [clove(1, 900)]
-    );
-    assert_eq!(
-        router_garlic::open(at(400_000), &router, &body).unwrap_err(),
-        SessionError::Clock
-    );
+    assert_eq!(router_garlic::open(at(0), &router, &body).unwrap(), [clove(1, 900)]);
+    assert_eq!(router_garlic::open(at(400_000), &router, &body).unwrap_err(), SessionError::Clock);
     let other = PrivateKey::from_bytes(&[4; 32]);
-    assert_eq!(
-        router_garlic::open(at(0), &other, &body).unwrap_err(),
-        SessionError::Undecryptable
-    );
+    assert_eq!(router_garlic::open(at(0), &other, &body).unwrap_err(), SessionError::Undecryptable);
 }
 
 #[test]
 fn unbound_new_sessions_are_read() {
     let mut pair = Pair::new();
     let date = pair.now().date.to_seconds_rounded();
-    let payload = crate::session::payload::Blocks::handshake(Some(date), &[clove(1, 50)])
-        .padded(&[], |_| Some(3));
+    let payload = crate::session::payload::Blocks::handshake(Some(date), &[clove(1, 50)]).padded(&[], |_| Some(3));
     let message = unbound(&pair.b.public_key(), &payload, &mut SeededRng::new([6; 32]));
     let mut body = u32::try_from(message.len()).unwrap().to_be_bytes().to_vec();
     body.extend(message);
     let opened = pair.b.decrypt(pair.now(), &body).unwrap();
     assert_eq!((opened.peer, opened.cloves), (None, vec![clove(1, 50)]));
-    assert_eq!(
-        pair.b.decrypt(pair.now(), &body).unwrap_err(),
-        SessionError::Replayed
-    );
+    assert_eq!(pair.b.decrypt(pair.now(), &body).unwrap_err(), SessionError::Replayed);
     assert_eq!(pair.b.session_count(), 0);
 }
 

@@ -75,22 +75,14 @@ fn classification_computes_nothing() {
 /// Many strangers: every table keeps its limit, and who talks with us goes on.
 #[test]
 fn strangers_fill_no_table() {
-    let limits = Limits {
-        sessions: 40,
-        pending: 10,
-        tags: 1500,
-        replay: 50,
-        ..Limits::default()
-    };
+    let limits = Limits { sessions: 40, pending: 10, tags: 1500, replay: 50, ..Limits::default() };
     let mut pair = Pair::with_limits(limits).establish();
     let to = pair.b.public_key();
     for stranger in 0..200_u8 {
         let key = PrivateKey::from_bytes(&[stranger.wrapping_add(20); 32]);
         let mut other = Sessions::new(key, Box::new(SeededRng::new([stranger; 32])));
         for _ in 0..2 {
-            let ns = other
-                .encrypt(pair.now(), &to, &[clove(1, 10)], false)
-                .unwrap();
+            let ns = other.encrypt(pair.now(), &to, &[clove(1, 10)], false).unwrap();
             pair.b.decrypt(pair.now(), &ns.body).unwrap();
         }
         if stranger % 2 == 0 {
@@ -98,18 +90,9 @@ fn strangers_fill_no_table() {
         }
         let unanswered = PrivateKey::from_bytes(&[stranger; 32]).public();
         let _ = pair.a.encrypt(pair.now(), &unanswered, &[], false);
-        assert!(
-            pair.b.session_count() <= 40 && pair.b.tags.len() <= 1500 && pair.b.replay.len() <= 50
-        );
+        assert!(pair.b.session_count() <= 40 && pair.b.tags.len() <= 1500 && pair.b.replay.len() <= 50);
         assert!(pair.a.session_count() <= 40);
-        assert!(
-            pair.a
-                .sessions
-                .values()
-                .filter(|session| session.is_pending())
-                .count()
-                <= 10
-        );
+        assert!(pair.a.sessions.values().filter(|session| session.is_pending()).count() <= 10);
         consistent(&pair.a);
         consistent(&pair.b);
         pair.pass(Duration::from_millis(100));
@@ -126,8 +109,5 @@ fn a_weak_key_is_refused() {
     assert_eq!((pair.a.session_count(), pair.a.tags.len()), (0, 0));
     let large = [clove(1, 40_000), clove(2, 40_000)];
     let to = pair.b.public_key();
-    assert_eq!(
-        pair.a.encrypt(pair.now(), &to, &large, false).unwrap_err(),
-        SessionError::TooLarge
-    );
+    assert_eq!(pair.a.encrypt(pair.now(), &to, &large, false).unwrap_err(), SessionError::TooLarge);
 }

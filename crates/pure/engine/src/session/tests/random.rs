@@ -48,29 +48,18 @@ struct World {
 impl World {
     fn sides(&mut self, to_a: bool) -> (&mut Sessions, PublicKey) {
         let (a, b) = self.pair.keys();
-        if to_a {
-            (&mut self.pair.a, b)
-        } else {
-            (&mut self.pair.b, a)
-        }
+        if to_a { (&mut self.pair.a, b) } else { (&mut self.pair.b, a) }
     }
 
     fn send(&mut self, from_a: bool, ack: bool, cloves: u8) {
         self.sent += 1;
         let (number, now) = (self.sent, self.pair.now());
-        let cloves: Vec<GarlicClove> = (0..cloves)
-            .map(|at| clove(number, 10 + usize::from(at) * 700))
-            .collect();
+        let cloves: Vec<GarlicClove> = (0..cloves).map(|at| clove(number, 10 + usize::from(at) * 700)).collect();
         let (sender, to) = self.sides(from_a);
         let Ok(sealed) = sender.encrypt(now, &to, &cloves, ack) else {
             return;
         };
-        let flying = Flying {
-            number,
-            body: sealed.body.to_vec(),
-            cloves,
-            ack: sealed.ack,
-        };
+        let flying = Flying { number, body: sealed.body.to_vec(), cloves, ack: sealed.ack };
         if let Some(ack) = flying.ack {
             self.asked[usize::from(from_a)].insert(ack, number);
         }
@@ -99,10 +88,7 @@ impl World {
                 match event {
                     SessionEvent::Acked(ack) => {
                         let number = self.asked[usize::from(is_a)].remove(&ack);
-                        prop_assert!(
-                            number.is_some_and(|number| self.arrived.contains(&number)),
-                            "not arrived"
-                        );
+                        prop_assert!(number.is_some_and(|number| self.arrived.contains(&number)), "not arrived");
                     }
                     SessionEvent::SendDue { .. } => self.send(is_a, false, 0),
                     SessionEvent::Ended { .. } => {}
@@ -126,11 +112,7 @@ impl World {
 
     fn apply(&mut self, op: &Op) -> Result<(), TestCaseError> {
         match *op {
-            Op::Send {
-                from_a,
-                ack,
-                cloves,
-            } => self.send(from_a, ack, cloves),
+            Op::Send { from_a, ack, cloves } => self.send(from_a, ack, cloves),
             Op::Deliver { to_a, which } => {
                 if let Some(message) = self.pick(to_a, which, true) {
                     self.open(to_a, &message)?;

@@ -3,23 +3,11 @@
 use super::*;
 
 fn low_threshold() -> Limits {
-    Limits {
-        ratchet_after: 10,
-        first_window: 24,
-        window: 64,
-        ..Limits::default()
-    }
+    Limits { ratchet_after: 10, first_window: 24, window: 64, ..Limits::default() }
 }
 
 fn sets(sessions: &Sessions) -> (u16, u16) {
-    let link = sessions
-        .sessions
-        .values()
-        .next()
-        .unwrap()
-        .link
-        .as_ref()
-        .unwrap();
+    let link = sessions.sessions.values().next().unwrap().link.as_ref().unwrap();
     (link.send.id, link.newest())
 }
 
@@ -39,15 +27,7 @@ fn steps_go_on_in_both_directions() {
     let mut blocks = 0;
     for number in 0..60 {
         pair.a_to_b(number);
-        let link = pair
-            .b
-            .sessions
-            .values_mut()
-            .next()
-            .unwrap()
-            .link
-            .as_mut()
-            .unwrap();
+        let link = pair.b.sessions.values_mut().next().unwrap().link.as_mut().unwrap();
         blocks += link.take_extras().keys.len();
         pair.b_to_a(number);
     }

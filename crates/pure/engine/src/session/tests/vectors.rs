@@ -14,9 +14,7 @@ fn load(text: &str) -> Value {
 
 fn bytes(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap().as_bytes();
-    text.chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    text.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn key(value: &Value) -> [u8; 32] {
@@ -34,9 +32,7 @@ fn assert_chains(mut chains: Chains, tags: &Value, keys: Option<&Value>) {
 
 #[test]
 fn tag_set() {
-    let v = load(include_str!(
-        "../../../testdata/derived-ratchet-tagset.json"
-    ));
+    let v = load(include_str!("../../../testdata/derived-ratchet-tagset.json"));
     let chains = Chains::new(&key(&v["root_key"]), &key(&v["k"]));
     assert_eq!(*chains.next_root(), key(&v["next_root_key"]));
     let root = *chains.next_root();
@@ -57,9 +53,7 @@ fn tag_set() {
 
 #[test]
 fn new_session_and_reply() {
-    let v = load(include_str!(
-        "../../../testdata/derived-ratchet-session.json"
-    ));
+    let v = load(include_str!("../../../testdata/derived-ratchet-session.json"));
     let private = |name: &str| PrivateKey::from_bytes(&key(&v[name]));
     let (alice, bob) = (private("alice_static_sk"), private("bob_static_sk"));
     assert_eq!(alice.public().0, key(&v["alice_static_pk"]));
@@ -67,14 +61,7 @@ fn new_session_and_reply() {
 
     let mut ns = Vec::new();
     let ephemeral = (private("alice_eph_sk"), key(&v["alice_eph_elligator"]));
-    let initiator = Initiator::write(
-        &alice,
-        &bob.public(),
-        ephemeral,
-        &bytes(&v["ns_payload"]),
-        &mut ns,
-    )
-    .unwrap();
+    let initiator = Initiator::write(&alice, &bob.public(), ephemeral, &bytes(&v["ns_payload"]), &mut ns).unwrap();
     assert_eq!(ns, bytes(&v["ns"]));
 
     let mut responder = Responder::read(&bob, &mut ns).unwrap().unwrap();
@@ -84,21 +71,14 @@ fn new_session_and_reply() {
 
     let mut nsr = Vec::new();
     let draw = || (private("bob_eph_sk"), key(&v["bob_eph_elligator"]));
-    let at_bob = responder
-        .write_reply(draw, &bytes(&v["nsr_payload"]), &mut nsr)
-        .unwrap();
+    let at_bob = responder.write_reply(draw, &bytes(&v["nsr_payload"]), &mut nsr).unwrap();
     assert_eq!(nsr, bytes(&v["nsr"]));
-    assert_eq!(
-        initiator.reply_chains().tag().0.to_vec(),
-        bytes(&v["nsr_tag"])
-    );
+    assert_eq!(initiator.reply_chains().tag().0.to_vec(), bytes(&v["nsr_tag"]));
     assert_eq!(tag_of(&nsr), Some(initiator.reply_chains().tag()));
 
     // A second reply has another tag and leads to the same keys.
     let mut second = Vec::new();
-    responder
-        .write_reply(|| unreachable!(), b"more", &mut second)
-        .unwrap();
+    responder.write_reply(|| unreachable!(), b"more", &mut second).unwrap();
     let (_, payload) = initiator.read_reply(&alice, &mut second).unwrap();
     assert_eq!(payload, b"more");
 
@@ -122,8 +102,7 @@ fn new_session_and_reply() {
 /// An unbound NS as a sender without a static key writes it.
 pub(super) fn unbound(to: &PublicKey, payload: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
     let (ephemeral, representative) = ramson_crypto::elligator2::generate(rng);
-    let mut state =
-        ramson_crypto::noise::SymmetricState::new(b"Noise_IKelg2+hs2_25519_ChaChaPoly_SHA256");
+    let mut state = ramson_crypto::noise::SymmetricState::new(b"Noise_IKelg2+hs2_25519_ChaChaPoly_SHA256");
     state.mix_prologue(&[]);
     state.mix_hash(&to.0);
     state.mix_hash(&ephemeral.public().0);

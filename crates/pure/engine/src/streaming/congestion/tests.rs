@@ -10,15 +10,7 @@ fn rtt(millis: u64) -> Rtt {
 
 #[test]
 fn cube_roots() {
-    for (value, root) in [
-        (0, 0),
-        (1, 1),
-        (7, 1),
-        (8, 2),
-        (26, 2),
-        (27, 3),
-        (u64::MAX, 2_642_245),
-    ] {
+    for (value, root) in [(0, 0), (1, 1), (7, 1), (8, 2), (26, 2), (27, 3), (u64::MAX, 2_642_245)] {
         assert_eq!(cube_root(value), root);
     }
 }

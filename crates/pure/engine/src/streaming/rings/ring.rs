@@ -11,10 +11,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            bytes: VecDeque::new(),
-            limit,
-        }
+        Self { bytes: VecDeque::new(), limit }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,10 +44,7 @@ impl Ring {
         let count = out.len().min(self.bytes.len());
         let (front, back) = self.bytes.as_slices();
         let first = count.min(front.len());
-        for (to, from) in [
-            (0..first, front.get(..first)),
-            (first..count, back.get(..count - first)),
-        ] {
+        for (to, from) in [(0..first, front.get(..first)), (first..count, back.get(..count - first))] {
             if let (Some(to), Some(from)) = (out.get_mut(to), from) {
                 to.copy_from_slice(from);
             }

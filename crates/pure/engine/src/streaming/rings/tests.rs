@@ -26,10 +26,7 @@ fn first_write_is_news_once() {
     let mut out = Vec::new();
     assert_eq!(rings.take(4, 1, &mut out), (4, 1));
     assert_eq!(rings.try_write(b"f"), Poll::Ready(Ok(1)));
-    assert!(
-        !rings.take_notify(),
-        "the engine left bytes and knows of them"
-    );
+    assert!(!rings.take_notify(), "the engine left bytes and knows of them");
     assert_eq!(rings.take(9, 1, &mut out), (2, 0));
     assert_eq!(out, b"abcdef");
     assert_eq!(rings.try_write(b"g"), Poll::Ready(Ok(1)));
@@ -43,10 +40,7 @@ fn full_ring_wakes_the_writer_when_taken_from() {
     let waker = Waker::from(Arc::clone(&count));
     let mut cx = Context::from_waker(&waker);
     let data = vec![7; SEND_RING_BYTES + 1];
-    assert_eq!(
-        rings.poll_write(&mut cx, &data),
-        Poll::Ready(Ok(SEND_RING_BYTES))
-    );
+    assert_eq!(rings.poll_write(&mut cx, &data), Poll::Ready(Ok(SEND_RING_BYTES)));
     assert_eq!(rings.poll_write(&mut cx, &data), Poll::Pending);
     rings.take(1, 1, &mut Vec::new());
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
@@ -64,10 +58,7 @@ fn reader_sees_data_then_end_then_stays_at_end() {
     assert_eq!(rings.try_read(&mut buf), Poll::Ready(Ok(3)));
     assert_eq!(&buf[..3], b"xyz");
     assert_eq!(rings.try_read(&mut buf), Poll::Ready(Ok(0)));
-    assert_eq!(
-        rings.try_write(b"a"),
-        Poll::Ready(Err(CloseReason::Finished))
-    );
+    assert_eq!(rings.try_write(b"a"), Poll::Ready(Err(CloseReason::Finished)));
 }
 
 #[test]
@@ -77,10 +68,7 @@ fn reader_sees_a_reset_after_the_data_before_it() {
     rings.set_closed(CloseReason::Reset);
     let mut buf = [0; 8];
     assert_eq!(rings.try_read(&mut buf), Poll::Ready(Ok(1)));
-    assert_eq!(
-        rings.try_read(&mut buf),
-        Poll::Ready(Err(CloseReason::Reset))
-    );
+    assert_eq!(rings.try_read(&mut buf), Poll::Ready(Err(CloseReason::Reset)));
 }
 
 #[test]
@@ -88,10 +76,7 @@ fn drained_reader_is_news_only_when_choked() {
     let rings = StreamRings::new();
     let mut buf = vec![0; RECEIVE_RING_BYTES];
     assert!(rings.deliver(&vec![1; CHOKE_FILL]));
-    assert!(
-        !rings.deliver(&vec![1; RECEIVE_RING_BYTES]),
-        "never more than the ring holds"
-    );
+    assert!(!rings.deliver(&vec![1; RECEIVE_RING_BYTES]), "never more than the ring holds");
     assert!(rings.watch_reader(true));
     assert_eq!(rings.try_read(&mut buf[..1000]), Poll::Ready(Ok(1000)));
     assert!(!rings.take_notify());

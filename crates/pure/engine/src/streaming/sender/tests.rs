@@ -13,22 +13,10 @@ const LATER: Tick = Tick(100_000_000);
 #[test]
 fn acks_free_and_unsent_ones_are_refused() {
     let (mut sender, mut rtt, mut congestion) = sender(5);
-    assert_eq!(
-        sender.ack(LATER, 5, &[], true, &mut rtt, &mut congestion),
-        None
-    );
+    assert_eq!(sender.ack(LATER, 5, &[], true, &mut rtt, &mut congestion), None);
     let acked = sender.ack(LATER, 2, &[], true, &mut rtt, &mut congestion);
-    assert_eq!(
-        acked,
-        Some(Acked {
-            packets: 3,
-            progress: true
-        })
-    );
-    assert_eq!(
-        (sender.first(), sender.span(), sender.in_flight()),
-        (3, 2, 2)
-    );
+    assert_eq!(acked, Some(Acked { packets: 3, progress: true }));
+    assert_eq!((sender.first(), sender.span(), sender.in_flight()), (3, 2, 2));
     let old = sender.ack(LATER, 1, &[0], true, &mut rtt, &mut congestion);
     assert_eq!(old, Some(Acked::default()));
     assert!(rtt.smoothed().is_some());
@@ -62,8 +50,5 @@ fn probe_is_the_last_unacked_packet() {
     assert_eq!(sender.probe(LATER).map(|(sequence, _)| sequence), Some(3));
     sender.lose_all();
     assert_eq!(sender.in_flight(), 0);
-    assert_eq!(
-        sender.resend_lost(LATER).map(|(sequence, _)| sequence),
-        Some(2)
-    );
+    assert_eq!(sender.resend_lost(LATER).map(|(sequence, _)| sequence), Some(2));
 }

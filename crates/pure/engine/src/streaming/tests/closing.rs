@@ -118,73 +118,27 @@ fn silent_peer_times_out_and_idle_stream_lives() {
 #[test]
 fn close_and_reset_need_proof() {
     for flag in [packet::CLOSE, packet::RESET] {
-        let mut pair = Pair::new(
-            7,
-            Link {
-                proven: false,
-                ..Link::default()
-            },
-        );
+        let mut pair = Pair::new(7, Link { proven: false, ..Link::default() });
         let log = log(&mut pair);
         let ends = open(&mut pair);
-        let answer = log
-            .borrow()
-            .iter()
-            .find(|(from, _)| *from == 1)
-            .map(|(_, p)| Packet::parse(p).unwrap())
-            .unwrap();
-        let head = Head {
-            send_id: answer.send_id,
-            receive_id: answer.receive_id,
-            sequence: 1,
-            flags: flag,
-            ..Head::default()
-        };
-        let forged = |proven_sender| Incoming {
-            from_port: 2,
-            to_port: 1,
-            packet: head.write(0).into(),
-            proven_sender,
-        };
+        let answer = log.borrow().iter().find(|(from, _)| *from == 1).map(|(_, p)| Packet::parse(p).unwrap()).unwrap();
+        let head = Head { send_id: answer.send_id, receive_id: answer.receive_id, sequence: 1, flags: flag, ..Head::default() };
+        let forged = |proven_sender| Incoming { from_port: 2, to_port: 1, packet: head.write(0).into(), proven_sender };
         let stranger = pair.hosts[0].hash;
         pair.inject(0, forged(None));
         pair.inject(0, forged(Some(stranger)));
         assert_eq!(text(&ends[0].1), "pending");
-        let other_ids = Head {
-            receive_id: 1,
-            ..head
-        };
+        let other_ids = Head { receive_id: 1, ..head };
         let peer = Some(pair.hosts[1].hash);
-        pair.inject(
-            0,
-            Incoming {
-                from_port: 2,
-                to_port: 1,
-                packet: other_ids.write(0).into(),
-                proven_sender: peer,
-            },
-        );
+        pair.inject(0, Incoming { from_port: 2, to_port: 1, packet: other_ids.write(0).into(), proven_sender: peer });
         assert_eq!(text(&ends[0].1), "pending");
         let signer = Arc::clone(&pair.hosts[1].signer);
-        let signed = Head {
-            flags: flag | packet::SIGNED,
-            ..head
-        }
-        .write_signed(&signer, |_| {})
-        .0;
+        let signed = Head { flags: flag | packet::SIGNED, ..head }.write_signed(&signer, |_| {}).0;
         if flag == packet::CLOSE {
             pair.inject(0, forged(peer));
             assert_eq!(text(&ends[0].1), "");
         } else {
-            pair.inject(
-                0,
-                Incoming {
-                    from_port: 2,
-                    to_port: 1,
-                    packet: signed,
-                    proven_sender: None,
-                },
-            );
+            pair.inject(0, Incoming { from_port: 2, to_port: 1, packet: signed, proven_sender: None });
             assert_eq!(text(&ends[0].1), "Reset");
         }
     }

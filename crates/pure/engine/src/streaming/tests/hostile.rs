@@ -24,23 +24,12 @@ fn syn(from: &Host, to: DestinationHash, id: u32) -> Bytes {
 }
 
 fn incoming(packet: Bytes, proven_sender: Option<DestinationHash>) -> Incoming {
-    Incoming {
-        from_port: 0,
-        to_port: 0,
-        packet,
-        proven_sender,
-    }
+    Incoming { from_port: 0, to_port: 0, packet, proven_sender }
 }
 
 #[test]
 fn flood_of_first_packets_is_bounded_and_passes() {
-    let mut pair = Pair::new(
-        1,
-        Link {
-            loss: 1000,
-            ..Link::default()
-        },
-    );
+    let mut pair = Pair::new(1, Link { loss: 1000, ..Link::default() });
     let rng = SeededRng::new([1; 32]);
     let to = pair.hosts[1].hash;
     for round in 0..600u32 {
@@ -82,14 +71,7 @@ fn wrong_or_unproven_first_packets_open_nothing() {
     pair.inject(1, incoming(syn(&pair.hosts[0], to, 4), None));
     assert_eq!(pair.hosts[1].streaming.len(), 1);
     let rng = SeededRng::new([3; 32]);
-    pair.hosts[1] = host(
-        &rng,
-        "client",
-        StreamingConfig {
-            accept: false,
-            ..StreamingConfig::default()
-        },
-    );
+    pair.hosts[1] = host(&rng, "client", StreamingConfig { accept: false, ..StreamingConfig::default() });
     let to = pair.hosts[1].hash;
     pair.inject(1, incoming(syn(&pair.hosts[0], to, 5), None));
     assert!(pair.hosts[1].streaming.is_empty());
@@ -101,17 +83,7 @@ fn strays_are_reset_within_a_rate_and_only_if_proven() {
     let mut pair = Pair::new(4, Link::default());
     let log = log(&mut pair);
     let peer = pair.hosts[0].hash;
-    let stray = |id| {
-        Bytes::from(
-            Head {
-                send_id: id,
-                receive_id: 7,
-                sequence: 3,
-                ..Head::default()
-            }
-            .write(0),
-        )
-    };
+    let stray = |id| Bytes::from(Head { send_id: id, receive_id: 7, sequence: 3, ..Head::default() }.write(0));
     for id in 1..100 {
         pair.inject(1, incoming(stray(id), None));
     }
@@ -130,24 +102,15 @@ fn ping_is_answered_once_proven() {
     let mut pair = Pair::new(5, Link::default());
     let log = log(&mut pair);
     let flags = packet::ECHO | packet::SIGNED | packet::FROM;
-    let head = Head {
-        send_id: 99,
-        flags,
-        ..Head::default()
-    };
-    let ping = head
-        .write_signed(&pair.hosts[0].signer, |out| out.extend_from_slice(&[6; 40]))
-        .0;
+    let head = Head { send_id: 99, flags, ..Head::default() };
+    let ping = head.write_signed(&pair.hosts[0].signer, |out| out.extend_from_slice(&[6; 40])).0;
     let mut forged = ping.to_vec();
     forged[450] ^= 1;
     pair.inject(1, incoming(forged.into(), None));
     assert_eq!(pair.hosts[1].sent, 0);
     pair.inject(1, incoming(ping, None));
     let pong = Packet::parse(&log.borrow()[0].1).unwrap();
-    assert_eq!(
-        (pong.send_id, pong.receive_id, pong.flags),
-        (0, 99, packet::ECHO)
-    );
+    assert_eq!((pong.send_id, pong.receive_id, pong.flags), (0, 99, packet::ECHO));
     assert_eq!(pong.payload.as_ref(), [6; 32]);
 }
 
@@ -155,11 +118,7 @@ fn ping_is_answered_once_proven() {
 fn early_packets_are_bounded() {
     let mut pair = Pair::new(6, Link::default());
     for id in 1..10_000 {
-        let head = Head {
-            receive_id: id,
-            sequence: 1,
-            ..Head::default()
-        };
+        let head = Head { receive_id: id, sequence: 1, ..Head::default() };
         pair.inject(1, incoming(head.write(0).into(), None));
     }
     assert!(pair.hosts[1].streaming.early.len() <= 64);
@@ -172,10 +131,7 @@ fn early_packets_are_bounded() {
 fn received_bytes_of_all_streams_are_bounded() {
     let mut pair = Pair::new(7, Link::default());
     let rng = SeededRng::new([7; 32]);
-    let config = StreamingConfig {
-        max_received_bytes: 1 << 20,
-        ..StreamingConfig::default()
-    };
+    let config = StreamingConfig { max_received_bytes: 1 << 20, ..StreamingConfig::default() };
     pair.hosts[1] = host(&rng, "b", config);
     let mut writers: Vec<End> = Vec::new();
     for _ in 0..20 {
@@ -191,11 +147,7 @@ fn received_bytes_of_all_streams_are_bounded() {
     }
     let streaming = &pair.hosts[1].streaming;
     let unread = streaming.unread.load(std::sync::atomic::Ordering::Relaxed);
-    assert!(
-        streaming.held + unread < (1 << 20) + 20 * 66_000 + 300_000,
-        "{} {unread}",
-        streaming.held
-    );
+    assert!(streaming.held + unread < (1 << 20) + 20 * 66_000 + 300_000, "{} {unread}", streaming.held);
     drop(pair.hosts[1].incoming.drain(..));
 }
 

@@ -43,10 +43,7 @@ fn request_rides_in_the_first_packet() {
     let first = Packet::parse(&log.borrow()[0].1).unwrap();
     assert_eq!(first.payload.as_ref(), b"GET /");
     assert_eq!((first.sequence, first.send_id), (0, 0));
-    assert_eq!(
-        first.flags,
-        packet::SYN | packet::SIGNED | packet::FROM | packet::MAX_SIZE | packet::NO_ACK
-    );
+    assert_eq!(first.flags, packet::SYN | packet::SIGNED | packet::FROM | packet::MAX_SIZE | packet::NO_ACK);
     assert_eq!(first.nacks().count(), 8);
     assert!(first.is_for(&pair.hosts[1].hash) && !first.is_for(&pair.hosts[0].hash));
     assert!(first.verify(&pair.hosts[0].destination) && !first.verify(&pair.hosts[1].destination));
@@ -56,10 +53,7 @@ fn request_rides_in_the_first_packet() {
     assert_eq!(pair.hosts[0].connected.len(), 1);
     assert_eq!(rings.status(), StreamStatus::Open);
     let answer = Packet::parse(&log.borrow()[1].1).unwrap();
-    assert_eq!(
-        answer.flags,
-        packet::SYN | packet::SIGNED | packet::FROM | packet::MAX_SIZE
-    );
+    assert_eq!(answer.flags, packet::SYN | packet::SIGNED | packet::FROM | packet::MAX_SIZE);
     assert_eq!((answer.ack_through, answer.nacks().count()), (0, 0));
 }
 
@@ -82,25 +76,13 @@ fn first_packet_waits_a_little_for_the_first_write() {
 fn smaller_payload_limit_holds_both_ways() {
     let mut pair = Pair::new(3, Link::default());
     let rng = ramson_crypto::rng::SeededRng::new([9; 32]);
-    pair.hosts[1] = host(
-        &rng,
-        "b",
-        StreamingConfig {
-            max_payload: 1730,
-            ..StreamingConfig::default()
-        },
-    );
+    pair.hosts[1] = host(&rng, "b", StreamingConfig { max_payload: 1730, ..StreamingConfig::default() });
     let log = log(&mut pair);
     transfer(&mut pair, [100_000, 100_000], Duration::from_secs(5));
     let log = log.borrow();
     let largest = |from: usize| {
-        let of = log
-            .iter()
-            .filter(|(sender, _)| *sender == from)
-            .map(|(_, packet)| Packet::parse(packet).unwrap());
-        of.filter(|packet| !packet.has(packet::SYN))
-            .map(|packet| packet.payload.len())
-            .max()
+        let of = log.iter().filter(|(sender, _)| *sender == from).map(|(_, packet)| Packet::parse(packet).unwrap());
+        of.filter(|packet| !packet.has(packet::SYN)).map(|packet| packet.payload.len()).max()
     };
     assert_eq!((largest(0), largest(1)), (Some(1730), Some(1730)));
 }
@@ -111,12 +93,7 @@ fn replayed_first_packet_opens_no_second_stream() {
     let log = log(&mut pair);
     transfer(&mut pair, [100, 100], Duration::from_secs(5));
     let first = log.borrow()[0].1.clone();
-    let replay = Incoming {
-        from_port: 1,
-        to_port: 2,
-        packet: first,
-        proven_sender: None,
-    };
+    let replay = Incoming { from_port: 1, to_port: 2, packet: first, proven_sender: None };
     pair.inject(1, replay.clone());
     pair.run(Duration::from_secs(100));
     pair.inject(1, replay);
@@ -132,23 +109,11 @@ fn data_that_overtakes_the_first_packet_is_kept() {
     assert!(rings.try_write(b"one ").is_ready());
     pair.connect_with(0, &rings);
     let first = Packet::parse(&log.borrow()[0].1).unwrap();
-    let head = packet::Head {
-        receive_id: first.receive_id,
-        sequence: 1,
-        ..packet::Head::default()
-    };
+    let head = packet::Head { receive_id: first.receive_id, sequence: 1, ..packet::Head::default() };
     let mut follower = head.write(0);
     follower.extend_from_slice(b"two");
     let proven_sender = Some(pair.hosts[0].hash);
-    pair.inject(
-        1,
-        Incoming {
-            from_port: 1,
-            to_port: 2,
-            packet: follower.into(),
-            proven_sender,
-        },
-    );
+    pair.inject(1, Incoming { from_port: 1, to_port: 2, packet: follower.into(), proven_sender });
     assert!(pair.hosts[1].incoming.is_empty());
     pair.run(Duration::from_millis(20));
     assert_eq!(text(&pair.hosts[1].incoming[0].1), "one two");
@@ -169,24 +134,14 @@ fn lost_answer_is_given_again() {
 
 #[test]
 fn nobody_answers() {
-    let mut pair = Pair::new(
-        7,
-        Link {
-            loss: 1000,
-            ..Link::default()
-        },
-    );
+    let mut pair = Pair::new(7, Link { loss: 1000, ..Link::default() });
     let (id, rings) = pair.connect(0);
     pair.run(Duration::from_secs(59));
     assert_eq!(rings.status(), StreamStatus::Connecting);
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.hosts[0].closed[&id], CloseReason::ConnectTimeout);
     assert_eq!(text(&rings), "ConnectTimeout");
-    assert!(
-        (3..8).contains(&pair.hosts[0].sent),
-        "{}",
-        pair.hosts[0].sent
-    );
+    assert!((3..8).contains(&pair.hosts[0].sent), "{}", pair.hosts[0].sent);
 }
 
 #[test]
@@ -220,9 +175,7 @@ fn blocked_destination_holds_data_and_resumes() {
     pair.run(Duration::from_secs(100));
     let server = Arc::clone(&pair.hosts[1].incoming[0].1);
     let mut buf = vec![0; 100_000];
-    let Poll::Ready(Ok(before)) = server.try_read(&mut buf) else {
-        panic!("first packet")
-    };
+    let Poll::Ready(Ok(before)) = server.try_read(&mut buf) else { panic!("first packet") };
     assert!(before < 50_000);
     pair.hosts[0].streaming.set_blocked(pair.now, to, false);
     pair.drain();
@@ -236,9 +189,7 @@ fn destination_talks_to_itself() {
     let rings = Arc::new(StreamRings::new());
     assert!(rings.try_write(b"me").is_ready());
     let own = pair.hosts[0].destination.clone();
-    pair.hosts[0]
-        .streaming
-        .connect(pair.now, StreamId(77), own, 1, 2, Arc::clone(&rings));
+    pair.hosts[0].streaming.connect(pair.now, StreamId(77), own, 1, 2, Arc::clone(&rings));
     pair.drain();
     pair.run(Duration::from_secs(1));
     let (id, server) = pair.hosts[0].incoming[0].clone();

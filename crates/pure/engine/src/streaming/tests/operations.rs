@@ -40,8 +40,7 @@ impl Both {
     fn adopt(&mut self, pair: &mut Pair) {
         for host in 0..2 {
             while let Some((id, rings)) = pair.hosts[host].incoming.pop() {
-                self.ends
-                    .push((End::new(host, id, &rings, usize::MAX), false));
+                self.ends.push((End::new(host, id, &rings, usize::MAX), false));
             }
         }
     }
@@ -55,20 +54,15 @@ fn run(seed: u8, link: Link, operations: Vec<Operation>) {
             Operation::Connect if both.ends.len() < 6 => {
                 let from = usize::from(seed % 2);
                 let (id, rings) = pair.connect(from);
-                both.ends
-                    .push((End::new(from, id, &rings, usize::MAX), false));
+                both.ends.push((End::new(from, id, &rings, usize::MAX), false));
             }
             Operation::Wait { millis } => pair.run(Duration::from_millis(millis)),
             Operation::Block { host, blocked } => {
                 let to = pair.hosts[1 - host].hash;
-                pair.hosts[host]
-                    .streaming
-                    .set_blocked(pair.now, to, blocked);
+                pair.hosts[host].streaming.set_blocked(pair.now, to, blocked);
                 pair.drain();
             }
-            Operation::Write { end, bytes } => on(&mut pair, &mut both, end, |end| {
-                end.write(end.written + bytes)
-            }),
+            Operation::Write { end, bytes } => on(&mut pair, &mut both, end, |end| end.write(end.written + bytes)),
             Operation::Read { end } => on(&mut pair, &mut both, end, |end| end.read(30_000)),
             Operation::Close { end } => on(&mut pair, &mut both, end, |end| end.rings.shutdown()),
             Operation::Reset { end } => on(&mut pair, &mut both, end, |end| end.rings.reset()),
@@ -101,10 +95,7 @@ fn run(seed: u8, link: Link, operations: Vec<Operation>) {
     }
     // An end that read to a proper end has read all that some end of the other side wrote.
     for (end, _) in both.ends.iter().filter(|(end, _)| end.end == Some(Ok(()))) {
-        let wrote_that = both
-            .ends
-            .iter()
-            .any(|(other, _)| other.host != end.host && other.written == end.read);
+        let wrote_that = both.ends.iter().any(|(other, _)| other.host != end.host && other.written == end.read);
         assert!(wrote_that, "read {} and was told that's all", end.read);
     }
 }

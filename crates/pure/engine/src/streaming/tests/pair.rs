@@ -97,16 +97,10 @@ pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Hos
 impl Pair {
     pub(super) fn new(seed: u8, link: Link) -> Self {
         let rng = SeededRng::new([seed; 32]);
-        let hosts = [
-            host(&rng, "a", StreamingConfig::default()),
-            host(&rng, "b", StreamingConfig::default()),
-        ];
+        let hosts = [host(&rng, "a", StreamingConfig::default()), host(&rng, "b", StreamingConfig::default())];
         Self {
             hosts,
-            now: Now {
-                tick: Tick(1_000_000_000),
-                date: Date(1_700_000_000_000),
-            },
+            now: Now { tick: Tick(1_000_000_000), date: Date(1_700_000_000_000) },
             link,
             lost: 0,
             rng: rng.child("link"),
@@ -126,9 +120,7 @@ impl Pair {
         let id = StreamId(self.next_stream);
         self.next_stream += 1;
         let to = self.hosts[1 - from].destination.clone();
-        self.hosts[from]
-            .streaming
-            .connect(self.now, id, to, 1, 2, Arc::clone(rings));
+        self.hosts[from].streaming.connect(self.now, id, to, 1, 2, Arc::clone(rings));
         self.drain();
         id
     }
@@ -149,37 +141,18 @@ impl Pair {
         for from in 0..2 {
             while let Some(output) = self.hosts[from].streaming.poll_output() {
                 match output {
-                    StreamingOutput::Transmit {
-                        to,
-                        from_port,
-                        to_port,
-                        packet,
-                        retransmission,
-                    } => {
+                    StreamingOutput::Transmit { to, from_port, to_port, packet, retransmission } => {
                         self.hosts[from].sent += 1;
                         self.hosts[from].resent += usize::from(retransmission);
                         assert!(packet.len() < 4096);
                         let proven_sender = self.link.proven.then_some(self.hosts[from].hash);
                         let to = if to == self.hosts[0].hash { 0 } else { 1 };
                         if (self.filter)(from, &packet) {
-                            self.fly(
-                                from,
-                                to,
-                                Incoming {
-                                    from_port,
-                                    to_port,
-                                    packet,
-                                    proven_sender,
-                                },
-                            );
+                            self.fly(from, to, Incoming { from_port, to_port, packet, proven_sender });
                         }
                     }
-                    StreamingOutput::Incoming { stream, rings, .. } => {
-                        self.hosts[from].incoming.push((stream, rings))
-                    }
-                    StreamingOutput::Connected { stream } => {
-                        self.hosts[from].connected.push(stream)
-                    }
+                    StreamingOutput::Incoming { stream, rings, .. } => self.hosts[from].incoming.push((stream, rings)),
+                    StreamingOutput::Connected { stream } => self.hosts[from].connected.push(stream),
                     StreamingOutput::Closed { stream, reason } => {
                         assert!(self.hosts[from].closed.insert(stream, reason).is_none());
                     }
@@ -203,14 +176,12 @@ impl Pair {
         let copies = if self.chance(self.link.repeats) { 2 } else { 1 };
         for _ in 0..copies {
             let jitter = u64::try_from(self.link.jitter.as_nanos()).unwrap();
-            let mut delay =
-                self.link.latency + Duration::from_nanos(rng::between(&mut self.rng, 0, jitter));
+            let mut delay = self.link.latency + Duration::from_nanos(rng::between(&mut self.rng, 0, jitter));
             if self.chance(self.link.late) {
                 delay += self.link.latency;
             }
             self.count += 1;
-            self.flying
-                .insert((start + delay, self.count), (to, packet.clone()));
+            self.flying.insert((start + delay, self.count), (to, packet.clone()));
         }
     }
 
@@ -244,10 +215,7 @@ impl Pair {
 
     fn advance_to(&mut self, at: Tick) {
         let passed = at.saturating_since(self.now.tick);
-        self.now = Now {
-            tick: at,
-            date: self.now.date + passed,
-        };
+        self.now = Now { tick: at, date: self.now.date + passed };
     }
 
     pub(super) fn run(&mut self, time: Duration) {
@@ -292,9 +260,7 @@ impl End {
     pub(super) fn write(&mut self, limit: usize) {
         while self.written < self.total.min(limit) {
             let end = (self.written + 7000).min(self.total).min(limit);
-            let chunk: Vec<u8> = (self.written..end)
-                .map(|at| pattern(self.write_salt, at))
-                .collect();
+            let chunk: Vec<u8> = (self.written..end).map(|at| pattern(self.write_salt, at)).collect();
             match self.rings.try_write(&chunk) {
                 Poll::Ready(Ok(count)) => self.written += count,
                 Poll::Ready(Err(_)) | Poll::Pending => return,
@@ -312,12 +278,7 @@ impl End {
                 Poll::Ready(Ok(0)) => self.end = Some(Ok(())),
                 Poll::Ready(Ok(count)) => {
                     for byte in &buf[..count] {
-                        assert_eq!(
-                            *byte,
-                            pattern(self.read_salt, self.read),
-                            "byte {}",
-                            self.read
-                        );
+                        assert_eq!(*byte, pattern(self.read_salt, self.read), "byte {}", self.read);
                         self.read += 1;
                     }
                 }
@@ -353,14 +314,8 @@ pub(super) fn transfer(pair: &mut Pair, sizes: [usize; 2], limit: Duration) -> D
             break;
         }
         if !pair.step(until) {
-            let state: Vec<_> = ends
-                .iter()
-                .map(|end| (end.written, end.read, end.end))
-                .collect();
-            panic!(
-                "stuck after {limit:?}: {state:?}, {:?}",
-                pair.hosts[0].closed
-            );
+            let state: Vec<_> = ends.iter().map(|end| (end.written, end.read, end.end)).collect();
+            panic!("stuck after {limit:?}: {state:?}, {:?}", pair.hosts[0].closed);
         }
     }
     let taken = pair.now.tick.saturating_since(start);

@@ -9,13 +9,7 @@ fn finished(pair: &mut Pair) {
     pair.run(Duration::from_secs(400));
     for host in &pair.hosts {
         assert!(host.streaming.is_empty());
-        assert!(
-            host.closed
-                .values()
-                .all(|reason| *reason == CloseReason::Finished),
-            "{:?}",
-            host.closed
-        );
+        assert!(host.closed.values().all(|reason| *reason == CloseReason::Finished), "{:?}", host.closed);
     }
 }
 
@@ -49,12 +43,7 @@ fn loss_reordering_and_repetition_change_no_byte() {
 
 #[test]
 fn far_and_lossy_path_is_used() {
-    let link = Link {
-        latency: Duration::from_millis(1000),
-        jitter: Duration::from_millis(200),
-        loss: 50,
-        ..Link::default()
-    };
+    let link = Link { latency: Duration::from_millis(1000), jitter: Duration::from_millis(200), loss: 50, ..Link::default() };
     for seed in 20..24 {
         let mut pair = Pair::new(seed, link);
         let taken = transfer(&mut pair, [3_000_000, 10], Duration::from_secs(1000));
@@ -66,12 +55,7 @@ fn far_and_lossy_path_is_used() {
 #[test]
 fn narrow_link_is_filled_without_flooding_it() {
     // 1,000 packets a second, 100 of queue.
-    let link = Link {
-        latency: Duration::from_millis(50),
-        gap: Duration::from_millis(1),
-        queue: 100,
-        ..Link::default()
-    };
+    let link = Link { latency: Duration::from_millis(50), gap: Duration::from_millis(1), queue: 100, ..Link::default() };
     let mut pair = Pair::new(10, link);
     let taken = transfer(&mut pair, [10_000_000, 10], Duration::from_secs(100));
     assert!(taken < Duration::from_secs(10));
@@ -81,12 +65,7 @@ fn narrow_link_is_filled_without_flooding_it() {
 
 #[test]
 fn near_link_is_fast() {
-    let link = Link {
-        latency: Duration::from_millis(2),
-        gap: Duration::from_micros(30),
-        queue: 2000,
-        ..Link::default()
-    };
+    let link = Link { latency: Duration::from_millis(2), gap: Duration::from_micros(30), queue: 2000, ..Link::default() };
     let mut pair = Pair::new(11, link);
     let taken = transfer(&mut pair, [30_000_000, 10], Duration::from_secs(100));
     assert!(taken < Duration::from_secs(2));

@@ -40,27 +40,14 @@ fn one_to_seven_hops_both_ways() {
             let message = world.message(MessageKind::DATABASE_STORE, size);
             let target = world.hash(12);
             let now = world.now;
-            world
-                .creator()
-                .machine
-                .send_through(
-                    now,
-                    Owner::Router,
-                    1,
-                    TunnelDelivery::Router(target),
-                    message.clone(),
-                )
-                .unwrap();
+            world.creator().machine.send_through(now, Owner::Router, 1, TunnelDelivery::Router(target), message.clone()).unwrap();
             world.settle();
             assert_eq!(world.nodes[12].others.pop(), Some(message));
 
             let lease = world.creator().machine.leases(Owner::Router)[0];
             let message = world.message(MessageKind::GARLIC, size);
             world.send_into(lease.gateway, lease.tunnel, &message);
-            assert_eq!(
-                world.creator().received.pop(),
-                Some((Owner::Router, message))
-            );
+            assert_eq!(world.creator().received.pop(), Some((Owner::Router, message)));
         }
     }
 }
@@ -77,25 +64,10 @@ fn clients_build_through_exploratory_tunnels_in_seconds() {
     // Nobody but the neighbours gets a build from us or for us, and no client build is sent to its gateway by us.
     let stats = world.creator().machine.stats();
     assert_eq!(stats.built, 10);
-    let direct = world
-        .builds
-        .iter()
-        .filter(|(from, _, _)| *from == us)
-        .count();
-    assert!(
-        direct <= 7,
-        "5 outbound builds and the first inbound ones, not {direct}"
-    );
+    let direct = world.builds.iter().filter(|(from, _, _)| *from == us).count();
+    assert!(direct <= 7, "5 outbound builds and the first inbound ones, not {direct}");
     assert_eq!(world.creator().machine.leases(CLIENT).len(), 3);
-    assert!(
-        world
-            .creator()
-            .machine
-            .leases(CLIENT)
-            .iter()
-            .all(|lease| lease.gateway != us),
-        "never without hops"
-    );
+    assert!(world.creator().machine.leases(CLIENT).iter().all(|lease| lease.gateway != us), "never without hops");
 }
 
 #[test]
@@ -111,17 +83,7 @@ fn a_pool_without_hops_only_if_asked() {
     assert_eq!(world.creator().received.pop(), Some((CLIENT, message)));
     let message = world.message(MessageKind::DATABASE_STORE, 99);
     let (now, target) = (world.now, world.hash(2));
-    world
-        .creator()
-        .machine
-        .send_through(
-            now,
-            CLIENT,
-            0,
-            TunnelDelivery::Router(target),
-            message.clone(),
-        )
-        .unwrap();
+    world.creator().machine.send_through(now, CLIENT, 0, TunnelDelivery::Router(target), message.clone()).unwrap();
     world.settle();
     assert_eq!(world.nodes[2].others.pop(), Some(message));
 }
@@ -165,11 +127,7 @@ fn long_request(
     assert_eq!(sealed.len(), LONG_LEN);
     let mut body = vec![8];
     for n in 0..8u8 {
-        body.extend(if usize::from(n) == index {
-            sealed.clone()
-        } else {
-            vec![n; LONG_LEN]
-        });
+        body.extend(if usize::from(n) == index { sealed.clone() } else { vec![n; LONG_LEN] });
     }
     (body, noise)
 }
@@ -197,11 +155,7 @@ fn long_records_in_all_roles() {
     for (flags, role, kind) in [
         (0x80, Role::Gateway, MessageKind::VARIABLE_TUNNEL_BUILD),
         (0, Role::Participant, MessageKind::VARIABLE_TUNNEL_BUILD),
-        (
-            0x40,
-            Role::Endpoint,
-            MessageKind::VARIABLE_TUNNEL_BUILD_REPLY,
-        ),
+        (0x40, Role::Endpoint, MessageKind::VARIABLE_TUNNEL_BUILD_REPLY),
     ] {
         let mut world = World::new(3, 8);
         let mut rng = SeededRng::new([flags; 32]);
@@ -210,10 +164,7 @@ fn long_records_in_all_roles() {
         let clear = long_clear(&next, flags, world.now.date.to_minutes());
         let (body, noise) = long_request(&hop, &key, 2, &clear, &mut rng);
         let opened = hop::open(Form::Long, &body, &hop, &world.nodes[1].key).unwrap();
-        assert_eq!(
-            (opened.role, opened.receive.get(), opened.next),
-            (role, 1001, next)
-        );
+        assert_eq!((opened.role, opened.receive.get(), opened.next), (role, 1001, next));
 
         let now = world.now;
         let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -222,12 +173,7 @@ fn long_records_in_all_roles() {
             sink.lock().unwrap().push((*to, message.clone()));
             false
         });
-        let request = I2npMessage::new(
-            MessageKind::VARIABLE_TUNNEL_BUILD,
-            MessageId(5),
-            now.date,
-            body,
-        );
+        let request = I2npMessage::new(MessageKind::VARIABLE_TUNNEL_BUILD, MessageId(5), now.date, body);
         world.arrive(1, Some(sender), request);
         world.settle();
         assert_eq!(world.nodes[1].machine.transit_tunnels(), 1);
@@ -240,20 +186,13 @@ fn long_records_in_all_roles() {
             message = I2npMessage::decode_long(&gateway.message).unwrap();
         }
         assert_eq!((message.kind, message.id), (kind, MessageId(77)));
-        let records: Vec<Vec<u8>> = message.body[1..]
-            .chunks(LONG_LEN)
-            .map(<[u8]>::to_vec)
-            .collect();
+        let records: Vec<Vec<u8>> = message.body[1..].chunks(LONG_LEN).map(<[u8]>::to_vec).collect();
         assert_eq!(records.len(), 8);
         let mut ours = records[2].clone();
-        let reply = aead::Key::new(&noise.chain)
-            .open(aead::nonce(0), &noise.hash, &mut ours)
-            .unwrap();
+        let reply = aead::Key::new(&noise.chain).open(aead::nonce(0), &noise.hash, &mut ours).unwrap();
         assert_eq!((reply.len(), reply[511]), (512, 0));
         let mut other = records[7].clone();
-        ramson_aes::Key::new(&[5; 32])
-            .cbc_decrypt(&[6; 16], &mut other)
-            .unwrap();
+        ramson_aes::Key::new(&[5; 32]).cbc_decrypt(&[6; 16], &mut other).unwrap();
         assert_eq!(other, vec![7; LONG_LEN]);
     }
 }
@@ -262,36 +201,20 @@ fn long_records_in_all_roles() {
 fn a_request_looks_the_same_whatever_its_length() {
     let mut rng = SeededRng::new([1; 32]);
     let hops: Vec<Hop> = (0..7)
-        .map(|n| Hop {
-            router: ramson_wire::RouterHash([n; 32]),
-            key: x25519::PrivateKey::generate(&mut rng).public(),
-        })
+        .map(|n| Hop { router: ramson_wire::RouterHash([n; 32]), key: x25519::PrivateKey::generate(&mut rng).public() })
         .collect();
     let us = ramson_wire::RouterHash([99; 32]);
     for (direction, limit) in [(Direction::Inbound, 3), (Direction::Outbound, 4)] {
         for count in 1..=7 {
             let end = (us, TunnelId::new(5).unwrap());
-            let plan = Plan {
-                direction,
-                hops: &hops[..count],
-                end,
-                reply: MessageId(1),
-                us,
-            };
-            let request =
-                build::create(ramson_wire::Date(1_800_000_000_000), &plan, &mut rng).unwrap();
+            let plan = Plan { direction, hops: &hops[..count], end, reply: MessageId(1), us };
+            let request = build::create(ramson_wire::Date(1_800_000_000_000), &plan, &mut rng).unwrap();
             let records = if count <= limit { 4 } else { 8 };
             assert_eq!(request.body.len(), 1 + records * 218);
             assert_eq!(usize::from(request.body[0]), records);
         }
     }
-    let none = Plan {
-        direction: Direction::Inbound,
-        hops: &[],
-        end: (us, TunnelId::new(5).unwrap()),
-        reply: MessageId(1),
-        us,
-    };
+    let none = Plan { direction: Direction::Inbound, hops: &[], end: (us, TunnelId::new(5).unwrap()), reply: MessageId(1), us };
     assert!(build::create(ramson_wire::Date(0), &none, &mut rng).is_err());
 }
 

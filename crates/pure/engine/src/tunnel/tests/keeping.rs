@@ -35,10 +35,7 @@ fn quantities_hold_for_half_an_hour_while_hops_fail() {
         }
     }
     assert_eq!(none, 0);
-    assert!(
-        short * 10 < samples,
-        "short in {short} of {samples} samples"
-    );
+    assert!(short * 10 < samples, "short in {short} of {samples} samples");
     let stats = world.creator().machine.stats();
     assert!(stats.tests > 100 && stats.tests_failed > 0, "{stats:?}");
     assert!(stats.started < 600, "{stats:?}");
@@ -52,11 +49,7 @@ fn tunnels_are_replaced_apart_before_they_end() {
     world.run(Duration::from_secs(5));
     let first = world.creator().machine.stats().built;
     world.run(Duration::from_secs(410));
-    assert_eq!(
-        world.creator().machine.stats().built,
-        first,
-        "nothing is replaced earlier than 180 s before the end"
-    );
+    assert_eq!(world.creator().machine.stats().built, first, "nothing is replaced earlier than 180 s before the end");
     let mut least = usize::MAX;
     for _ in 0..30 {
         world.run(Duration::from_secs(10));
@@ -81,10 +74,7 @@ fn a_closed_pool_leaves_nothing() {
     let counts = world.creator().machine.counts(CLIENT);
     assert_eq!((counts.inbound, counts.outbound), (0, 0));
     assert!(world.creator().machine.leases(CLIENT).is_empty());
-    assert_eq!(
-        world.creator().machine.own_ids.len(),
-        world.creator().machine.counts(Owner::Router).inbound + 1
-    );
+    assert_eq!(world.creator().machine.own_ids.len(), world.creator().machine.counts(Owner::Router).inbound + 1);
 }
 
 #[test]
@@ -94,11 +84,7 @@ fn two_runs_of_one_seed_are_equal() {
         world.open(Owner::Router, PoolConfig::exploratory());
         world.open(CLIENT, PoolConfig::client());
         world.run(Duration::from_secs(120));
-        world
-            .builds
-            .iter()
-            .map(|(_, to, message)| (*to, message.body.clone()))
-            .collect::<Vec<_>>()
+        world.builds.iter().map(|(_, to, message)| (*to, message.body.clone())).collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
 }
@@ -116,20 +102,13 @@ fn a_large_network_is_spared() {
     assert!(counts.inbound >= 3 && counts.outbound >= 3);
     // The neighbours are few and stay the same: six for each direction of the two pools.
     let us = world.hash(0);
-    let first: std::collections::BTreeSet<_> = world
-        .builds
-        .iter()
-        .filter(|(from, _, _)| *from == us)
-        .map(|(_, to, _)| *to)
-        .collect();
+    let first: std::collections::BTreeSet<_> =
+        world.builds.iter().filter(|(from, _, _)| *from == us).map(|(_, to, _)| *to).collect();
     assert!(first.len() <= 12 + 4, "{} first hops", first.len());
     // No router is in two of a pool's tunnels of one direction.
     let pool = &world.creator().machine.pools[&CLIENT];
     for direction in [Direction::Inbound, Direction::Outbound] {
-        let hops: Vec<_> = pool
-            .lives(direction)
-            .flat_map(|life| life.routers.clone())
-            .collect();
+        let hops: Vec<_> = pool.lives(direction).flat_map(|life| life.routers.clone()).collect();
         let different: std::collections::BTreeSet<_> = hops.iter().collect();
         assert_eq!(different.len(), hops.len());
     }

@@ -16,10 +16,7 @@ use crate::tunnel::{PoolConfig, TransitPolicy};
 fn refusals_are_answered_and_remembered() {
     let mut world = World::new(8, 1);
     for node in &mut world.nodes[1..] {
-        node.machine.set_transit(TransitPolicy {
-            accept: false,
-            ..TransitPolicy::default()
-        });
+        node.machine.set_transit(TransitPolicy { accept: false, ..TransitPolicy::default() });
     }
     world.open(Owner::Router, PoolConfig::exploratory());
     world.run(Duration::from_secs(10));
@@ -28,23 +25,10 @@ fn refusals_are_answered_and_remembered() {
     assert!(stats.rejected >= 4);
     assert!(stats.started < 60, "{} tries in 10 s", stats.started);
     let tick = world.now.tick;
-    let bad = (1..9).filter(|n| {
-        world.nodes[0]
-            .machine
-            .profiles()
-            .standing(tick, &world.hash(*n))
-            == Standing::Bad
-    });
+    let bad = (1..9).filter(|n| world.nodes[0].machine.profiles().standing(tick, &world.hash(*n)) == Standing::Bad);
     assert!(bad.count() >= 4);
-    assert!(
-        world.nodes[1..]
-            .iter()
-            .all(|node| node.machine.transit_tunnels() == 0)
-    );
-    let refused: u64 = world.nodes[1..]
-        .iter()
-        .map(|node| node.machine.transit_stats().rejected)
-        .sum();
+    assert!(world.nodes[1..].iter().all(|node| node.machine.transit_tunnels() == 0));
+    let refused: u64 = world.nodes[1..].iter().map(|node| node.machine.transit_stats().rejected).sum();
     assert!(refused >= 8);
     for node in &mut world.nodes[1..] {
         node.machine.set_transit(TransitPolicy::default());
@@ -80,50 +64,19 @@ fn a_first_hop_that_cannot_be_reached_fails_its_builds_at_once() {
     assert_eq!(world.creator().machine.stats().no_reply, 0);
     world.creator().machine.handle_connect_failed(now, first);
     assert!(world.creator().machine.stats().no_reply >= 1);
-    assert_eq!(
-        world
-            .creator()
-            .machine
-            .profiles()
-            .standing(now.tick, &first),
-        Standing::Bad
-    );
+    assert_eq!(world.creator().machine.profiles().standing(now.tick, &first), Standing::Bad);
 }
 
 /// A request for node 1 as the gateway of an inbound tunnel.
 fn request(world: &World, seed: u8, shift_secs: i64) -> I2npMessage {
     let mut rng = SeededRng::new([seed; 32]);
-    let hops: Vec<Hop> = [1, 2]
-        .iter()
-        .map(|n| Hop {
-            router: world.hash(*n),
-            key: world.nodes[*n].key.public(),
-        })
-        .collect();
+    let hops: Vec<Hop> = [1, 2].iter().map(|n| Hop { router: world.hash(*n), key: world.nodes[*n].key.public() }).collect();
     let us = world.hash(0);
     let end = (us, TunnelId::new(5).unwrap());
-    let plan = Plan {
-        direction: Direction::Inbound,
-        hops: &hops,
-        end,
-        reply: MessageId(1),
-        us,
-    };
-    let date = ramson_wire::Date(
-        world
-            .now
-            .date
-            .0
-            .checked_add_signed(shift_secs * 1000)
-            .unwrap(),
-    );
+    let plan = Plan { direction: Direction::Inbound, hops: &hops, end, reply: MessageId(1), us };
+    let date = ramson_wire::Date(world.now.date.0.checked_add_signed(shift_secs * 1000).unwrap());
     let body = build::create(date, &plan, &mut rng).unwrap().body;
-    I2npMessage::new(
-        MessageKind::SHORT_TUNNEL_BUILD,
-        MessageId(9),
-        world.now.date,
-        body,
-    )
+    I2npMessage::new(MessageKind::SHORT_TUNNEL_BUILD, MessageId(9), world.now.date, body)
 }
 
 #[test]
@@ -140,33 +93,20 @@ fn a_replayed_request_has_no_effect() {
         world.settle();
     }
     let stats = world.nodes[1].machine.transit_stats();
-    assert_eq!(
-        (stats.accepted, stats.rejected, stats.dropped_replay),
-        (1, 0, 3)
-    );
+    assert_eq!((stats.accepted, stats.rejected, stats.dropped_replay), (1, 0, 3));
     assert_eq!(world.builds.len(), sent, "nothing goes on");
 }
 
 #[test]
 fn only_timely_requests() {
-    for (shift, timely) in [
-        (0, true),
-        (-7 * 60, true),
-        (-10 * 60, false),
-        (4 * 60, true),
-        (7 * 60, false),
-    ] {
+    for (shift, timely) in [(0, true), (-7 * 60, true), (-10 * 60, false), (4 * 60, true), (7 * 60, false)] {
         let mut world = World::new(3, 5);
         let request = request(&world, 2, shift);
         let from = Some(world.hash(3));
         world.arrive(1, from, request);
         world.settle();
         let stats = world.nodes[1].machine.transit_stats();
-        assert_eq!(
-            (stats.accepted, stats.dropped_time),
-            if timely { (1, 0) } else { (0, 1) },
-            "{shift} s"
-        );
+        assert_eq!((stats.accepted, stats.dropped_time), if timely { (1, 0) } else { (0, 1) }, "{shift} s");
     }
 }
 
@@ -179,17 +119,12 @@ fn a_floods_share_is_bounded() {
         let [a, b] = n.to_be_bytes();
         let mut from = [a; 32];
         from[1] = b;
-        world.nodes[victim]
-            .machine
-            .handle_message(now, Some(RouterHash(from)), first.clone());
+        world.nodes[victim].machine.handle_message(now, Some(RouterHash(from)), first.clone());
     };
     for _ in 0..1000 {
         flood(1, &mut world);
     }
-    assert_eq!(
-        world.nodes[victim].machine.waiting_requests(),
-        MAX_QUEUE_PER_SENDER
-    );
+    assert_eq!(world.nodes[victim].machine.waiting_requests(), MAX_QUEUE_PER_SENDER);
     for n in 2..3000 {
         flood(n, &mut world);
     }
@@ -197,10 +132,7 @@ fn a_floods_share_is_bounded() {
     let stats = world.nodes[victim].machine.transit_stats();
     assert!(stats.dropped_rate > 0 && stats.dropped_queue > 0);
     // Old ones are dropped unopened.
-    let later = ramson_wire::Now {
-        tick: now.tick + Duration::from_secs(10),
-        date: now.date + Duration::from_secs(10),
-    };
+    let later = ramson_wire::Now { tick: now.tick + Duration::from_secs(10), date: now.date + Duration::from_secs(10) };
     world.nodes[victim].machine.work(later, 1000);
     assert_eq!(world.nodes[victim].machine.waiting_requests(), 0);
     assert_eq!(world.nodes[victim].machine.transit_stats().accepted, 0);
@@ -209,10 +141,7 @@ fn a_floods_share_is_bounded() {
 #[test]
 fn the_number_of_transit_tunnels_is_bounded_and_they_end() {
     let mut world = World::new(3, 7);
-    world.nodes[1].machine.set_transit(TransitPolicy {
-        max_tunnels: 5,
-        ..TransitPolicy::default()
-    });
+    world.nodes[1].machine.set_transit(TransitPolicy { max_tunnels: 5, ..TransitPolicy::default() });
     let from = Some(world.hash(3));
     for seed in 0..12 {
         let request = request(&world, seed, 0);
@@ -222,10 +151,7 @@ fn the_number_of_transit_tunnels_is_bounded_and_they_end() {
     let stats = world.nodes[1].machine.transit_stats();
     assert_eq!((stats.accepted, stats.rejected), (5, 7));
     let after = Duration::from_secs(661);
-    let later = ramson_wire::Now {
-        tick: world.now.tick + after,
-        date: world.now.date + after,
-    };
+    let later = ramson_wire::Now { tick: world.now.tick + after, date: world.now.date + after };
     world.nodes[1].machine.work(later, 1);
     assert_eq!(world.nodes[1].machine.transit_tunnels(), 0);
 }

@@ -6,11 +6,9 @@ use std::time::Duration;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::x25519;
 use ramson_wire::i2np::{TunnelData, TunnelGateway};
-use ramson_wire::{
-    Codec, I2npMessage, Mapping, MessageId, MessageKind, RouterHash, TunnelDelivery,
-};
+use ramson_wire::{Codec, I2npMessage, Mapping, MessageId, MessageKind, RouterHash, TunnelDelivery};
 
-use super::world::{NET, World, router_info};
+use super::world::{NET, World, router_info, router_info_at};
 use crate::identity::{IdentityId, Owner};
 use crate::profile::Profiles;
 use crate::tunnel::PoolConfig;
@@ -33,24 +31,11 @@ fn hints_keep_their_tunnel() {
     let mut world = built();
     let now = world.now;
     let machine = &mut world.creator().machine;
-    let first: Vec<_> = (0..50)
-        .map(|hint| machine.first_hop(CLIENT, hint))
-        .collect();
-    assert!(
-        first.iter().collect::<BTreeSet<_>>().len() > 1,
-        "spread over tunnels"
-    );
+    let first: Vec<_> = (0..50).map(|hint| machine.first_hop(CLIENT, hint)).collect();
+    assert!(first.iter().collect::<BTreeSet<_>>().len() > 1, "spread over tunnels");
     for (hint, hop) in (0..50).zip(&first) {
         let message = I2npMessage::new(MessageKind::GARLIC, MessageId(1), now.date, vec![1]);
-        let sent = machine
-            .send_through(
-                now,
-                CLIENT,
-                hint,
-                TunnelDelivery::Router(RouterHash([1; 32])),
-                message,
-            )
-            .unwrap();
+        let sent = machine.send_through(now, CLIENT, hint, TunnelDelivery::Router(RouterHash([1; 32])), message).unwrap();
         assert_eq!(Some(sent.first_hop), *hop);
     }
 }
@@ -59,21 +44,9 @@ fn hints_keep_their_tunnel() {
 fn messages_of_one_turn_share_tunnel_messages_and_keep_their_order() {
     let mut world = built();
     let (now, target) = (world.now, world.hash(10));
-    let messages: Vec<I2npMessage> = (0..20)
-        .map(|_| world.message(MessageKind::DATABASE_STORE, 200))
-        .collect();
+    let messages: Vec<I2npMessage> = (0..20).map(|_| world.message(MessageKind::DATABASE_STORE, 200)).collect();
     for message in &messages {
-        world
-            .creator()
-            .machine
-            .send_through(
-                now,
-                CLIENT,
-                5,
-                TunnelDelivery::Router(target),
-                message.clone(),
-            )
-            .unwrap();
+        world.creator().machine.send_through(now, CLIENT, 5, TunnelDelivery::Router(target), message.clone()).unwrap();
     }
     let mut sent = 0;
     let mut commands = Vec::new();
@@ -83,12 +56,7 @@ fn messages_of_one_turn_share_tunnel_messages_and_keep_their_order() {
     }
     assert!(sent <= 7, "{sent} tunnel messages for 20 of 216 bytes");
     for command in commands {
-        let crate::tunnel::TunnelOutput::Lane(ramson_lane::LaneCommand::Send {
-            to, message, ..
-        }) = command
-        else {
-            panic!()
-        };
+        let crate::tunnel::TunnelOutput::Lane(ramson_lane::LaneCommand::Send { to, message, .. }) = command else { panic!() };
         let n = (0..11).find(|n| world.hash(*n) == to).unwrap();
         let us = world.hash(0);
         world.arrive(n, Some(us), message);
@@ -106,54 +74,26 @@ fn errors_of_sending() {
     let small = world.message(MessageKind::GARLIC, 10);
     let large = world.message(MessageKind::GARLIC, 65_000);
     let machine = &mut world.creator().machine;
-    assert_eq!(
-        machine.send_through(now, other, 0, target, small.clone()),
-        Err(SendError::NoTunnel)
-    );
-    assert_eq!(
-        machine.send_through(now, CLIENT, 0, target, large),
-        Err(SendError::TooLarge)
-    );
-    assert_eq!(
-        machine.send_through(now, CLIENT, 0, TunnelDelivery::Local, small),
-        Err(SendError::NoTarget)
-    );
+    assert_eq!(machine.send_through(now, other, 0, target, small.clone()), Err(SendError::NoTunnel));
+    assert_eq!(machine.send_through(now, CLIENT, 0, target, large), Err(SendError::TooLarge));
+    assert_eq!(machine.send_through(now, CLIENT, 0, TunnelDelivery::Local, small), Err(SendError::NoTarget));
 }
 
 #[test]
 fn only_the_last_hop_may_send_into_an_endpoint() {
     let mut world = built();
     let now = world.now;
-    let id = *world
-        .creator()
-        .machine
-        .own_ids
-        .iter()
-        .find(|(_, owner)| **owner == CLIENT)
-        .unwrap()
-        .0;
+    let id = *world.creator().machine.own_ids.iter().find(|(_, owner)| **owner == CLIENT).unwrap().0;
     let stranger = world.hash(9);
     let before = world.creator().machine.stats().dropped;
-    let data = TunnelData {
-        tunnel: id,
-        data: Box::new([7; 1024]),
-    }
-    .to_bytes();
+    let data = TunnelData { tunnel: id, data: Box::new([7; 1024]) }.to_bytes();
     let data = I2npMessage::new(MessageKind::TUNNEL_DATA, MessageId(1), now.date, data);
     let inner = world.message(MessageKind::GARLIC, 10);
-    let gateway = TunnelGateway {
-        tunnel: id,
-        message: inner.encode_long().into(),
-    }
-    .to_bytes();
+    let gateway = TunnelGateway { tunnel: id, message: inner.encode_long().into() }.to_bytes();
     let gateway = I2npMessage::new(MessageKind::TUNNEL_GATEWAY, MessageId(2), now.date, gateway);
     let machine = &mut world.creator().machine;
     assert!(machine.handle_message(now, None, data).is_none());
-    assert!(
-        machine
-            .handle_message(now, Some(stranger), gateway)
-            .is_none()
-    );
+    assert!(machine.handle_message(now, Some(stranger), gateway).is_none());
     assert_eq!(world.creator().machine.stats().dropped, before + 2);
     assert!(world.creator().received.is_empty());
 }
@@ -166,12 +106,7 @@ fn repeated_and_forbidden_messages_stop_at_the_endpoint() {
     for _ in 0..3 {
         world.send_into(lease.gateway, lease.tunnel, &message);
     }
-    for kind in [
-        MessageKind::DATABASE_LOOKUP,
-        MessageKind::DATA,
-        MessageKind::SHORT_TUNNEL_BUILD,
-        MessageKind::TUNNEL_GATEWAY,
-    ] {
+    for kind in [MessageKind::DATABASE_LOOKUP, MessageKind::DATA, MessageKind::SHORT_TUNNEL_BUILD, MessageKind::TUNNEL_GATEWAY] {
         let message = world.message(kind, 100);
         world.send_into(lease.gateway, lease.tunnel, &message);
     }
@@ -180,13 +115,7 @@ fn repeated_and_forbidden_messages_stop_at_the_endpoint() {
 }
 
 fn rules() -> Rules {
-    Rules {
-        net_id: NET,
-        ipv4: true,
-        ipv6: false,
-        ignore_subnets: false,
-        us: RouterHash([0; 32]),
-    }
+    Rules { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, us: RouterHash([0; 32]) }
 }
 
 #[test]
@@ -198,36 +127,17 @@ fn eligibility() {
         let published = date - Duration::from_secs(age_minutes * 60);
         let list = vec![router_info(1, &key, published, change, &mut rng)];
         let mut candidates = Candidates::default();
-        candidates.refresh(
-            ramson_wire::Tick(1),
-            date,
-            &super::world::Known(list),
-            &rules(),
-        );
+        candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules());
         candidates.len() == 1
     };
     assert!(eligible(0, |_| {}));
-    assert!(!eligible(0, |options| options
-        .insert("netId", "2")
-        .unwrap()));
-    assert!(!eligible(0, |options| options
-        .insert("router.version", "0.9.58")
-        .unwrap()));
-    assert!(!eligible(0, |options| options
-        .insert("caps", "XRH")
-        .unwrap()));
-    assert!(!eligible(0, |options| options
-        .insert("caps", "XRG")
-        .unwrap()));
-    assert!(!eligible(5, |options| options
-        .insert("caps", "XRE")
-        .unwrap()));
-    assert!(eligible(20, |options| options
-        .insert("caps", "XRE")
-        .unwrap()));
-    assert!(eligible(0, |options| options
-        .insert("caps", "XRD")
-        .unwrap()));
+    assert!(!eligible(0, |options| options.insert("netId", "2").unwrap()));
+    assert!(!eligible(0, |options| options.insert("router.version", "0.9.58").unwrap()));
+    assert!(!eligible(0, |options| options.insert("caps", "XRH").unwrap()));
+    assert!(!eligible(0, |options| options.insert("caps", "XRG").unwrap()));
+    assert!(!eligible(5, |options| options.insert("caps", "XRE").unwrap()));
+    assert!(eligible(20, |options| options.insert("caps", "XRE").unwrap()));
+    assert!(eligible(0, |options| options.insert("caps", "XRD").unwrap()));
     assert!(!eligible(40 * 60, |_| {}));
 }
 
@@ -239,16 +149,8 @@ fn reserved_addresses_count_only_in_closed_networks() {
     let public = |options: &mut Mapping| options.insert("netId", "2").unwrap();
     let list = vec![router_info(1, &key, date, public, &mut rng)];
     let mut candidates = Candidates::default();
-    let rules = Rules {
-        net_id: 2,
-        ..rules()
-    };
-    candidates.refresh(
-        ramson_wire::Tick(1),
-        date,
-        &super::world::Known(list),
-        &rules,
-    );
+    let rules = Rules { net_id: 2, ..rules() };
+    candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules);
     assert_eq!(candidates.len(), 0);
 }
 
@@ -262,16 +164,9 @@ fn candidates(count: u16, family: Option<&str>) -> Candidates {
             options.insert("family", family).unwrap();
         }
     };
-    let list = (1..=count)
-        .map(|n| router_info(n, &key, date, change, &mut rng))
-        .collect();
+    let list = (1..=count).map(|n| router_info(n, &key, date, change, &mut rng)).collect();
     let mut candidates = Candidates::default();
-    candidates.refresh(
-        ramson_wire::Tick(1),
-        date,
-        &super::world::Known(list),
-        &rules(),
-    );
+    candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules());
     candidates
 }
 
@@ -281,6 +176,17 @@ fn select(
     used: &[RouterHash],
     length: usize,
     seed: u8,
+) -> Option<Vec<RouterHash>> {
+    select_for(candidates, nearest, used, length, seed, false)
+}
+
+fn select_for(
+    candidates: &Candidates,
+    nearest: &mut Nearest,
+    used: &[RouterHash],
+    length: usize,
+    seed: u8,
+    direct: bool,
 ) -> Option<Vec<RouterHash>> {
     let mut wish = Wish {
         now: ramson_wire::Tick(1),
@@ -294,7 +200,7 @@ fn select(
         proven: true,
         uses: &|router| used.iter().filter(|used| *used == router).count(),
         most_uses: 1,
-        direct: false,
+        direct,
         next_to_us: &|_| true,
     };
     let hops = candidates.select(&mut wish, &mut SeededRng::new([seed; 32]))?;
@@ -322,11 +228,65 @@ fn chosen_hops_keep_the_rules() {
     }
     let kept: Vec<RouterHash> = near.iter().copied().collect();
     let other = select(&candidates, &mut nearest, &kept, 3, 1).unwrap();
-    assert!(
-        !near.contains(&other[0]),
-        "when none of the kept ones can serve"
-    );
+    assert!(!near.contains(&other[0]), "when none of the kept ones can serve");
     assert!(other.iter().all(|hop| !kept.contains(hop)));
+}
+
+/// So many routers with IPv4, with both families and with IPv6 alone, as a router sees them that dials these.
+fn mixed(counts: [u8; 3], ipv4: bool, ipv6: bool) -> (Candidates, [Vec<RouterHash>; 3]) {
+    let mut rng = SeededRng::new([4; 32]);
+    let key = x25519::PrivateKey::generate(&mut rng).public();
+    let date = ramson_wire::Date(1_800_000_000_000);
+    let mut list = Vec::new();
+    let mut hashes = [Vec::new(), Vec::new(), Vec::new()];
+    for (kind, count) in counts.into_iter().enumerate() {
+        for n in 0..count {
+            let tag = u8::try_from(kind).unwrap() * 50 + n;
+            let v4 = format!("10.{tag}.0.1:9000").parse().unwrap();
+            let v6 = format!("[2a00:{tag}::1]:9000").parse().unwrap();
+            let hosts = [vec![v4], vec![v4, v6], vec![v6]];
+            let info = router_info_at(&hosts[kind], &key, date, |_| {}, &mut rng);
+            hashes[kind].push(info.hash());
+            list.push(info);
+        }
+    }
+    let rules = Rules { ipv4, ipv6, ..rules() };
+    let mut candidates = Candidates::default();
+    candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules);
+    (candidates, hashes)
+}
+
+#[test]
+fn neighbours_share_an_ip_family() {
+    // With IPv6 alone: both families next to us, IPv4 from there on.
+    let (candidates, [v4, both, _]) = mixed([8, 4, 8], false, true);
+    let mut far = BTreeSet::new();
+    for seed in 0..100 {
+        let hops = select(&candidates, &mut Nearest::default(), &[], 3, seed).unwrap();
+        assert!(both.contains(&hops[0]));
+        assert!(hops[1..].iter().all(|hop| both.contains(hop) || v4.contains(hop)));
+        far.insert(hops[2]);
+        let direct = select_for(&candidates, &mut Nearest::default(), &[], 3, seed, true).unwrap();
+        assert!(direct.iter().all(|hop| both.contains(hop)), "we and the far end reach each other");
+    }
+    assert!(far.iter().any(|hop| v4.contains(hop)));
+    // With IPv4, alone or not: never a router that others can't get to.
+    for ipv6 in [false, true] {
+        let (candidates, [.., v6]) = mixed([4, 4, 8], true, ipv6);
+        assert_eq!(candidates.len(), 8);
+        for seed in 0..50 {
+            let hops = select(&candidates, &mut Nearest::default(), &[], 3, seed).unwrap();
+            assert!(hops.iter().all(|hop| !v6.contains(hop)));
+        }
+    }
+    // Nobody leads to IPv4, or there is none.
+    for ipv4 in [false, true] {
+        let (candidates, [.., v6]) = mixed([if ipv4 { 0 } else { 5 }, 0, 5], ipv4, true);
+        assert_eq!(candidates.len(), 5);
+        let hops = select(&candidates, &mut Nearest::default(), &[], 3, 1).unwrap();
+        assert!(hops.iter().all(|hop| v6.contains(hop)));
+    }
+    assert_eq!(mixed([0, 0, 5], true, false).0.len(), 0);
 }
 
 #[test]
@@ -343,17 +303,9 @@ fn one_subnet_gives_one_hop() {
     let key = x25519::PrivateKey::generate(&mut rng).public();
     let date = ramson_wire::Date(1_800_000_000_000);
     let same = [2u16, 256, 512 + 6, 768 + 4];
-    let list: Vec<_> = same
-        .iter()
-        .map(|n| router_info(*n, &key, date, |_| {}, &mut rng))
-        .collect();
+    let list: Vec<_> = same.iter().map(|n| router_info(*n, &key, date, |_| {}, &mut rng)).collect();
     let mut candidates = Candidates::default();
-    candidates.refresh(
-        ramson_wire::Tick(1),
-        date,
-        &super::world::Known(list),
-        &rules(),
-    );
+    candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules());
     assert_eq!(candidates.len(), 4);
     assert!(select(&candidates, &mut Nearest::default(), &[], 2, 1).is_none());
 }

@@ -14,10 +14,7 @@ fn file(text: &str) -> Value {
 
 fn hex(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2).unwrap(), 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2).unwrap(), 16).unwrap()).collect()
 }
 
 fn bytes<const N: usize>(value: &Value) -> [u8; N] {
@@ -35,13 +32,8 @@ fn secret(value: &Value) -> x25519::PrivateKey {
 fn sealed(v: &Value, hop: &str, endpoint: bool) -> (Vec<u8>, record::NoiseEnd, ShortKeys) {
     let field = |name: &str| &v[format!("{hop}_{name}")];
     let hash = RouterHash(bytes(field("hash")));
-    let (record, noise) = record::seal_request(
-        &hex(field("clear")),
-        &hash,
-        &secret(field("sk")).public(),
-        &secret(field("eph_sk")),
-    )
-    .unwrap();
+    let (record, noise) =
+        record::seal_request(&hex(field("clear")), &hash, &secret(field("sk")).public(), &secret(field("eph_sk"))).unwrap();
     let keys = ShortKeys::derive(&noise.chain, endpoint);
     (record, noise, keys)
 }
@@ -69,10 +61,7 @@ fn clear_text() {
     let v = build();
     let request = HopRequest {
         receive: TunnelId::new(1001).unwrap(),
-        next: (
-            RouterHash(bytes(&v["hop1_hash"])),
-            TunnelId::new(1002).unwrap(),
-        ),
+        next: (RouterHash(bytes(&v["hop1_hash"])), TunnelId::new(1002).unwrap()),
         gateway: false,
         endpoint: false,
         minutes: 0x01b0_5515,
@@ -85,39 +74,22 @@ fn clear_text() {
 fn hops_take_their_turns() {
     let v = build();
     let mut rng = ramson_crypto::rng::SeededRng::new([1; 32]);
-    let (hash0, hash1) = (
-        RouterHash(bytes(&v["hop0_hash"])),
-        RouterHash(bytes(&v["hop1_hash"])),
-    );
+    let (hash0, hash1) = (RouterHash(bytes(&v["hop0_hash"])), RouterHash(bytes(&v["hop1_hash"])));
 
-    let opened = hop::open(
-        Form::Short,
-        &hex(&v["message_to_hop0"]),
-        &hash0,
-        &secret(&v["hop0_sk"]),
-    )
-    .unwrap();
+    let opened = hop::open(Form::Short, &hex(&v["message_to_hop0"]), &hash0, &secret(&v["hop0_sk"])).unwrap();
     assert_eq!(opened.receive.get(), 1001);
     assert_eq!((opened.next, opened.next_tunnel.get()), (hash1, 1002));
-    assert_eq!(
-        (opened.role, opened.next_message.0),
-        (Role::Participant, 0x1111_1111)
-    );
+    assert_eq!((opened.role, opened.next_message.0), (Role::Participant, 0x1111_1111));
     let answered = opened.answer(0, &mut rng);
     assert!(answered.garlic.is_none());
     // Our filling of the reply is random, so the record of hop 0 (index 2) differs; the others are exact.
     let expected = hex(&v["message_hop0_to_hop1_accept0"]);
-    let same = |range: std::ops::Range<usize>| {
-        assert_eq!(answered.body.get(range.clone()), expected.get(range))
-    };
+    let same = |range: std::ops::Range<usize>| assert_eq!(answered.body.get(range.clone()), expected.get(range));
     same(0..1 + 2 * 218);
     same(1 + 3 * 218..1 + 4 * 218);
 
     let opened = hop::open(Form::Short, &expected, &hash1, &secret(&v["hop1_sk"])).unwrap();
-    assert_eq!(
-        (opened.role, opened.next_tunnel.get(), opened.next_message.0),
-        (Role::Endpoint, 2001, 0x2222_2222)
-    );
+    assert_eq!((opened.role, opened.next_tunnel.get(), opened.next_message.0), (Role::Endpoint, 2001, 0x2222_2222));
     let answered = opened.answer(30, &mut rng);
     let expected = hex(&v["reply_after_hop1_reject30"]);
     assert_eq!(answered.body.get(1 + 218..), expected.get(1 + 218..));
@@ -129,32 +101,15 @@ fn hops_take_their_turns() {
 #[test]
 fn the_creator_reads_the_answers() {
     let v = build();
-    let (hash0, hash1) = (
-        RouterHash(bytes(&v["hop0_hash"])),
-        RouterHash(bytes(&v["hop1_hash"])),
-    );
+    let (hash0, hash1) = (RouterHash(bytes(&v["hop0_hash"])), RouterHash(bytes(&v["hop1_hash"])));
     let hop = |name: &str, hash, index, endpoint| {
         let (_, noise, keys) = sealed(&v, name, endpoint);
         (hash, index, keys, noise)
     };
-    let secrets = Secrets::for_test(
-        vec![hop("hop0", hash0, 2, false), hop("hop1", hash1, 0, true)],
-        4,
-    );
-    let answers = secrets
-        .open_reply(&hex(&v["reply_after_hop1_reject30"]))
-        .unwrap();
-    assert_eq!(
-        answers.iter().map(|answer| answer.code).collect::<Vec<_>>(),
-        [0, 30]
-    );
-    assert_eq!(
-        answers
-            .iter()
-            .map(|answer| answer.router)
-            .collect::<Vec<_>>(),
-        [hash0, hash1]
-    );
+    let secrets = Secrets::for_test(vec![hop("hop0", hash0, 2, false), hop("hop1", hash1, 0, true)], 4);
+    let answers = secrets.open_reply(&hex(&v["reply_after_hop1_reject30"])).unwrap();
+    assert_eq!(answers.iter().map(|answer| answer.code).collect::<Vec<_>>(), [0, 30]);
+    assert_eq!(answers.iter().map(|answer| answer.router).collect::<Vec<_>>(), [hash0, hash1]);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use ramson_lane::tunnel_data::{Endpoint, Gateway};
 use ramson_lane::{LaneCommand, Relay, RelayRole};
 use ramson_wire::i2np::{TunnelData, TunnelGateway};
 use ramson_wire::{
-    Codec, Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash,
-    RouterIdentity, RouterInfo, RouterInfoBuilder, Tick, TunnelDelivery, TunnelId,
+    Codec, Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash, RouterIdentity, RouterInfo,
+    RouterInfoBuilder, Tick, TunnelDelivery, TunnelId,
 };
 
 use crate::identity::Owner;
@@ -74,25 +74,28 @@ pub(super) fn router_info(
     change: impl FnOnce(&mut Mapping),
     rng: &mut SeededRng,
 ) -> RouterInfo {
-    let signing = ed25519::SigningKey::generate(rng);
     let [a, b] = n.to_be_bytes();
-    let host = SocketAddr::new(
-        IpAddr::V4(Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1)),
-        9000 + n,
-    );
-    let address = Ntcp2Address {
-        host: Some(host),
+    let host = Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1);
+    router_info_at(&[SocketAddr::new(IpAddr::V4(host), 9000 + n)], key, date, change, rng)
+}
+
+pub(super) fn router_info_at(
+    hosts: &[SocketAddr],
+    key: &x25519::PublicKey,
+    date: Date,
+    change: impl FnOnce(&mut Mapping),
+    rng: &mut SeededRng,
+) -> RouterInfo {
+    let signing = ed25519::SigningKey::generate(rng);
+    let address = |host: &SocketAddr| Ntcp2Address {
+        host: Some(*host),
         static_key: *key,
         iv: Some([1; 16]),
-        ipv4: true,
-        ipv6: false,
+        ipv4: host.is_ipv4(),
+        ipv6: host.is_ipv6(),
     };
     let mut options = Mapping::new();
-    for (name, value) in [
-        ("caps", "XR"),
-        ("netId", "77"),
-        ("router.version", "0.9.67"),
-    ] {
+    for (name, value) in [("caps", "XR"), ("netId", "77"), ("router.version", "0.9.67")] {
         options.insert(name, value).unwrap();
     }
     change(&mut options);
@@ -100,7 +103,7 @@ pub(super) fn router_info(
     let builder = RouterInfoBuilder {
         identity,
         published: date,
-        addresses: vec![address.to_address(3)],
+        addresses: hosts.iter().map(|host| address(host).to_address(3)).collect(),
         options,
     };
     RouterInfo::sign(&builder, &signing).unwrap()
@@ -110,10 +113,7 @@ impl World {
     /// `count` hops and node 0, the creator, which knows them all.
     pub(super) fn new(count: u16, seed: u8) -> World {
         let mut rng = SeededRng::new([seed; 32]);
-        let now = Now {
-            tick: Tick(1_000_000_000_000),
-            date: Date(1_800_000_000_000),
-        };
+        let now = Now { tick: Tick(1_000_000_000_000), date: Date(1_800_000_000_000) };
         let mut world = World {
             now,
             nodes: Vec::new(),
@@ -127,22 +127,9 @@ impl World {
         for n in 0..=count {
             let key = Arc::new(x25519::PrivateKey::generate(&mut rng));
             let info = router_info(n, &key.public(), now.date, |_| {}, &mut rng);
-            let local = LocalRouter {
-                hash: info.hash(),
-                key: Arc::clone(&key),
-            };
-            let config = TunnelsConfig {
-                net_id: NET,
-                ipv4: true,
-                ipv6: false,
-                ignore_subnets: false,
-            };
-            let machine = Tunnels::new(
-                now,
-                config,
-                local,
-                Box::new(rng.child(&format!("node {n}"))),
-            );
+            let local = LocalRouter { hash: info.hash(), key: Arc::clone(&key) };
+            let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false };
+            let machine = Tunnels::new(now, config, local, Box::new(rng.child(&format!("node {n}"))));
             world.index.insert(info.hash(), world.nodes.len());
             world.known.0.push(info.clone());
             world.nodes.push(Node {
@@ -188,10 +175,7 @@ impl World {
                 return;
             }
             let step = Duration::from_millis(100);
-            self.now = Now {
-                tick: self.now.tick + step,
-                date: self.now.date + step,
-            };
+            self.now = Now { tick: self.now.tick + step, date: self.now.date + step };
         }
     }
 
@@ -204,12 +188,7 @@ impl World {
             let Some((from, to, mut message)) = self.queue.pop_front() else {
                 return;
             };
-            if [
-                MessageKind::SHORT_TUNNEL_BUILD,
-                MessageKind::VARIABLE_TUNNEL_BUILD,
-            ]
-            .contains(&message.kind)
-            {
+            if [MessageKind::SHORT_TUNNEL_BUILD, MessageKind::VARIABLE_TUNNEL_BUILD].contains(&message.kind) {
                 self.builds.push((from, to, message.clone()));
             }
             if !(self.filter)(&from, &to, &mut message) {
@@ -233,28 +212,12 @@ impl World {
             match output {
                 TunnelOutput::Received { owner, message } => node.received.push((owner, message)),
                 TunnelOutput::PoolChanged { .. } => node.changed += 1,
-                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) if to == us => {
-                    self.arrive(n, None, message)
-                }
-                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) => {
-                    self.queue.push_back((us, to, message))
-                }
+                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) if to == us => self.arrive(n, None, message),
+                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) => self.queue.push_back((us, to, message)),
                 TunnelOutput::Lane(LaneCommand::Install(relay)) => {
-                    let gateway = Gateway::new(Box::new(
-                        self.rng.child(&format!("{n} {}", relay.tunnel.get())),
-                    ));
-                    let old = node.relays.insert(
-                        relay.tunnel,
-                        Installed {
-                            relay: *relay,
-                            gateway,
-                            endpoint: Endpoint::new(),
-                        },
-                    );
-                    assert!(
-                        old.is_none_or(|old| old.relay.expires <= now.tick),
-                        "tunnel ids are unique"
-                    );
+                    let gateway = Gateway::new(Box::new(self.rng.child(&format!("{n} {}", relay.tunnel.get()))));
+                    let old = node.relays.insert(relay.tunnel, Installed { relay: *relay, gateway, endpoint: Endpoint::new() });
+                    assert!(old.is_none_or(|old| old.relay.expires <= now.tick), "tunnel ids are unique");
                 }
                 TunnelOutput::Lane(LaneCommand::InstallOwn { tunnel, .. }) => {
                     node.own.insert(tunnel);
@@ -272,8 +235,7 @@ impl World {
         let now = self.now;
         match message.kind {
             MessageKind::TUNNEL_DATA => {
-                let TunnelData { tunnel, mut data } =
-                    TunnelData::from_bytes(&message.body).unwrap();
+                let TunnelData { tunnel, mut data } = TunnelData::from_bytes(&message.body).unwrap();
                 if self.nodes[n].own.contains(&tunnel) {
                     self.nodes[n].machine.handle_message(now, from, message);
                     return;
@@ -286,9 +248,7 @@ impl World {
                 }
                 installed.relay.keys.encrypt(&mut data);
                 match installed.relay.role {
-                    RelayRole::Participant { next, next_tunnel } => {
-                        self.pass(n, next, next_tunnel, data)
-                    }
+                    RelayRole::Participant { next, next_tunnel } => self.pass(n, next, next_tunnel, data),
                     RelayRole::Endpoint => {
                         let messages = installed.endpoint.handle(now, &data).unwrap();
                         for (delivery, message) in messages {
@@ -299,10 +259,7 @@ impl World {
                 }
             }
             MessageKind::TUNNEL_GATEWAY => {
-                let TunnelGateway {
-                    tunnel,
-                    message: inner,
-                } = TunnelGateway::from_bytes(&message.body).unwrap();
+                let TunnelGateway { tunnel, message: inner } = TunnelGateway::from_bytes(&message.body).unwrap();
                 let Some(installed) = self.nodes[n].relays.get_mut(&tunnel) else {
                     self.nodes[n].machine.handle_message(now, from, message);
                     return;
@@ -311,10 +268,7 @@ impl World {
                     return;
                 };
                 let inner = I2npMessage::decode_long(&inner).unwrap();
-                installed
-                    .gateway
-                    .push(TunnelDelivery::Local, &inner)
-                    .unwrap();
+                installed.gateway.push(TunnelDelivery::Local, &inner).unwrap();
                 let mut ready = installed.gateway.flush();
                 for data in &mut ready {
                     installed.relay.keys.encrypt(data);
@@ -342,12 +296,7 @@ impl World {
     fn pass(&mut self, n: usize, to: RouterHash, tunnel: TunnelId, data: Box<[u8; 1024]>) {
         let id = MessageId(u32::try_from(self.random(u32::MAX)).unwrap());
         let body = TunnelData { tunnel, data }.to_bytes();
-        let message = I2npMessage::new(
-            MessageKind::TUNNEL_DATA,
-            id,
-            self.now.date + Duration::from_secs(8),
-            body,
-        );
+        let message = I2npMessage::new(MessageKind::TUNNEL_DATA, id, self.now.date + Duration::from_secs(8), body);
         self.queue.push_back((self.hash(n), to, message));
     }
 
@@ -357,20 +306,8 @@ impl World {
             TunnelDelivery::Local => panic!("local delivery out of an outbound tunnel"),
             TunnelDelivery::Router(to) => (to, message),
             TunnelDelivery::Tunnel { gateway, tunnel } => {
-                let body = TunnelGateway {
-                    tunnel,
-                    message: message.encode_long().into(),
-                }
-                .to_bytes();
-                (
-                    gateway,
-                    I2npMessage::new(
-                        MessageKind::TUNNEL_GATEWAY,
-                        message.id,
-                        message.expiration,
-                        body,
-                    ),
-                )
+                let body = TunnelGateway { tunnel, message: message.encode_long().into() }.to_bytes();
+                (gateway, I2npMessage::new(MessageKind::TUNNEL_GATEWAY, message.id, message.expiration, body))
             }
         };
         if to == us {
@@ -381,32 +318,16 @@ impl World {
     }
 
     /// A message from some other router into an inbound tunnel of the creator.
-    pub(super) fn send_into(
-        &mut self,
-        gateway: RouterHash,
-        tunnel: TunnelId,
-        message: &I2npMessage,
-    ) {
-        let body = TunnelGateway {
-            tunnel,
-            message: message.encode_long().into(),
-        }
-        .to_bytes();
-        let outer = I2npMessage::new(
-            MessageKind::TUNNEL_GATEWAY,
-            MessageId(1),
-            message.expiration,
-            body,
-        );
+    pub(super) fn send_into(&mut self, gateway: RouterHash, tunnel: TunnelId, message: &I2npMessage) {
+        let body = TunnelGateway { tunnel, message: message.encode_long().into() }.to_bytes();
+        let outer = I2npMessage::new(MessageKind::TUNNEL_GATEWAY, MessageId(1), message.expiration, body);
         self.queue.push_back((RouterHash([9; 32]), gateway, outer));
         self.settle();
     }
 
     pub(super) fn message(&mut self, kind: MessageKind, len: usize) -> I2npMessage {
         let id = MessageId(u32::try_from(self.random(u32::MAX)).unwrap());
-        let body: Vec<u8> = (0..len)
-            .map(|n| u8::try_from((n * 31 + len) % 251).unwrap())
-            .collect();
+        let body: Vec<u8> = (0..len).map(|n| u8::try_from((n * 31 + len) % 251).unwrap()).collect();
         I2npMessage::new(kind, id, self.now.date + Duration::from_secs(8), body)
     }
 }

@@ -6,9 +6,7 @@ use ramson_wire::Seconds32;
 use zeroize::Zeroizing;
 
 use super::super::{LocalIdentity, PeerAddress, padding};
-use super::{
-    CreatedOptions, DataKeys, HEAD_LEN, HandshakeError, MAX_PART_2_LEN, RequestOptions, VERSION,
-};
+use super::{CreatedOptions, DataKeys, HEAD_LEN, HandshakeError, MAX_PART_2_LEN, RequestOptions, VERSION};
 use super::{mix_dh, mix_padding, next_iv, obfuscate, reveal, start};
 
 /// What the initiator chooses at random for message 1.
@@ -41,15 +39,8 @@ impl RequestSent {
             .ok()
             .filter(|len| *len <= MAX_PART_2_LEN)
             .ok_or(HandshakeError::OwnRouterInfo)?;
-        let padding_len =
-            u16::try_from(padding.len()).map_err(|_| HandshakeError::PaddingLength)?;
-        let options = RequestOptions {
-            net_id: local.net_id,
-            version: VERSION,
-            padding_len,
-            part_2_len,
-            time,
-        };
+        let padding_len = u16::try_from(padding.len()).map_err(|_| HandshakeError::PaddingLength)?;
+        let options = RequestOptions { net_id: local.net_id, version: VERSION, padding_len, part_2_len, time };
         let mut noise = start(&peer.static_key);
         noise.mix_hash(&ephemeral.public().0);
         mix_dh(&mut noise, &ephemeral, &peer.static_key)?;
@@ -72,35 +63,19 @@ impl RequestSent {
     }
 
     /// Takes message 2 up to its padding.
-    pub(crate) fn created_head(
-        mut self,
-        head: &mut [u8; HEAD_LEN],
-    ) -> Result<CreatedHead, HandshakeError> {
-        let (obfuscated, sealed) = head
-            .split_first_chunk_mut::<32>()
-            .ok_or(HandshakeError::CreatedTag)?;
+    pub(crate) fn created_head(mut self, head: &mut [u8; HEAD_LEN]) -> Result<CreatedHead, HandshakeError> {
+        let (obfuscated, sealed) = head.split_first_chunk_mut::<32>().ok_or(HandshakeError::CreatedTag)?;
         reveal(&self.responder_hash, &self.iv, obfuscated);
         let responder = x25519::PublicKey(*obfuscated);
         self.noise.mix_hash(&responder.0);
         mix_dh(&mut self.noise, &self.ephemeral, &responder)?;
-        let opened = self
-            .noise
-            .decrypt_and_hash(sealed)
-            .map_err(|_| HandshakeError::CreatedTag)?;
-        let options = opened
-            .first_chunk()
-            .copied()
-            .ok_or(HandshakeError::CreatedTag)?;
+        let opened = self.noise.decrypt_and_hash(sealed).map_err(|_| HandshakeError::CreatedTag)?;
+        let options = opened.first_chunk().copied().ok_or(HandshakeError::CreatedTag)?;
         let options = CreatedOptions::from_bytes(options);
         if options.padding_len > padding::MAX_ACCEPTED {
             return Err(HandshakeError::PaddingLength);
         }
-        Ok(CreatedHead {
-            noise: self.noise,
-            responder,
-            payload: self.payload,
-            options,
-        })
+        Ok(CreatedHead { noise: self.noise, responder, payload: self.payload, options })
     }
 }
 
@@ -115,11 +90,7 @@ pub(crate) struct CreatedHead {
 
 impl CreatedHead {
     /// Takes the padding of message 2 and makes message 3.
-    pub(crate) fn confirm(
-        mut self,
-        local: &LocalIdentity,
-        padding: &[u8],
-    ) -> Result<(DataKeys, Vec<u8>), HandshakeError> {
+    pub(crate) fn confirm(mut self, local: &LocalIdentity, padding: &[u8]) -> Result<(DataKeys, Vec<u8>), HandshakeError> {
         mix_padding(&mut self.noise, padding);
         let mut message = local.static_key.public().0.to_vec();
         // The second use of this key, so nonce 1: the state counts.

@@ -6,9 +6,7 @@ use ramson_wire::{Date, Seconds32};
 
 use super::super::replay::{ReplayCache, WINDOW};
 use super::super::{LocalIdentity, padding};
-use super::{
-    CreatedOptions, DataKeys, HEAD_LEN, HandshakeError, PART_1_LEN, RequestOptions, VERSION,
-};
+use super::{CreatedOptions, DataKeys, HEAD_LEN, HandshakeError, PART_1_LEN, RequestOptions, VERSION};
 use super::{MAX_PART_2_LEN, MIN_PART_2_LEN};
 use super::{mix_dh, mix_padding, next_iv, obfuscate, reveal, skew_secs, start, within};
 
@@ -38,9 +36,7 @@ impl RequestHead {
         now: Date,
         replay: &mut ReplayCache,
     ) -> Result<Self, HandshakeError> {
-        let (obfuscated, sealed) = head
-            .split_first_chunk_mut::<32>()
-            .ok_or(HandshakeError::RequestTag)?;
+        let (obfuscated, sealed) = head.split_first_chunk_mut::<32>().ok_or(HandshakeError::RequestTag)?;
         let iv = next_iv(obfuscated);
         reveal(local.hash.as_bytes(), &local.iv, obfuscated);
         let initiator = x25519::PublicKey(*obfuscated);
@@ -53,13 +49,8 @@ impl RequestHead {
         let mut noise = start(&local.static_key.public());
         noise.mix_hash(&initiator.0);
         mix_dh(&mut noise, &local.static_key, &initiator)?;
-        let opened = noise
-            .decrypt_and_hash(sealed)
-            .map_err(|_| HandshakeError::RequestTag)?;
-        let options = opened
-            .first_chunk()
-            .copied()
-            .ok_or(HandshakeError::RequestTag)?;
+        let opened = noise.decrypt_and_hash(sealed).map_err(|_| HandshakeError::RequestTag)?;
+        let options = opened.first_chunk().copied().ok_or(HandshakeError::RequestTag)?;
         let options = RequestOptions::from_bytes(options);
         let skew_secs = skew_secs(options.time, now);
         // Only what authenticated is remembered: garbage must not fill the cache.
@@ -67,13 +58,7 @@ impl RequestHead {
             return Err(HandshakeError::Replayed);
         }
         check_options(local, &options, skew_secs)?;
-        Ok(Self {
-            noise,
-            initiator,
-            iv,
-            options,
-            skew_secs,
-        })
+        Ok(Self { noise, initiator, iv, options, skew_secs })
     }
 
     /// Takes the padding of message 1 and makes message 2.
@@ -86,8 +71,7 @@ impl RequestHead {
     ) -> Result<(AwaitConfirmed, Vec<u8>), HandshakeError> {
         mix_padding(&mut self.noise, padding);
         let Choices { ephemeral, padding } = choices;
-        let padding_len =
-            u16::try_from(padding.len()).map_err(|_| HandshakeError::PaddingLength)?;
+        let padding_len = u16::try_from(padding.len()).map_err(|_| HandshakeError::PaddingLength)?;
         self.noise.mix_hash(&ephemeral.public().0);
         mix_dh(&mut self.noise, &ephemeral, &self.initiator)?;
         let mut obfuscated = ephemeral.public().0;
@@ -98,21 +82,13 @@ impl RequestHead {
         self.noise.encrypt_and_hash(&mut message, options_at);
         message.extend_from_slice(&padding);
         mix_padding(&mut self.noise, &padding);
-        let state = AwaitConfirmed {
-            noise: self.noise,
-            ephemeral,
-            part_2_len: usize::from(self.options.part_2_len),
-        };
+        let state = AwaitConfirmed { noise: self.noise, ephemeral, part_2_len: usize::from(self.options.part_2_len) };
         Ok((state, message))
     }
 }
 
 /// What message 1 has to say to be answered.
-fn check_options(
-    local: &LocalIdentity,
-    options: &RequestOptions,
-    skew_secs: i64,
-) -> Result<(), HandshakeError> {
+fn check_options(local: &LocalIdentity, options: &RequestOptions, skew_secs: i64) -> Result<(), HandshakeError> {
     // Zero is "not said": older routers sent it, and Java and i2pd take it. The RouterInfo in message 3 says it for sure.
     if options.net_id != 0 && options.net_id != local.net_id {
         return Err(HandshakeError::WrongNetwork);
@@ -156,28 +132,13 @@ impl AwaitConfirmed {
 
     /// Takes message 3.
     pub(crate) fn confirmed(mut self, message: &mut [u8]) -> Result<Confirmed, HandshakeError> {
-        let (part_1, part_2) = message
-            .split_first_chunk_mut::<PART_1_LEN>()
-            .ok_or(HandshakeError::ConfirmedTag)?;
-        let opened = self
-            .noise
-            .decrypt_and_hash(part_1)
-            .map_err(|_| HandshakeError::ConfirmedTag)?;
-        let static_key = opened
-            .first_chunk()
-            .copied()
-            .ok_or(HandshakeError::ConfirmedTag)?;
+        let (part_1, part_2) = message.split_first_chunk_mut::<PART_1_LEN>().ok_or(HandshakeError::ConfirmedTag)?;
+        let opened = self.noise.decrypt_and_hash(part_1).map_err(|_| HandshakeError::ConfirmedTag)?;
+        let static_key = opened.first_chunk().copied().ok_or(HandshakeError::ConfirmedTag)?;
         let static_key = x25519::PublicKey(static_key);
         mix_dh(&mut self.noise, &self.ephemeral, &static_key)?;
-        let opened = self
-            .noise
-            .decrypt_and_hash(part_2)
-            .map_err(|_| HandshakeError::ConfirmedTag)?;
+        let opened = self.noise.decrypt_and_hash(part_2).map_err(|_| HandshakeError::ConfirmedTag)?;
         let payload = opened.to_vec();
-        Ok(Confirmed {
-            keys: DataKeys::derive(&self.noise),
-            static_key,
-            payload,
-        })
+        Ok(Confirmed { keys: DataKeys::derive(&self.noise), static_key, payload })
     }
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Event, Pair, Plan, SOURCE, START};
-use crate::ntcp2::{
-    CloseReason, Expired, Fault, HandshakeError, RefusedRouterInfo, TerminationReason,
-};
+use crate::ntcp2::{CloseReason, Expired, Fault, HandshakeError, RefusedRouterInfo, TerminationReason};
 
 #[test]
 fn both_ends_learn_who_and_when() {
@@ -17,21 +15,14 @@ fn both_ends_learn_who_and_when() {
     pair.run();
     assert_eq!(pair.alice.established(), Some(-20));
     assert_eq!(pair.bob.established(), Some(20));
-    let Some(Event::Established {
-        peer,
-        router_info: Some(info),
-        ..
-    }) = pair.bob.events.first()
-    else {
+    let Some(Event::Established { peer, router_info: Some(info), .. }) = pair.bob.events.first() else {
         panic!("{:?}", pair.bob.events)
     };
     assert_eq!((*peer, info.hash()), (alice.local.hash, alice.local.hash));
     assert_eq!(pair.bob.session.peer(), Some(alice.local.hash));
     assert_eq!(pair.alice.session.peer(), Some(bob.local.hash));
     // The responder's RouterInfo comes in its first frame, unasked.
-    assert!(
-        matches!(&pair.alice.events[1], Event::RouterInfo { info, flood: false } if info.hash() == bob.local.hash)
-    );
+    assert!(matches!(&pair.alice.events[1], Event::RouterInfo { info, flood: false } if info.hash() == bob.local.hash));
 }
 
 proptest! {
@@ -56,18 +47,9 @@ fn skew_is_told_to_both_and_message_3_never_goes() {
         let (alice, bob) = (Plan::new(1).build(), Plan::new(2).build());
         let mut pair = Pair::with(&alice, &bob, &bob.peer, SOURCE, [skew, 0]);
         pair.run();
-        assert_eq!(
-            pair.bob.closed(),
-            Some(CloseReason::ClockSkew { secs: skew })
-        );
-        assert_eq!(
-            pair.alice.closed(),
-            Some(CloseReason::ClockSkew { secs: -skew })
-        );
-        assert!(
-            (64..=64 + 63).contains(&pair.bob.sent.len()),
-            "message 2 went out"
-        );
+        assert_eq!(pair.bob.closed(), Some(CloseReason::ClockSkew { secs: skew }));
+        assert_eq!(pair.alice.closed(), Some(CloseReason::ClockSkew { secs: -skew }));
+        assert!((64..=64 + 63).contains(&pair.bob.sent.len()), "message 2 went out");
         assert!(pair.alice.sent.len() <= 64 + 63, "message 3 didn't");
     }
 }
@@ -88,10 +70,7 @@ fn a_time_beyond_what_is_remembered_gets_no_answer() {
         let (alice, bob) = (Plan::new(1).build(), Plan::new(2).build());
         let mut pair = Pair::with(&alice, &bob, &bob.peer, SOURCE, [skew, 0]);
         pair.run_out();
-        assert_eq!(
-            pair.bob.closed(),
-            Some(CloseReason::Handshake(HandshakeError::TooFarOff))
-        );
+        assert_eq!(pair.bob.closed(), Some(CloseReason::Handshake(HandshakeError::TooFarOff)));
         assert!(pair.bob.sent.is_empty());
     }
 }
@@ -109,58 +88,17 @@ fn refused(plan: Plan, source: IpAddr) -> (Option<CloseReason>, Option<CloseReas
 fn router_infos_that_do_not_fit_are_refused_with_the_reason() {
     let minutes = |count: u64| Duration::from_secs(count * 60);
     let cases = [
-        (
-            Plan {
-                info_net_id: 98,
-                ..Plan::new(1)
-            },
-            SOURCE,
-            RefusedRouterInfo::WrongNetwork,
-            13,
-        ),
-        (
-            Plan {
-                published: START - minutes(91),
-                ..Plan::new(1)
-            },
-            SOURCE,
-            RefusedRouterInfo::TooOld,
-            13,
-        ),
-        (
-            Plan {
-                published: START + minutes(3),
-                ..Plan::new(1)
-            },
-            SOURCE,
-            RefusedRouterInfo::FromFuture,
-            13,
-        ),
-        (
-            Plan {
-                wrong_key: true,
-                ..Plan::new(1)
-            },
-            SOURCE,
-            RefusedRouterInfo::WrongStaticKey,
-            16,
-        ),
-        (
-            Plan::new(1),
-            IpAddr::V4(Ipv4Addr::new(127, 9, 0, 1)),
-            RefusedRouterInfo::WrongHost,
-            17,
-        ),
+        (Plan { info_net_id: 98, ..Plan::new(1) }, SOURCE, RefusedRouterInfo::WrongNetwork, 13),
+        (Plan { published: START - minutes(91), ..Plan::new(1) }, SOURCE, RefusedRouterInfo::TooOld, 13),
+        (Plan { published: START + minutes(3), ..Plan::new(1) }, SOURCE, RefusedRouterInfo::FromFuture, 13),
+        (Plan { wrong_key: true, ..Plan::new(1) }, SOURCE, RefusedRouterInfo::WrongStaticKey, 16),
+        (Plan::new(1), IpAddr::V4(Ipv4Addr::new(127, 9, 0, 1)), RefusedRouterInfo::WrongHost, 17),
         (Plan::new(2), SOURCE, RefusedRouterInfo::Ourselves, 13),
     ];
     for (plan, source, refusal, code) in cases {
         let (bob, alice) = refused(plan, source);
         assert_eq!(bob, Some(CloseReason::RouterInfo(refusal)));
-        assert_eq!(
-            alice,
-            Some(CloseReason::Terminated(TerminationReason::from_code(code))),
-            "{refusal:?}"
-        );
+        assert_eq!(alice, Some(CloseReason::Terminated(TerminationReason::from_code(code))), "{refusal:?}");
         assert_eq!(alice.map(CloseReason::fault), Some(Fault::Peer));
     }
 }
@@ -174,54 +112,26 @@ fn unpublished_and_neighbouring_sources_are_taken() {
         // Published in the other family only: nothing to compare.
         (Some(v6(1)), SOURCE),
         // Yggdrasil: a router and its subnet.
-        (
-            Some(IpAddr::V6(Ipv6Addr::new(0x0201, 7, 7, 7, 0, 0, 0, 1))),
-            IpAddr::V6(Ipv6Addr::new(0x0301, 7, 7, 7, 9, 9, 9, 1)),
-        ),
+        (Some(IpAddr::V6(Ipv6Addr::new(0x0201, 7, 7, 7, 0, 0, 0, 1))), IpAddr::V6(Ipv6Addr::new(0x0301, 7, 7, 7, 9, 9, 9, 1))),
     ];
     for (host, source) in cases {
-        let (alice, bob) = (
-            Plan {
-                host,
-                ..Plan::new(1)
-            }
-            .build(),
-            Plan::new(2).build(),
-        );
+        let (alice, bob) = (Plan { host, ..Plan::new(1) }.build(), Plan::new(2).build());
         let mut pair = Pair::with(&alice, &bob, &bob.peer, source, [0, 0]);
         pair.run();
-        assert!(
-            pair.bob.established().is_some(),
-            "{host:?} {source:?}: {:?}",
-            pair.bob.events
-        );
+        assert!(pair.bob.established().is_some(), "{host:?} {source:?}: {:?}", pair.bob.events);
     }
 }
 
 #[test]
 fn wrong_network_gets_no_answer() {
-    let plan = Plan {
-        net_id: 98,
-        info_net_id: 98,
-        ..Plan::new(1)
-    };
+    let plan = Plan { net_id: 98, info_net_id: 98, ..Plan::new(1) };
     let (bob, _) = refused(plan, SOURCE);
-    assert_eq!(
-        bob,
-        Some(CloseReason::Handshake(HandshakeError::WrongNetwork))
-    );
+    assert_eq!(bob, Some(CloseReason::Handshake(HandshakeError::WrongNetwork)));
 }
 
 #[test]
 fn network_zero_in_message_1_is_unsaid() {
-    let (alice, bob) = (
-        Plan {
-            net_id: 0,
-            ..Plan::new(1)
-        }
-        .build(),
-        Plan::new(2).build(),
-    );
+    let (alice, bob) = (Plan { net_id: 0, ..Plan::new(1) }.build(), Plan::new(2).build());
     let mut pair = Pair::new(&alice, &bob);
     pair.run();
     assert!(pair.bob.established().is_some());
@@ -234,28 +144,14 @@ fn a_stale_static_key_of_the_responder_fails_quietly() {
     peer.static_key = alice.peer.static_key;
     let mut pair = Pair::with(&alice, &bob, &peer, SOURCE, [0, 0]);
     pair.run_out();
-    assert_eq!(
-        pair.bob.closed(),
-        Some(CloseReason::Handshake(HandshakeError::RequestTag))
-    );
+    assert_eq!(pair.bob.closed(), Some(CloseReason::Handshake(HandshakeError::RequestTag)));
     assert!(pair.alice.established().is_none() && pair.alice.closed().is_some());
     assert!(pair.bob.sent.is_empty());
 }
 
 #[test]
 fn long_router_infos_pass_up_to_their_limit() {
-    let (alice, bob) = (
-        Plan {
-            extra_bytes: 3_200,
-            ..Plan::new(1)
-        }
-        .build(),
-        Plan {
-            extra_bytes: 3_200,
-            ..Plan::new(2)
-        }
-        .build(),
-    );
+    let (alice, bob) = (Plan { extra_bytes: 3_200, ..Plan::new(1) }.build(), Plan { extra_bytes: 3_200, ..Plan::new(2) }.build());
     assert!(alice.info.bytes().len() > 3_500);
     let mut pair = Pair::new(&alice, &bob);
     pair.run();
@@ -268,16 +164,8 @@ fn own_router_info_over_the_limit_is_our_own_fault() {
     let (alice, bob) = (Plan::new(1).build(), Plan::new(2).build());
     let long = vec![0; 4097].into();
     let rng = Box::new(ramson_crypto::rng::SeededRng::new([3; 32]));
-    let mut session = crate::ntcp2::Session::initiate(
-        super::now_at(Duration::ZERO),
-        &alice.local,
-        &long,
-        &bob.peer,
-        rng,
-    );
-    let Some(Event::Closed(reason)) = session.poll_event() else {
-        panic!("not closed")
-    };
+    let mut session = crate::ntcp2::Session::initiate(super::now_at(Duration::ZERO), &alice.local, &long, &bob.peer, rng);
+    let Some(Event::Closed(reason)) = session.poll_event() else { panic!("not closed") };
     assert_eq!(reason.fault(), Fault::Local);
     assert!(!session.wants_write());
 }
@@ -286,22 +174,12 @@ fn own_router_info_over_the_limit_is_our_own_fault() {
 fn silence_ends_after_ten_seconds() {
     let mut pair = Pair::standard();
     let deadline = pair.bob.session.deadline().unwrap();
-    assert_eq!(
-        deadline.saturating_since(pair.now().tick),
-        Duration::from_secs(10)
-    );
-    pair.bob
-        .session
-        .handle_timeout(super::now_at(Duration::from_millis(9_999)));
+    assert_eq!(deadline.saturating_since(pair.now().tick), Duration::from_secs(10));
+    pair.bob.session.handle_timeout(super::now_at(Duration::from_millis(9_999)));
     pair.bob.collect();
     assert!(pair.bob.closed().is_none());
-    pair.bob
-        .session
-        .handle_timeout(super::now_at(Duration::from_secs(10)));
+    pair.bob.session.handle_timeout(super::now_at(Duration::from_secs(10)));
     pair.bob.collect();
-    assert_eq!(
-        pair.bob.closed(),
-        Some(CloseReason::Expired(Expired::Handshake))
-    );
+    assert_eq!(pair.bob.closed(), Some(CloseReason::Expired(Expired::Handshake)));
     assert_eq!(pair.bob.session.deadline(), None);
 }

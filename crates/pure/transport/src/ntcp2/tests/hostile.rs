@@ -15,14 +15,8 @@ fn tampered(tamper: Tamper, piece: usize) -> Pair {
     pair.piece = piece;
     pair.tamper = Some(tamper);
     for id in 0..3 {
-        pair.alice
-            .session
-            .send(pair.now(), message(id, 200), Class::Own)
-            .unwrap();
-        pair.bob
-            .session
-            .send(pair.now(), message(id, 200), Class::Own)
-            .unwrap();
+        pair.alice.session.send(pair.now(), message(id, 200), Class::Own).unwrap();
+        pair.bob.session.send(pair.now(), message(id, 200), Class::Own).unwrap();
     }
     pair.run_out();
     pair
@@ -91,10 +85,7 @@ proptest! {
 
 fn responder(router: &super::Router, seed: [u8; 32]) -> End {
     let rng: Box<dyn CryptoRng + Send> = Box::new(SeededRng::new(seed));
-    End::new(
-        Session::respond(now_at(Duration::ZERO), &router.local, SOURCE, rng),
-        router,
-    )
+    End::new(Session::respond(now_at(Duration::ZERO), &router.local, SOURCE, rng), router)
 }
 
 #[test]
@@ -102,14 +93,7 @@ fn every_byte_of_the_handshake_counts() {
     // In steps, to keep the time of the test down; the property test above takes any byte.
     for from_initiator in [true, false] {
         for at in (0..1100).step_by(7) {
-            let pair = tampered(
-                Tamper {
-                    from_initiator,
-                    at,
-                    xor: 0x40,
-                },
-                100_000,
-            );
+            let pair = tampered(Tamper { from_initiator, at, xor: 0x40 }, 100_000);
             nothing_forged(&pair.alice);
             nothing_forged(&pair.bob);
         }
@@ -120,19 +104,10 @@ fn every_byte_of_the_handshake_counts() {
 fn a_changed_first_message_is_never_answered() {
     for at in 0..64 {
         let mut pair = Pair::standard();
-        pair.tamper = Some(Tamper {
-            from_initiator: true,
-            at,
-            xor: 1,
-        });
+        pair.tamper = Some(Tamper { from_initiator: true, at, xor: 1 });
         pair.run_out();
-        let Some(CloseReason::Handshake(error)) = pair.bob.closed() else {
-            panic!("{at}: {:?}", pair.bob.closed())
-        };
-        assert!(
-            matches!(error, HandshakeError::RequestTag | HandshakeError::HighBit),
-            "{at}: {error:?}"
-        );
+        let Some(CloseReason::Handshake(error)) = pair.bob.closed() else { panic!("{at}: {:?}", pair.bob.closed()) };
+        assert!(matches!(error, HandshakeError::RequestTag | HandshakeError::HighBit), "{at}: {error:?}");
         assert!(pair.bob.sent.is_empty());
     }
 }
@@ -140,10 +115,7 @@ fn a_changed_first_message_is_never_answered() {
 #[test]
 fn a_broken_first_message_is_closed_at_no_fixed_byte_or_time() {
     let bob = Plan::new(2).build();
-    let (mut bytes, mut times) = (
-        std::collections::BTreeSet::new(),
-        std::collections::BTreeSet::new(),
-    );
+    let (mut bytes, mut times) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for seed in 0..20 {
         let mut end = responder(&bob, [seed; 32]);
         end.feed(Duration::ZERO, &[0x55; 64]);
@@ -169,19 +141,11 @@ fn a_replayed_first_message_gets_no_answer() {
     for (attempt, minutes) in [0, 4, 9, 11].into_iter().enumerate() {
         let elapsed = Duration::from_secs(minutes * 60);
         let rng = Box::new(SeededRng::new([8; 32]));
-        let mut end = End::new(
-            Session::respond(now_at(elapsed), &bob.local, SOURCE, rng),
-            &bob,
-        );
+        let mut end = End::new(Session::respond(now_at(elapsed), &bob.local, SOURCE, rng), &bob);
         end.replay = replay;
         end.feed(elapsed, &request);
-        assert_eq!(
-            end.session.wants_write(),
-            attempt == 0,
-            "after {minutes} min"
-        );
-        end.session
-            .handle_timeout(now_at(elapsed + Duration::from_secs(10)));
+        assert_eq!(end.session.wants_write(), attempt == 0, "after {minutes} min");
+        end.session.handle_timeout(now_at(elapsed + Duration::from_secs(10)));
         end.collect();
         let expected = match minutes {
             0 => CloseReason::Expired(Expired::Handshake),
@@ -190,11 +154,7 @@ fn a_replayed_first_message_gets_no_answer() {
         };
         assert_eq!(end.closed(), Some(expected));
         // What is too old to be answered needs no place in the cache.
-        replay = if minutes < 9 {
-            end.replay
-        } else {
-            ReplayCache::new()
-        };
+        replay = if minutes < 9 { end.replay } else { ReplayCache::new() };
     }
 }
 
@@ -206,10 +166,7 @@ fn bytes_behind_message_1_are_refused() {
     pair.bob.feed(Duration::ZERO, &request);
     assert!(!pair.bob.session.wants_write());
     pair.run_out();
-    assert_eq!(
-        pair.bob.closed(),
-        Some(CloseReason::Handshake(HandshakeError::UnexpectedBytes))
-    );
+    assert_eq!(pair.bob.closed(), Some(CloseReason::Handshake(HandshakeError::UnexpectedBytes)));
 }
 
 #[test]
@@ -220,10 +177,7 @@ fn bytes_behind_message_2_are_refused() {
     let mut created = pair.bob.write(Duration::ZERO, 10_000);
     created.push(0);
     pair.alice.feed(Duration::ZERO, &created);
-    assert_eq!(
-        pair.alice.closed(),
-        Some(CloseReason::Handshake(HandshakeError::UnexpectedBytes))
-    );
+    assert_eq!(pair.alice.closed(), Some(CloseReason::Handshake(HandshakeError::UnexpectedBytes)));
     assert!(!pair.alice.session.wants_write());
 }
 
@@ -234,9 +188,6 @@ fn a_flood_of_garbage_holds_nothing() {
     for _ in 0..1000 {
         end.feed(Duration::ZERO, &[0xaa; 4096]);
     }
-    assert!(matches!(
-        &end.events[..],
-        [Event::Closed(CloseReason::Handshake(_))]
-    ));
+    assert!(matches!(&end.events[..], [Event::Closed(CloseReason::Handshake(_))]));
     assert!(!end.session.wants_write() && end.replay.is_empty());
 }

@@ -31,26 +31,13 @@ impl Vectors {
 
     fn local(&self, hash: [u8; 32], static_key: &str) -> LocalIdentity {
         let static_key = self.private(static_key);
-        LocalIdentity {
-            hash: RouterHash(hash),
-            static_key,
-            iv: self.array("bob_iv_i"),
-            net_id: 2,
-        }
+        LocalIdentity { hash: RouterHash(hash), static_key, iv: self.array("bob_iv_i"), net_id: 2 }
     }
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-            .unwrap()
-    };
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| digit(&pair[0]) << 4 | digit(&pair[1]))
-        .collect()
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap();
+    text.as_bytes().chunks(2).map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect()
 }
 
 fn check_direction(vectors: &Vectors, keys: &DirectionKeys, aead: &str, sip: &str) {
@@ -68,50 +55,28 @@ fn handshake_and_frames_match() {
     let vectors = Vectors::load();
     let alice = vectors.local([9; 32], "alice_static_sk");
     let bob = vectors.local(vectors.array("bob_router_hash"), "bob_static_sk");
-    assert_eq!(
-        bob.static_key.public().0.to_vec(),
-        vectors.bytes("bob_static_pk")
-    );
-    let peer = PeerAddress {
-        hash: bob.hash,
-        static_key: bob.static_key.public(),
-        iv: bob.iv,
-    };
+    assert_eq!(bob.static_key.public().0.to_vec(), vectors.bytes("bob_static_pk"));
+    let peer = PeerAddress { hash: bob.hash, static_key: bob.static_key.public(), iv: bob.iv };
     let (message_1, message_2) = (vectors.bytes("msg1"), vectors.bytes("msg2"));
 
-    let choices = initiator::Choices {
-        ephemeral: vectors.private("alice_eph_sk"),
-        padding: message_1[64..].to_vec(),
-    };
+    let choices = initiator::Choices { ephemeral: vectors.private("alice_eph_sk"), padding: message_1[64..].to_vec() };
     let time_1 = RequestOptions::from_bytes(vectors.array("msg1_options")).time;
     let payload = vectors.bytes("msg3_part2_plain");
-    let (sent, written) =
-        RequestSent::start(&alice, &peer, payload.clone(), choices, time_1).unwrap();
+    let (sent, written) = RequestSent::start(&alice, &peer, payload.clone(), choices, time_1).unwrap();
     assert_eq!(written, message_1);
 
     let mut head = *message_1.first_chunk().unwrap();
     let now = Date(u64::from(time_1.0) * 1000);
     let request = RequestHead::open(&bob, &mut head, now, &mut ReplayCache::new()).unwrap();
-    assert_eq!(
-        request.options.to_bytes().to_vec(),
-        vectors.bytes("msg1_options")
-    );
-    let choices = responder::Choices {
-        ephemeral: vectors.private("bob_eph_sk"),
-        padding: message_2[64..].to_vec(),
-    };
+    assert_eq!(request.options.to_bytes().to_vec(), vectors.bytes("msg1_options"));
+    let choices = responder::Choices { ephemeral: vectors.private("bob_eph_sk"), padding: message_2[64..].to_vec() };
     let time_2: Seconds32 = CreatedOptions::from_bytes(vectors.array("msg2_options")).time;
-    let (awaiting, written) = request
-        .create(&bob, &message_1[64..], choices, time_2)
-        .unwrap();
+    let (awaiting, written) = request.create(&bob, &message_1[64..], choices, time_2).unwrap();
     assert_eq!(written, message_2);
 
     let mut head = *message_2.first_chunk().unwrap();
     let created = sent.created_head(&mut head).unwrap();
-    assert_eq!(
-        created.options.to_bytes().to_vec(),
-        vectors.bytes("msg2_options")
-    );
+    assert_eq!(created.options.to_bytes().to_vec(), vectors.bytes("msg2_options"));
     let (alice_keys, mut message_3) = created.confirm(&alice, &message_2[64..]).unwrap();
     assert_eq!(message_3, vectors.bytes("msg3"));
     check_keys(&vectors, &alice_keys);
@@ -143,20 +108,13 @@ fn check_frames(vectors: &Vectors, keys: &DirectionKeys) {
 
 #[test]
 fn protocol_name_gives_the_known_constants() {
-    let rows: Value =
-        serde_json::from_str(include_str!("../../../testdata/noise-init.json")).unwrap();
+    let rows: Value = serde_json::from_str(include_str!("../../../testdata/noise-init.json")).unwrap();
     let row = &rows["rows"]["ntcp2"];
     let responder = x25519::PublicKey([5; 32]);
     let state = crate::ntcp2::handshake::start(&responder);
-    assert_eq!(
-        state.chaining_key().to_vec(),
-        unhex(row["ck0"].as_str().unwrap())
-    );
+    assert_eq!(state.chaining_key().to_vec(), unhex(row["ck0"].as_str().unwrap()));
     let mut hash = unhex(row["h_after_null_prologue"].as_str().unwrap());
     hash.extend_from_slice(&responder.0);
     assert_eq!(*state.hash(), sha256(&hash));
-    assert_eq!(
-        row["name"].as_str().unwrap().as_bytes(),
-        crate::ntcp2::handshake::PROTOCOL_NAME
-    );
+    assert_eq!(row["name"].as_str().unwrap().as_bytes(), crate::ntcp2::handshake::PROTOCOL_NAME);
 }

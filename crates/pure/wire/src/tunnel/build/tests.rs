@@ -13,22 +13,13 @@ fn hex(name: &str) -> Vec<u8> {
 #[test]
 fn vector_clear_texts() {
     let first = ShortRequest::from_bytes(&hex("hop0_clear")).unwrap();
-    assert_eq!(
-        (first.receive_tunnel.get(), first.next_tunnel.get()),
-        (1001, 1002)
-    );
+    assert_eq!((first.receive_tunnel.get(), first.next_tunnel.get()), (1001, 1002));
     assert_eq!(first.next.0.to_vec(), hex("hop1_hash"));
-    assert_eq!(
-        (first.role, first.lifetime_secs),
-        (HopRole::Participant, TUNNEL_LIFETIME_SECS)
-    );
+    assert_eq!((first.role, first.lifetime_secs), (HopRole::Participant, TUNNEL_LIFETIME_SECS));
     assert_eq!(first.next_message_id, MessageId(0x1111_1111));
     assert_eq!(first.to_bytes(), hex("hop0_clear"));
     let last = ShortRequest::from_bytes(&hex("hop1_clear")).unwrap();
-    assert_eq!(
-        (last.receive_tunnel.get(), last.next_tunnel.get()),
-        (1002, 2001)
-    );
+    assert_eq!((last.receive_tunnel.get(), last.next_tunnel.get()), (1002, 2001));
     assert_eq!((last.role, last.layer_type), (HopRole::OutboundEndpoint, 0));
     assert_eq!(last.to_bytes(), hex("hop1_clear"));
 }
@@ -41,10 +32,7 @@ fn illegal_requests() {
         bytes[index] = value;
         ShortRequest::from_bytes(&bytes)
     };
-    assert_eq!(
-        changed(40, 0xc0).unwrap_err().kind,
-        DecodeErrorKind::Invalid
-    );
+    assert_eq!(changed(40, 0xc0).unwrap_err().kind, DecodeErrorKind::Invalid);
     let mut zero = clear.clone();
     zero[..4].fill(0);
     assert!(ShortRequest::from_bytes(&zero).is_err());
@@ -58,10 +46,7 @@ fn illegal_requests() {
 fn replies() {
     let mut options = Mapping::new();
     options.insert("b", "40").unwrap();
-    let reply = ShortReply {
-        options,
-        code: REJECT,
-    };
+    let reply = ShortReply { options, code: REJECT };
     assert_eq!(reply.to_bytes().len(), SHORT_REPLY_LEN);
     assert_eq!(ShortReply::from_bytes(&reply.to_bytes()), Ok(reply));
     let noise = ShortReply::from_bytes(&[[0x99; 201].as_slice(), &[0]].concat()).unwrap();
@@ -72,9 +57,7 @@ fn replies() {
 
 #[test]
 fn long_request() {
-    let bytes: Vec<u8> = (0..464u32)
-        .map(|i| u8::try_from(i % 251).unwrap())
-        .collect();
+    let bytes: Vec<u8> = (0..464u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
     let mut clear = bytes;
     clear[152] = FLAG_GATEWAY;
     clear[153..156].fill(0);
