@@ -164,7 +164,9 @@ impl Router {
             ipv6: config.dials(IpAddr::is_ipv6),
         };
         let lane_config = lane_config(&config);
-        let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
+        let mut engine =
+            Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
+        engine.set_transit_share(lane_config.transit_bytes_per_sec);
         let router_info = engine.router_info().clone();
         let lane = Lane::new(clock.now(), lane_config, Arc::clone(&local), router_info.clone(), entropy::generator()?);
 
