@@ -1,6 +1,6 @@
 //! What browsers and web servers meet: the HTTP proxy, and the tunnels that put a local server on the network.
 //!
-//! Both sides rewrite headers by one set of rules in [`headers`], and carry each body by its declared framing:
+//! Both sides rewrite headers by one set of rules in module `headers`, and carry each body by its declared framing:
 //! nothing that follows a message on the same connection passes without having been looked at.
 
 mod body;

@@ -51,7 +51,7 @@ pub(crate) struct Settings {
     /// Where SAM listens [default: 127.0.0.1:7656].
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub(crate) sam: Option<Listen>,
-    /// Server tunnels; only in the file, as [[tunnel]].
+    /// Server tunnels; only in the file, as `[[tunnel]]`.
     #[arg(skip)]
     pub(crate) tunnel: Vec<TunnelSettings>,
 }
