@@ -16,9 +16,11 @@
 //! | [`tamper`] | routers that aren't what they should be |
 //! | `watch` | what must never be |
 //! | [`measure`] | what was found out |
+//! | [`expect`] | whether it is good enough |
 
 pub mod cpu;
 pub mod disk;
+pub mod expect;
 pub mod load;
 pub mod measure;
 mod net;
