@@ -104,6 +104,11 @@ pub(crate) enum TunnelOutput {
         /// Whose.
         owner: Owner,
     },
+    /// Open a session with this router, which has to answer us.
+    Meet {
+        /// The router.
+        peer: RouterHash,
+    },
 }
 
 /// One entry for a LeaseSet.
