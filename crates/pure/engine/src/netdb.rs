@@ -19,6 +19,7 @@ use ramson_crypto::{CryptoRng, rng};
 use ramson_wire::{DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified};
 
 use crate::identity::{IdentityId, Owner};
+use crate::status::LookupCounts;
 
 mod config;
 mod floodfill;
@@ -77,6 +78,7 @@ impl NetDb {
             out: VecDeque::new(),
             fetches: Vec::new(),
             settled: Vec::new(),
+            lookups: LookupCounts::default(),
             config,
         };
         let first_exploration = shared.draw_ms(config::FIRST_EXPLORE_MS);
@@ -251,6 +253,11 @@ impl NetDb {
     /// How many LeaseSets we hold as a floodfill.
     pub(crate) fn lease_set_count(&self) -> usize {
         self.floodfill.lease_sets.len()
+    }
+
+    /// What became of lookups since the start.
+    pub(crate) fn lookup_counts(&self) -> LookupCounts {
+        self.shared.lookups
     }
 
     /// What wasn't kept or done, by reason.

@@ -238,7 +238,6 @@ impl Tunnels {
     }
 
     /// Totals of own tunnels.
-    #[cfg(test)]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
     }

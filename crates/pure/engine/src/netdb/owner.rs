@@ -50,7 +50,10 @@ impl OwnerState {
         if !self.lookups.contains_key(&id) && self.lookups.len() >= self.max_lookups {
             return Err(LookupFailure::Busy);
         }
-        let lookup = self.lookups.entry(id).or_insert_with(|| Lookup::new(now, goal));
+        let lookup = self.lookups.entry(id).or_insert_with(|| {
+            shared.lookups.asked += u64::from(goal.kind != Kind::Exploration);
+            Lookup::new(now, goal)
+        });
         if let Some(waiter) = waiter {
             if lookup.waiters.len() >= config::MAX_WAITERS {
                 return Err(LookupFailure::Busy);
@@ -115,6 +118,11 @@ impl OwnerState {
         let Some(lookup) = self.lookups.remove(&id) else {
             return;
         };
+        match result {
+            _ if id.0 == Kind::Exploration => {}
+            LookupResult::Failed(_) => shared.lookups.failed += 1,
+            LookupResult::Router(_) | LookupResult::LeaseSet(_) => shared.lookups.found += 1,
+        }
         if id.0 == Kind::Router {
             shared.settled.push(RouterHash(id.1.0));
         }
