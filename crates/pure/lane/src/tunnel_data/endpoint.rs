@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use ramson_crypto::sha256_parts;
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::{Codec, FragmentHeader, I2npMessage, MessageId, Now, Reader, Tick, TunnelDelivery};
 
 use super::{CHECKSUM_LEN, IV_LEN, MAX_FRAGMENTS, MESSAGE_LEN, PADDING_START};
@@ -47,6 +48,23 @@ pub struct Endpoint {
     done: VecDeque<(Tick, MessageId)>,
     buffered: usize,
     drops: BTreeMap<DropReason, u64>,
+}
+
+/// What endpoints hold, gathered by [`Endpoint::hold`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    incomplete: Fullest,
+    buffered: Fullest,
+    done: Fullest,
+}
+
+impl Held {
+    /// Against the limits of each endpoint.
+    pub fn bounds(self, visit: &mut dyn FnMut(Bound)) {
+        visit(self.incomplete.bound("endpoint-incomplete-messages", MAX_INCOMPLETE));
+        visit(self.buffered.bound("endpoint-incomplete-bytes", MAX_BUFFERED));
+        visit(self.done.bound("endpoint-complete-ids", MAX_DONE).lasting());
+    }
 }
 
 /// A message of which fragments are missing.
@@ -130,6 +148,13 @@ impl Endpoint {
     /// Bytes held of incomplete messages.
     pub fn buffered_bytes(&self) -> usize {
         self.buffered
+    }
+
+    /// Adds what is held to incomplete messages, their bytes, and ids of complete ones.
+    pub fn hold(&self, held: &mut Held) {
+        held.incomplete.add(self.incomplete.len(), entries::<(MessageId, Incomplete)>(self.incomplete.len()));
+        held.buffered.add(self.buffered, self.buffered);
+        held.done.add(self.done.len(), self.done.capacity() * size_of::<(Tick, MessageId)>());
     }
 
     /// Drops the incomplete message that has waited longest; false if there is none.
