@@ -5,6 +5,7 @@
 
 mod destination;
 mod engine;
+mod fingerprint;
 mod identity;
 mod interface;
 mod netdb;

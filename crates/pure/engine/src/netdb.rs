@@ -21,6 +21,7 @@ use ramson_wire::{DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterI
 use crate::identity::{IdentityId, Owner};
 use crate::status::LookupCounts;
 
+mod bounds;
 mod config;
 mod floodfill;
 mod lease_sets;
@@ -94,6 +95,7 @@ impl NetDb {
         };
         for (key, bytes) in snapshot {
             netdb.load(now, key, bytes);
+            netdb.flush_if_many();
         }
         netdb
     }
@@ -158,6 +160,13 @@ impl NetDb {
     pub(crate) fn flush(&mut self) {
         for (key, value) in self.shared.routers.take_dirty() {
             self.shared.out.push_back(NetDbOutput::Store { key, value });
+        }
+    }
+
+    /// What disk doesn't have is bounded: it is put out early.
+    fn flush_if_many(&mut self) {
+        if self.shared.routers.dirty_count() >= routers::MAX_DIRTY {
+            self.flush();
         }
     }
 
@@ -314,6 +323,7 @@ impl NetDb {
             self.router.found_router(&mut self.shared, &info);
             self.settle(now);
         }
+        self.flush_if_many();
         self.note(result)
     }
 

@@ -3,6 +3,8 @@
 //! Every table, queue, cache and buffer that others can fill is told as one [`Bound`]. Of what exists many times with a limit each
 //! (queues of sessions, streams of a destination) the fullest one is told, with the bytes of all: see [`Fullest`].
 
+use std::collections::BTreeMap;
+
 /// One limit and what stands against it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
@@ -37,6 +39,17 @@ impl Bound {
     #[must_use]
     pub fn lasting(self) -> Self {
         Self { lasting: true, ..self }
+    }
+}
+
+/// Tells how much of a shared table belongs to each local destination, by their numbers; the memory is told by the whole table's bound.
+pub fn by_identity(name: &'static str, limit: usize, identities: impl Iterator<Item = u32>, visit: &mut dyn FnMut(Bound)) {
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    for identity in identities {
+        *counts.entry(identity).or_default() += 1;
+    }
+    for (identity, count) in counts {
+        visit(Bound::new(name, count, limit, 0).of(Some(identity)));
     }
 }
 
@@ -81,5 +94,12 @@ mod tests {
         let bound = fullest.bound("queues", 8).of(Some(4)).lasting();
         let expected = Bound { name: "queues", fill: 7, limit: 8, bytes: 111, identity: Some(4), lasting: true };
         assert_eq!(bound, expected);
+    }
+
+    #[test]
+    fn a_shared_table_is_told_by_identity() {
+        let mut told = Vec::new();
+        by_identity("table", 9, [5, 2, 5].into_iter(), &mut |bound| told.push((bound.identity, bound.fill, bound.limit)));
+        assert_eq!(told, [(Some(2), 1, 9), (Some(5), 2, 9)]);
     }
 }

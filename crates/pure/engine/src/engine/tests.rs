@@ -100,7 +100,10 @@ impl Bench {
                 Output::Lane(LaneCommand::Send { to, message, .. }) => self.sent.push((to, message)),
                 Output::Event(event) => self.events.push(event),
                 Output::Lane(_) | Output::Store(_) => {}
-                Output::Timeout(due) => return due,
+                Output::Timeout(due) => {
+                    self.engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
+                    return due;
+                }
             }
         }
     }

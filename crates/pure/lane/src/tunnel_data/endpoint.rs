@@ -48,6 +48,7 @@ pub struct Endpoint {
     done: VecDeque<(Tick, MessageId)>,
     buffered: usize,
     drops: BTreeMap<DropReason, u64>,
+    taken: u64,
 }
 
 /// What endpoints hold, gathered by [`Endpoint::hold`].
@@ -150,6 +151,11 @@ impl Endpoint {
         self.buffered
     }
 
+    /// Rises with every fragment that changes what is held. Whole messages leave nothing behind.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Adds what is held to incomplete messages, their bytes, and ids of complete ones.
     pub fn hold(&self, held: &mut Held) {
         held.incomplete.add(self.incomplete.len(), entries::<(MessageId, Incomplete)>(self.incomplete.len()));
@@ -189,6 +195,7 @@ impl Endpoint {
         let message = self.incomplete.entry(id).or_insert_with(|| Incomplete::new(now));
         match place(message, header, part) {
             Placed::Waiting => {
+                self.taken = self.taken.saturating_add(1);
                 self.buffered = self.buffered.saturating_add(part.len());
                 while self.buffered > MAX_BUFFERED && self.drop_oldest() {}
                 None
@@ -233,6 +240,8 @@ impl Endpoint {
 
     fn forget(&mut self, id: MessageId) -> Option<Incomplete> {
         let message = self.incomplete.remove(&id)?;
+        // One that has only just begun, and is broken, was nothing.
+        self.taken = self.taken.saturating_add(u64::from(message.bytes > 0));
         self.buffered = self.incomplete.values().map(|left| left.bytes).sum();
         Some(message)
     }
