@@ -11,6 +11,7 @@
 //! but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row
 //! is given up, unless it is the last one: that stays in use while others are built.
 
+mod bounds;
 pub(crate) mod build;
 mod data;
 mod garlic;
@@ -243,7 +244,6 @@ impl Tunnels {
     }
 
     /// Totals of own tunnels.
-    #[cfg(test)]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
     }
@@ -258,6 +258,11 @@ impl Tunnels {
     #[cfg(test)]
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// Whose an inbound tunnel is, by our id.
+    pub(crate) fn owner_of(&self, id: TunnelId) -> Option<Owner> {
+        self.own_ids.get(&id).copied()
     }
 
     /// Everything that was dropped, by reason, since the start.

@@ -240,6 +240,10 @@ impl Tunnels {
         let gateway = life.routers.first().copied().unwrap_or(self.local.hash);
         let endpoint = Endpoint::new();
         if let Some(pool) = self.pools.get_mut(&owner) {
+            if let Some(gone) = pool.make_inbound_room() {
+                self.own_ids.remove(&gone);
+                self.outputs.push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: gone }));
+            }
             pool.inbound.insert(id, Inbound { life, gateway, gateway_tunnel, endpoint });
         }
         id
@@ -251,6 +255,7 @@ impl Tunnels {
         self.next_key += 1;
         let gateway = Gateway::new(Box::new(SeededRng::new(rng::bytes(&mut *self.rng))));
         if let Some(pool) = self.pools.get_mut(&owner) {
+            pool.make_outbound_room();
             pool.outbound.insert(key, Outbound { life, first_tunnel, gateway });
         }
     }

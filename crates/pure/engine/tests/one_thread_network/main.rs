@@ -186,7 +186,10 @@ fn a_router_comes_back_with_its_keys_and_disk() {
             assert!(since < RECOVERY, "seed {seed}, {since:?} after the site is back: {failure}");
         }
         for router in 0..ROUTERS {
-            assert!(world.status(router).ready, "seed {seed}, router {router}");
+            let status = world.status(router);
+            assert!(status.ready, "seed {seed}, router {router}");
+            let builds = status.builds;
+            assert!(builds.accepted > 0 && builds.tried >= builds.accepted, "seed {seed}, router {router}: {builds:?}");
         }
     }
 }
