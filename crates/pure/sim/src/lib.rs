@@ -5,4 +5,6 @@
 
 pub mod expect;
 pub mod measure;
+pub mod report;
 pub mod scenario;
+mod show;
