@@ -27,7 +27,11 @@ pub const MAP: &[Allowed] = &[
     Allowed { name: "ramson-api", internal: &["ramson-router", "ramson-wire"], external: None },
     Allowed { name: "ramson-proxy", internal: &["ramson-router", "ramson-wire"], external: None },
     Allowed { name: "ramson-router", internal: PURE, external: None },
-    Allowed { name: "ramson-sim", internal: PURE, external: Some(&["bytes", "serde", "serde_json", "thiserror", "toml"]) },
+    Allowed {
+        name: "ramson-sim",
+        internal: PURE,
+        external: Some(&["bytes", "memchr", "serde", "serde_json", "thiserror", "toml"]),
+    },
     Allowed {
         name: "ramson-engine",
         internal: &["ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"],

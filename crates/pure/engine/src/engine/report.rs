@@ -40,7 +40,9 @@ impl Engine {
         self.netdb.published(owner).is_some_and(|state| state >= PublicationState::Stored)
     }
 
-    pub(super) fn status(&self, now: Now) -> Status {
+    /// What the router shows to its operator now.
+    #[must_use]
+    pub fn status(&self, now: Now) -> Status {
         let exploratory = self.tunnels.counts(Owner::Router);
         let destinations: Vec<DestinationStatus> = self
             .destinations
