@@ -17,6 +17,7 @@
 //! | `watch` | what must never be |
 //! | [`measure`] | what was found out |
 //! | [`expect`] | whether it is good enough |
+//! | [`report`] | both of them, told |
 
 pub mod cpu;
 pub mod disk;
@@ -25,9 +26,11 @@ pub mod load;
 pub mod measure;
 mod net;
 mod node;
+pub mod report;
 pub mod run;
 pub mod scenario;
 mod schedule;
+mod show;
 pub mod tamper;
 mod trace;
 mod watch;
