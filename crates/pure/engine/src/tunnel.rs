@@ -30,6 +30,7 @@ mod tests;
 pub(crate) mod transit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ pub(crate) const MAX_PENDING: usize = 1024;
 const START_SPREAD_MS: u64 = 200;
 
 /// Settings of the machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TunnelsConfig {
     /// The network.
     pub(crate) net_id: u8,
@@ -77,6 +78,8 @@ pub(crate) struct TunnelsConfig {
     pub ipv6: bool,
     /// Let hops of one tunnel share a subnet. For closed networks.
     pub(crate) ignore_subnets: bool,
+    /// The addresses that we publish.
+    pub(crate) ours: Vec<IpAddr>,
 }
 
 /// Who we are to the others.
@@ -192,6 +195,7 @@ impl Tunnels {
             ipv6: config.ipv6,
             ignore_subnets: config.ignore_subnets,
             us: local.hash,
+            our_subnets: config.ours.into_iter().map(select::subnet).collect(),
         };
         Tunnels {
             rules,

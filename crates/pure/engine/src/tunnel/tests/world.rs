@@ -132,7 +132,7 @@ impl World {
             let key = Arc::new(x25519::PrivateKey::generate(&mut rng));
             let info = router_info(n, &key.public(), now.date, |_| {}, &mut rng);
             let local = LocalRouter { hash: info.hash(), key: Arc::clone(&key) };
-            let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false };
+            let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, ours: Vec::new() };
             let machine = Tunnels::new(now, config, local, Box::new(rng.child(&format!("node {n}"))));
             world.index.insert(info.hash(), world.nodes.len());
             world.known.0.push(info.clone());
