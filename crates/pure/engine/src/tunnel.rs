@@ -252,6 +252,19 @@ impl Tunnels {
         self.stats
     }
 
+    /// Builds that wait for their reply and haven't been given up.
+    #[cfg(test)]
+    pub(crate) fn pending_builds(&self) -> u64 {
+        let waiting = self.pending.values().filter(|pending| !pending.overdue).count();
+        u64::try_from(waiting).unwrap_or(u64::MAX)
+    }
+
+    /// What own builds, tunnels and tests hold.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.pending.len() + self.own_ids.len() + self.probes.len() + self.one_time.len() + self.dirty.len() + self.pools.len()
+    }
+
     /// Totals of requests of others.
     #[cfg(test)]
     pub(crate) fn transit_stats(&self) -> TransitStats {
