@@ -28,6 +28,7 @@ pub const MAP: &[Allowed] = &[
     Allowed { name: "ramson-proxy", internal: &["ramson-router", "ramson-wire"], external: None },
     Allowed { name: "ramson-router", internal: PURE, external: None },
     Allowed { name: "ramson-sim", internal: PURE, external: Some(&["bytes", "serde", "serde_json", "thiserror", "toml"]) },
+    Allowed { name: "ramson-fuzzing", internal: PURE, external: Some(&["bytes"]) },
     Allowed {
         name: "ramson-engine",
         internal: &["ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"],
