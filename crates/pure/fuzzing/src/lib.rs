@@ -17,6 +17,8 @@
 
 pub mod format;
 pub mod mutate;
+pub mod ntcp2;
+pub mod ops;
 pub mod seeds;
 mod targets;
 pub mod wire;

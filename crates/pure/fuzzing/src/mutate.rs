@@ -1,5 +1,7 @@
 //! A small fuzzer that sees no coverage: the same seed gives the same inputs, on any machine.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use ramson_crypto::Rng;
 use ramson_crypto::rng::{self, SeededRng};
 
@@ -111,13 +113,16 @@ impl<'a> Mutator<'a> {
     }
 }
 
-/// Runs `check` on the seeds as they are, then on `count` inputs made from them.
+/// Runs `check` on the seeds as they are, then on `count` inputs made from them. An input on which it panics is printed in
+/// hexadecimal digits.
 pub fn short_run(seeds: &[Vec<u8>], number: u8, count: u32, check: impl Fn(&[u8])) {
-    for seed in seeds {
-        check(seed);
-    }
     let mut mutator = Mutator::new(seeds, number);
-    for _ in 0..count {
-        check(&mutator.input());
+    let changed = (0..count).map(|_| mutator.input());
+    for input in seeds.iter().cloned().chain(changed) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&input))) {
+            let digits: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+            eprintln!("the input: {digits}");
+            resume_unwind(panic);
+        }
     }
 }

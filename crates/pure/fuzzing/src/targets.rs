@@ -1,5 +1,6 @@
 //! The list of targets.
 
+use crate::ntcp2;
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
 
@@ -26,6 +27,8 @@ impl Target {
 
 /// Executions of a decoder in the short run.
 const MANY: u32 = 20_000;
+/// Executions of a machine in the short run.
+const SOME: u32 = 2_000;
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Seeds, runs: u32, aims: &'static [&'static str]) -> Target {
     Target { name, run, seeds, runs, aims }
@@ -96,4 +99,44 @@ pub const TARGETS: &[Target] = &[
     target("garlic_blocks", messages::garlic_blocks, seeds::wire::garlic_blocks, MANY, &["pure/wire/src/garlic.rs"]),
     target("build_records", tunnel::build_records, seeds::wire::build_records, MANY, &["pure/wire/src/tunnel/build.rs"]),
     target("fragment_header", tunnel::fragment_header, seeds::wire::fragment_header, MANY, &["pure/wire/src/tunnel.rs"]),
+    target(
+        "ntcp2_responder",
+        ntcp2::responder,
+        seeds::ntcp2::responder,
+        SOME,
+        &[
+            "pure/transport/src/ntcp2/handshake.rs",
+            "pure/transport/src/ntcp2/handshake/responder.rs",
+            "pure/transport/src/ntcp2/peer_check.rs",
+            "pure/transport/src/ntcp2/replay.rs",
+            "pure/transport/src/ntcp2/session/establish.rs",
+            "pure/transport/src/ntcp2/session.rs",
+        ],
+    ),
+    target(
+        "ntcp2_initiator",
+        ntcp2::initiator,
+        seeds::ntcp2::initiator,
+        SOME,
+        &[
+            "pure/transport/src/ntcp2/handshake.rs",
+            "pure/transport/src/ntcp2/handshake/initiator.rs",
+            "pure/transport/src/ntcp2/session/establish.rs",
+            "pure/transport/src/ntcp2/session.rs",
+        ],
+    ),
+    target(
+        "ntcp2_data",
+        ntcp2::data_phase,
+        seeds::ntcp2::data_phase,
+        SOME,
+        &[
+            "pure/transport/src/ntcp2/open.rs",
+            "pure/transport/src/ntcp2/frames.rs",
+            "pure/transport/src/ntcp2/blocks.rs",
+            "pure/transport/src/ntcp2/queue.rs",
+            "pure/transport/src/ntcp2/padding.rs",
+            "pure/transport/src/ntcp2/session.rs",
+        ],
+    ),
 ];
