@@ -16,6 +16,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
 pub mod format;
+pub mod lane;
 pub mod mutate;
 pub mod ntcp2;
 pub mod ops;

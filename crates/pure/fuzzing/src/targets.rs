@@ -1,8 +1,8 @@
 //! The list of targets.
 
-use crate::ntcp2;
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
+use crate::{lane, ntcp2};
 
 /// Something to be fuzzed.
 pub struct Target {
@@ -29,6 +29,8 @@ impl Target {
 const MANY: u32 = 20_000;
 /// Executions of a machine in the short run.
 const SOME: u32 = 2_000;
+/// Of a slow one.
+const FEW: u32 = 600;
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Seeds, runs: u32, aims: &'static [&'static str]) -> Target {
     Target { name, run, seeds, runs, aims }
@@ -138,5 +140,31 @@ pub const TARGETS: &[Target] = &[
             "pure/transport/src/ntcp2/padding.rs",
             "pure/transport/src/ntcp2/session.rs",
         ],
+    ),
+    target(
+        "lane",
+        lane::lane,
+        seeds::lane::lane,
+        FEW,
+        &[
+            "pure/lane/src/lane.rs",
+            "pure/lane/src/lane/backoff.rs",
+            "pure/lane/src/lane/connections.rs",
+            "pure/lane/src/lane/duplicates.rs",
+            "pure/lane/src/lane/inbound.rs",
+            "pure/lane/src/lane/peers.rs",
+            "pure/lane/src/lane/traffic.rs",
+            "pure/lane/src/relay.rs",
+            "pure/lane/src/relay/endpoint.rs",
+            "pure/lane/src/relay/share.rs",
+            "pure/lane/src/timers.rs",
+        ],
+    ),
+    target(
+        "tunnel_endpoint",
+        lane::tunnel_endpoint,
+        seeds::lane::tunnel_endpoint,
+        MANY,
+        &["pure/lane/src/tunnel_data/endpoint.rs", "pure/lane/src/tunnel_data/gateway.rs"],
     ),
 ];
