@@ -6,15 +6,17 @@
 
 use crate::schedule::Schedule;
 use crate::simd::{AesUnit, Lane};
-use crate::{BLOCK_LEN, Key};
+use crate::{BLOCK_LEN, Key, count};
 
 /// Length of a tunnel message, in bytes.
 pub(crate) const MESSAGE_LEN: usize = 1024;
 
 /// The layer key and IV key of one hop, expanded once per tunnel and wiped on drop.
+#[cfg_attr(feature = "testing", derive(Clone))]
 pub struct LayerKeys(Path);
 
 /// Which code transforms a message, chosen when the keys are expanded. Boxed, so that moving keys leaves no copies behind.
+#[cfg_attr(feature = "testing", derive(Clone))]
 enum Path {
     /// Vector code for the processor's AES unit.
     Unit(Box<Unit>),
@@ -22,12 +24,14 @@ enum Path {
     Portable(Box<Portable>),
 }
 
+#[cfg_attr(feature = "testing", derive(Clone))]
 struct Unit {
     unit: AesUnit,
     layer: Schedule,
     iv: Schedule,
 }
 
+#[cfg_attr(feature = "testing", derive(Clone))]
 struct Portable {
     layer: Key,
     iv: Key,
@@ -60,6 +64,7 @@ impl LayerKeys {
 
     /// Adds this hop's layer: what a participant does. Several messages are better given to [`encrypt_batch`].
     pub fn encrypt(&self, message: &mut [u8; MESSAGE_LEN]) {
+        count!(batches: 1, layers_added: 1);
         match &self.0 {
             Path::Unit(keys) => keys.unit.encrypt(&mut [keys.lane(message)]),
             Path::Portable(keys) => keys.encrypt(message),
@@ -68,6 +73,7 @@ impl LayerKeys {
 
     /// Removes this hop's layer: what the creator does, hop by hop.
     pub fn decrypt(&self, message: &mut [u8; MESSAGE_LEN]) {
+        count!(layers_removed: 1);
         match &self.0 {
             Path::Unit(keys) => keys.unit.decrypt(keys.lane(message)),
             Path::Portable(keys) => keys.decrypt(message),
@@ -93,7 +99,7 @@ impl Portable {
             return;
         };
         self.iv.encrypt_block(iv);
-        let _ = self.layer.cbc_encrypt(iv, data); // 1008 is 63 blocks
+        let _ = self.layer.chain(iv, data); // 1008 is 63 blocks
         self.iv.encrypt_block(iv);
     }
 
@@ -102,7 +108,7 @@ impl Portable {
             return;
         };
         self.iv.decrypt_block(iv);
-        let _ = self.layer.cbc_decrypt(iv, data); // 1008 is 63 blocks
+        let _ = self.layer.unchain(iv, data); // 1008 is 63 blocks
         self.iv.decrypt_block(iv);
     }
 }
@@ -118,6 +124,7 @@ pub struct LayerJob<'a> {
 /// Adds our layer to every message, with the bytes [`LayerKeys::encrypt`] would give one by one. The tunnels may be
 /// different ones or the same; the order doesn't matter. Eight messages take little longer than one.
 pub fn encrypt_batch(jobs: &mut [LayerJob<'_>]) {
+    count!(batches: usize::from(!jobs.is_empty()), layers_added: jobs.len());
     let mut found = None;
     let mut lanes = Vec::with_capacity(jobs.len());
     for LayerJob { keys, message } in jobs {

@@ -5,6 +5,8 @@
 //! tunnels side by side. The portable path and the vector path give the same bytes.
 
 mod layer;
+#[cfg(feature = "meter")]
+pub mod meter;
 mod schedule;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector loads and calls into functions compiled for the AES unit")]
@@ -28,6 +30,7 @@ pub const BLOCK_LEN: usize = 16;
 pub struct BadLength;
 
 /// An AES-256 key with both schedules, wiped on drop.
+#[cfg_attr(feature = "testing", derive(Clone))]
 pub struct Key {
     encrypt: Aes256Enc,
     decrypt: Aes256Dec,
@@ -56,6 +59,13 @@ impl Key {
     /// # Errors
     /// `BadLength` if `data` is no whole number of blocks; it is unchanged then.
     pub fn cbc_encrypt(&self, iv: &[u8; BLOCK_LEN], data: &mut [u8]) -> Result<(), BadLength> {
+        self.chain(iv, data)?;
+        count!(cbc_bytes: data.len());
+        Ok(())
+    }
+
+    /// [`cbc_encrypt`](Self::cbc_encrypt), not counted.
+    fn chain(&self, iv: &[u8; BLOCK_LEN], data: &mut [u8]) -> Result<(), BadLength> {
         let (blocks, []) = Array::slice_as_chunks_mut(data) else {
             return Err(BadLength);
         };
@@ -68,6 +78,13 @@ impl Key {
     /// # Errors
     /// `BadLength` if `data` is no whole number of blocks; it is unchanged then.
     pub fn cbc_decrypt(&self, iv: &[u8; BLOCK_LEN], data: &mut [u8]) -> Result<(), BadLength> {
+        self.unchain(iv, data)?;
+        count!(cbc_bytes: data.len());
+        Ok(())
+    }
+
+    /// [`cbc_decrypt`](Self::cbc_decrypt), not counted.
+    fn unchain(&self, iv: &[u8; BLOCK_LEN], data: &mut [u8]) -> Result<(), BadLength> {
         let (blocks, []) = Array::slice_as_chunks_mut(data) else {
             return Err(BadLength);
         };
@@ -81,6 +98,17 @@ impl core::fmt::Debug for Key {
         f.write_str("Key")
     }
 }
+
+/// Adds to this thread's counts of what was done, if the feature that counts is on.
+macro_rules! count {
+    ($($field:ident: $amount:expr),+) => {
+        #[cfg(feature = "meter")]
+        crate::meter::count(|work| {
+            $(work.$field += $amount as u64;)+
+        });
+    };
+}
+pub(crate) use count;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 
-use crate::{CryptoError, opaque_debug};
+use crate::{CryptoError, count, opaque_debug};
 
 /// Length of the authentication tag that follows the ciphertext, in bytes.
 pub const TAG_LEN: usize = 16;
@@ -29,6 +29,7 @@ impl Key {
     #[expect(clippy::expect_used, reason = "the only refusal is a plaintext of 256 GiB or more")]
     pub fn seal_from(&self, nonce: [u8; 12], ad: &[u8], buf: &mut Vec<u8>, start: usize) {
         let text = buf.get_mut(start..).unwrap_or_default();
+        count!(aead_calls: 1, aead_bytes: text.len());
         let tag = self
             .0
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(ad), text)
@@ -42,6 +43,7 @@ impl Key {
     /// `BadTag`, also when `buf` is shorter than a tag. The contents of `buf` are lost then:
     /// keep a copy to try another key.
     pub fn open<'a>(&self, nonce: [u8; 12], ad: &[u8], buf: &'a mut [u8]) -> Result<&'a mut [u8], CryptoError> {
+        count!(aead_calls: 1, aead_bytes: buf.len().saturating_sub(TAG_LEN));
         self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(ad), buf).map_err(|_| CryptoError::BadTag)
     }
 }

@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, opaque_debug, rng};
+use crate::{CryptoError, count, opaque_debug, rng};
 
 /// A verifying key, 32 bytes. Whether they are a curve point shows at verification.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,7 @@ impl PublicKey {
     /// # Errors
     /// `BadSignature`, also when the key is no curve point.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), CryptoError> {
+        count!(verifications: 1);
         signature::UnparsedPublicKey::new(&signature::ED25519, &self.0)
             .verify(message, &signature.0)
             .map_err(|_| CryptoError::BadSignature)
@@ -58,6 +59,7 @@ impl SigningKey {
     #[must_use]
     #[expect(clippy::expect_used, reason = "every 32-byte seed is hashed into a valid scalar")]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
+        count!(signing_keys: 1);
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are an Ed25519 seed");
         let mut public = [0; 32];
         public.copy_from_slice(pair.public_key().as_ref());
@@ -79,6 +81,7 @@ impl SigningKey {
     /// Signs `message`; the same message gives the same signature.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
+        count!(signatures: 1);
         let mut bytes = [0; 64];
         bytes.copy_from_slice(self.pair.sign(message).as_ref());
         Signature(bytes)

@@ -14,8 +14,8 @@
 
 use rand_core::CryptoRng;
 
-use crate::rng;
 use crate::x25519::{PrivateKey, PublicKey};
+use crate::{count, rng};
 
 /// A new key pair that has a representative, and one of its representatives, ready for the wire.
 #[must_use]
@@ -38,10 +38,12 @@ pub fn encode(key: &PublicKey, rng: &mut dyn CryptoRng) -> Option<[u8; 32]> {
 /// The key of a representative. Every string is one; the top two bits don't count.
 #[must_use]
 pub fn decode(representative: &[u8; 32]) -> PublicKey {
+    count!(elligator_decodings: 1);
     PublicKey(elligator2::from_representative(representative))
 }
 
 /// Bit 0 of `tweak` chooses the form, bits 6 and 7 become the top bits.
 pub(crate) fn encode_with(key: &PublicKey, tweak: u8) -> Option<[u8; 32]> {
+    count!(elligator_encodings: 1);
     elligator2::to_representative(&key.0, tweak)
 }

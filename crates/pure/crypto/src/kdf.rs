@@ -4,10 +4,13 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::count;
+
 /// HMAC-SHA-256 of `data`.
 #[must_use]
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
+    count!(hmac_calls: 1);
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
     mac.update(data);
     mac.finalize().into_bytes().into()
@@ -18,6 +21,7 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
 #[expect(clippy::expect_used, reason = "the output is checked to be below 255 hashes at compile time")]
 pub fn hkdf<const N: usize>(salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; N] {
     const { assert!(N <= 96, "no I2P derivation is longer") };
+    count!(hmac_calls: 1 + N.div_ceil(32));
     let mut out = [0; N];
     Hkdf::<Sha256>::new(Some(salt), ikm).expand(info, &mut out).expect("96 bytes are below 255 hashes");
     out

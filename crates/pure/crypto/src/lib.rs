@@ -17,6 +17,8 @@ pub mod elligator2;
 mod error;
 mod hash;
 pub mod kdf;
+#[cfg(feature = "meter")]
+pub mod meter;
 pub mod noise;
 pub mod rng;
 pub mod siphash;
@@ -37,6 +39,17 @@ macro_rules! opaque_debug {
     )+};
 }
 pub(crate) use opaque_debug;
+
+/// Adds to this thread's counts of what was done, if the feature that counts is on.
+macro_rules! count {
+    ($($field:ident: $amount:expr),+) => {
+        #[cfg(feature = "meter")]
+        crate::meter::count(|work| {
+            $(work.$field += $amount as u64;)+
+        });
+    };
+}
+pub(crate) use count;
 
 #[cfg(test)]
 mod tests;

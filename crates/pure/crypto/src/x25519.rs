@@ -4,7 +4,7 @@ use aws_lc_rs::agreement;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, opaque_debug, rng};
+use crate::{CryptoError, count, opaque_debug, rng};
 
 /// A u-coordinate, 32 bytes little-endian, as it is on the wire. Any 32 bytes are a key; the top bit is ignored
 /// in key agreement but kept here, since transcripts hash what was sent.
@@ -39,6 +39,7 @@ impl PrivateKey {
     #[must_use]
     #[expect(clippy::expect_used, reason = "neither call can refuse 32 bytes: clamping makes any of them a valid scalar")]
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        count!(key_generations: 1);
         let agreement =
             agreement::PrivateKey::from_private_key(&agreement::X25519, bytes).expect("32 bytes are an X25519 scalar");
         let computed = agreement.compute_public_key().expect("an X25519 scalar has a public key");
@@ -65,6 +66,7 @@ impl PrivateKey {
     /// `WeakKey` if the secret is all zero, which only a point of small order gives: such a peer would know
     /// the secret without our key.
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, CryptoError> {
+        count!(key_agreements: 1);
         let peer = agreement::UnparsedPublicKey::new(&agreement::X25519, &peer.0);
         agreement::agree(&self.agreement, peer, CryptoError::WeakKey, |secret| {
             let secret = secret.first_chunk::<32>().ok_or(CryptoError::WeakKey)?;

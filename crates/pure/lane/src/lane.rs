@@ -15,6 +15,7 @@
 //! - Two i2pd that dial each other at once close both connections. Here at least one always lives.
 
 mod backoff;
+mod bounds;
 mod connections;
 mod duplicates;
 mod inbound;

@@ -51,6 +51,17 @@ impl Node {
         self.lane.stats().drops.get(&reason).copied().unwrap_or(0)
     }
 
+    /// What it holds that should be gone when nothing is under way.
+    pub(crate) fn unfinished(&self) -> Vec<&'static str> {
+        let mut filled = Vec::new();
+        self.lane.bounds(&mut |bound| {
+            if bound.fill > 0 && !bound.lasting {
+                filled.push(bound.name);
+            }
+        });
+        filled
+    }
+
     pub(crate) fn count(&self, wanted: impl Fn(&LaneEvent) -> bool) -> usize {
         self.events.iter().filter(|event| wanted(event)).count()
     }
@@ -197,6 +208,7 @@ impl Network {
             match node.lane.poll_output() {
                 LaneOutput::Timeout(deadline) => {
                     node.deadline = deadline;
+                    node.lane.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
                     return moved;
                 }
                 LaneOutput::Event(LaneEvent::PeerWanted { peer }) if node.answers => {

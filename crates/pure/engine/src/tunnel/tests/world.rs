@@ -50,6 +50,10 @@ pub(super) struct Node {
     pub(super) others: Vec<I2npMessage>,
     pub(super) changed: usize,
     pub(super) dead: bool,
+    /// Routers that it asked to have a session with, or sent something to: they can answer it.
+    pub(super) met: BTreeSet<RouterHash>,
+    /// Nobody else knows its RouterInfo.
+    pub(super) unknown: bool,
 }
 
 type Filter = Box<dyn FnMut(&RouterHash, &RouterHash, &mut I2npMessage) -> bool>;
@@ -128,7 +132,7 @@ impl World {
             let key = Arc::new(x25519::PrivateKey::generate(&mut rng));
             let info = router_info(n, &key.public(), now.date, |_| {}, &mut rng);
             let local = LocalRouter { hash: info.hash(), key: Arc::clone(&key) };
-            let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false };
+            let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, ours: Vec::new() };
             let machine = Tunnels::new(now, config, local, Box::new(rng.child(&format!("node {n}"))));
             world.index.insert(info.hash(), world.nodes.len());
             world.known.0.push(info.clone());
@@ -142,6 +146,8 @@ impl World {
                 others: Vec::new(),
                 changed: 0,
                 dead: false,
+                met: BTreeSet::new(),
+                unknown: false,
             });
         }
         world
@@ -197,7 +203,11 @@ impl World {
             let Some(n) = self.index.get(&to).copied() else {
                 continue;
             };
-            if !self.nodes[n].dead {
+            if let Some(sender) = self.index.get(&from) {
+                self.nodes[*sender].met.insert(to);
+            }
+            let node = &self.nodes[n];
+            if !node.dead && (!node.unknown || node.met.contains(&from)) {
                 self.arrive(n, Some(from), message);
             }
         }
@@ -212,6 +222,9 @@ impl World {
             match output {
                 TunnelOutput::Received { owner, message } => node.received.push((owner, message)),
                 TunnelOutput::PoolChanged { .. } => node.changed += 1,
+                TunnelOutput::Meet { peer } => {
+                    node.met.insert(peer);
+                }
                 TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) if to == us => self.arrive(n, None, message),
                 TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) => self.queue.push_back((us, to, message)),
                 TunnelOutput::Lane(LaneCommand::Install(relay)) => {
