@@ -35,6 +35,7 @@ pub const MAP: &[Allowed] = &[
         internal: PURE,
         external: Some(&["bytes", "memchr", "serde", "serde_json", "thiserror", "toml"]),
     },
+    Allowed { name: "ramson-fuzzing", internal: PURE, external: Some(&["bytes"]) },
     Allowed {
         name: "ramson-engine",
         internal: &["ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"],
