@@ -85,10 +85,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
-    drop(folder);
+    folder.clear();
     services.shutdown().await;
     tokio::task::spawn_blocking(move || drop(network)).await.context("the network did not stop cleanly")?;
-    outcome.map(|()| ExitCode::SUCCESS)
+    match outcome {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            say(&format!("failed: {error:#}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Serves until something fails.

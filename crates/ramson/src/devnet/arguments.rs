@@ -16,8 +16,8 @@ pub(crate) struct Arguments {
     /// Routers, 5 to 500.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(5..=500))]
     pub(crate) routers: usize,
-    /// Time of a packet from one router to another, 0 to 1000; each is late by up to a tenth of it.
-    #[arg(long, value_name = "L", default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(0..=1_000))]
+    /// Time of a packet from one router to another, 0 to 500; each is late by up to a tenth of it.
+    #[arg(long, value_name = "L", default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(0..=500))]
     pub(crate) latency_ms: u64,
     /// Packets lost between routers, 0 to 30 percent: what waits for them is late, and streams are slower.
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = permille)]

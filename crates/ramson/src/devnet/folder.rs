@@ -9,10 +9,9 @@ use anyhow::{Context, bail};
 const NET_JSON: &str = "net.json";
 const UNFINISHED: &str = "net.json.new";
 
-/// Held by one process at a time. Dropping it takes `net.json` away: nobody listens on its ports any more.
+/// Held by one process at a time, until dropped.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Locked until dropped.
     _lock: File,
 }
 
@@ -49,15 +48,10 @@ impl Folder {
             .with_context(|| format!("cannot write {}", self.net_json().display()))
     }
 
-    fn clear(&self) {
+    /// Takes `net.json` away: nobody listens on its ports any more.
+    pub(crate) fn clear(&self) {
         // What isn't there needs no removing.
         let _ = fs::remove_file(self.path.join(UNFINISHED));
         let _ = fs::remove_file(self.net_json());
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        self.clear();
     }
 }
