@@ -11,6 +11,7 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::sha256;
 use ramson_engine::{Command, IdentityId, Progress, Status};
 use ramson_lane::{LaneCommand, LaneEvent};
+use ramson_wire::bounds::Bound;
 use ramson_wire::{Date, RouterInfo, Tick};
 
 use crate::cpu::Costs;
@@ -217,6 +218,14 @@ impl<U: User> World<U> {
     #[must_use]
     pub fn router_info(&self, router: usize) -> Option<&RouterInfo> {
         self.node(router).map(|node| node.engine.router_info())
+    }
+
+    /// What a router holds against its limits.
+    pub fn bounds(&self, router: usize, visit: &mut dyn FnMut(Bound)) {
+        if let Some(node) = self.node(router) {
+            node.lane.bounds(visit);
+            node.engine.bounds(visit);
+        }
     }
 
     /// The users of a router, whether it runs or not.
