@@ -14,7 +14,8 @@
 //! | [`disk`] | what is left after a crash |
 //! | [`load`] | applications |
 //! | [`tamper`] | routers that aren't what they should be |
-//! | `watch` | what must never be |
+//! | [`oracle`] | what must never be |
+//! | `watch` | the oracles' eyes |
 //! | [`measure`] | what was found out |
 //! | [`expect`] | whether it is good enough |
 //! | [`report`] | both of them, told |
@@ -26,6 +27,7 @@ pub mod load;
 pub mod measure;
 mod net;
 mod node;
+pub mod oracle;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -38,3 +40,4 @@ pub mod world;
 
 pub use net::LinkConfig;
 pub use node::User;
+pub use ramson_engine::IdentityId;
