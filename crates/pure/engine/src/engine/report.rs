@@ -92,6 +92,7 @@ impl Engine {
         let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
         drops.insert("strangers-garlic-queue", self.dear.dropped);
+        drops.insert("repeated-message", self.repetitions.dropped);
         drops.extend(self.tunnels.drops());
         drops.extend(self.netdb.drops().iter().map(|(reason, count)| (reason.name(), *count)));
         drops.retain(|_, count| *count > 0);

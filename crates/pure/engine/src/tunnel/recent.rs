@@ -31,6 +31,11 @@ impl<T: Ord> Recent<T> {
         self.young.len() < self.limit || now.saturating_since(self.turned) >= self.keep
     }
 
+    /// Whether a value is remembered.
+    pub(crate) fn contains(&self, value: &T) -> bool {
+        self.old.contains(value) || self.young.contains(value)
+    }
+
     /// Looks a value up and remembers it. A full memory turns early, so it is never larger than twice the limit.
     pub(crate) fn see(&mut self, now: Tick, value: T) -> Seen {
         if self.young.len() >= self.limit || now.saturating_since(self.turned) >= self.keep {
