@@ -19,6 +19,7 @@
 mod clock;
 mod copying;
 mod destination;
+pub mod driver;
 mod engine_thread;
 mod entropy;
 mod error;
@@ -30,6 +31,7 @@ mod mailbox;
 mod names;
 mod reseed;
 mod router;
+mod routes;
 mod storage;
 mod stream;
 
@@ -41,7 +43,8 @@ pub use keys::{load_or_create_destination, new_destination};
 pub use listening::accept;
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
-    CloseReason, DestinationConfig, DestinationStatus, Progress, Status, Traffic, TransitCounts, TunnelCounts,
+    BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,
+    TunnelCounts,
 };
 pub use router::{MAIN_NET_ID, Router, RouterConfig};
 pub use stream::Stream;

@@ -7,6 +7,7 @@
 //! Invariant: what came through a tunnel of an identity goes to that identity's [`Destination`] and to its part of the netDb, nowhere
 //! else; what came otherwise never reaches one.
 
+mod bounds;
 mod dear;
 mod destinations;
 #[cfg(test)]
@@ -77,6 +78,8 @@ pub struct Engine {
     starting: BTreeMap<IdentityId, (Tick, PoolConfig)>,
     /// Destinations whose `DestinationReady` was said.
     ready: BTreeSet<IdentityId>,
+    /// Destinations beyond the limit.
+    refused_destinations: u64,
     lookups: Lookups,
     replies: RouterReplies,
     dear: DearWork,
@@ -136,6 +139,7 @@ impl Engine {
             destinations: BTreeMap::new(),
             starting: BTreeMap::new(),
             ready: BTreeSet::new(),
+            refused_destinations: 0,
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
             dear: DearWork::default(),

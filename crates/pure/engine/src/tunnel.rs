@@ -11,6 +11,7 @@
 //! but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row
 //! is given up, unless it is the last one: that stays in use while others are built.
 
+mod bounds;
 pub(crate) mod build;
 mod data;
 mod garlic;
@@ -106,6 +107,11 @@ pub(crate) enum TunnelOutput {
     PoolChanged {
         /// Whose.
         owner: Owner,
+    },
+    /// Open a session with this router, which has to answer us.
+    Meet {
+        /// The router.
+        peer: RouterHash,
     },
 }
 
@@ -242,9 +248,21 @@ impl Tunnels {
     }
 
     /// Totals of own tunnels.
-    #[cfg(test)]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
+    }
+
+    /// Builds that wait for their reply and haven't been given up.
+    #[cfg(test)]
+    pub(crate) fn pending_builds(&self) -> u64 {
+        let waiting = self.pending.values().filter(|pending| !pending.overdue).count();
+        u64::try_from(waiting).unwrap_or(u64::MAX)
+    }
+
+    /// What own builds, tunnels and tests hold.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.pending.len() + self.own_ids.len() + self.probes.len() + self.one_time.len() + self.dirty.len() + self.pools.len()
     }
 
     /// Totals of requests of others.
@@ -257,6 +275,11 @@ impl Tunnels {
     #[cfg(test)]
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// Whose an inbound tunnel is, by our id.
+    pub(crate) fn owner_of(&self, id: TunnelId) -> Option<Owner> {
+        self.own_ids.get(&id).copied()
     }
 
     /// Everything that was dropped, by reason, since the start.

@@ -18,6 +18,7 @@
 //! | `watch` | the oracles' eyes |
 //! | [`measure`] | what was found out |
 //! | [`expect`] | whether it is good enough |
+//! | [`report`] | both of them, told |
 
 pub mod cpu;
 pub mod disk;
@@ -27,9 +28,11 @@ pub mod measure;
 mod net;
 mod node;
 pub mod oracle;
+pub mod report;
 pub mod run;
 pub mod scenario;
 mod schedule;
+mod show;
 pub mod tamper;
 mod trace;
 mod watch;
@@ -37,3 +40,4 @@ pub mod world;
 
 pub use net::LinkConfig;
 pub use node::User;
+pub use ramson_engine::IdentityId;

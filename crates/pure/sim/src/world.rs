@@ -11,7 +11,8 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::sha256;
 use ramson_engine::{Command, IdentityId, Progress, Status};
 use ramson_lane::{LaneCommand, LaneEvent};
-use ramson_wire::{Date, Tick};
+use ramson_wire::bounds::Bound;
+use ramson_wire::{Date, RouterInfo, Tick};
 
 use crate::cpu::Costs;
 use crate::disk::{Disk, DiskFaults};
@@ -22,6 +23,8 @@ use crate::schedule::Schedule;
 use crate::tamper::{Honest, Tamper};
 use crate::trace::Trace;
 use crate::watch::Watch;
+
+pub use start::NET_ID;
 
 /// Steps without virtual time advancing, for each router. A deadline that stays in the past would take more.
 const MAX_STEPS_AT_ONCE: u64 = 2_000;
@@ -215,6 +218,20 @@ impl<U: User> World<U> {
     pub fn status(&self, router: usize) -> Option<Status> {
         let node = self.node(router)?;
         Some(node.engine.status(node.now(self.now())))
+    }
+
+    /// What a router publishes of itself.
+    #[must_use]
+    pub fn router_info(&self, router: usize) -> Option<&RouterInfo> {
+        self.node(router).map(|node| node.engine.router_info())
+    }
+
+    /// What a router holds against its limits.
+    pub fn bounds(&self, router: usize, visit: &mut dyn FnMut(Bound)) {
+        if let Some(node) = self.node(router) {
+            node.lane.bounds(visit);
+            node.engine.bounds(visit);
+        }
     }
 
     /// The users of a router, whether it runs or not.

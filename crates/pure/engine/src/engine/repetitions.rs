@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use ramson_wire::bounds::Bound;
 use ramson_wire::{I2npMessage, MessageKind, Tick};
 
 use crate::session::router_garlic;
@@ -46,6 +47,11 @@ impl Repetitions {
         let before = router_garlic::ephemeral(body).is_some_and(|key| self.opened.contains(&key));
         self.dropped += u64::from(before);
         before
+    }
+
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        visit(self.messages.bound("messages-remembered"));
+        visit(self.opened.bound("router-garlic-remembered"));
     }
 
     /// It is opened now.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ramson_crypto::{CryptoRng, rng, siphash};
+use ramson_wire::bounds::Bound;
 use ramson_wire::{Congestion, Date, Ntcp2Address, RouterHash, RouterInfo, Tick};
 
 use super::build::{Direction, Hop};
@@ -207,6 +208,11 @@ impl Candidates {
         self.list.len()
     }
 
+    pub(crate) fn bound(&self) -> Bound {
+        let each = size_of::<(RouterHash, Date)>() + size_of::<Candidate>() + 2 * size_of::<usize>();
+        Bound::new("tunnel-candidates", self.known.len(), MAX_CANDIDATES, self.known.len() * each).lasting()
+    }
+
     pub(crate) fn is_large(&self) -> bool {
         self.list.len() >= LARGE_NETWORK
     }
@@ -330,6 +336,11 @@ pub(crate) struct Nearest {
 }
 
 impl Nearest {
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     fn holds(&self, router: &RouterHash) -> bool {
         self.kept.iter().any(|kept| kept.router == *router)
     }

@@ -45,7 +45,7 @@ impl<U: User> Node<U> {
         self.write_all(around, &mut at);
         let due = self.drain_lane(around, at, &mut events);
         at = at + around.costs.work() + around.costs.messages(events.len());
-        self.repeat(around, at, &mut events);
+        let due = self.repeat(around, at, &mut events).unwrap_or(due);
         self.lane_thread.busy_until = at;
         self.lane_thread.spent += at.saturating_since(begin);
         self.hand_events(around, at, events);

@@ -46,14 +46,16 @@ impl Phantoms {
 
 impl<U: User> Node<U> {
     /// To the lane, at the end of its turn, when nothing else is to be done. What comes of it costs the router no time.
-    pub(super) fn repeat(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) {
+    /// Says when the lane is due then, if it had anything.
+    pub(super) fn repeat(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) -> Option<Option<Tick>> {
+        let mut due = None;
         for replay in around.watch.to_repeat(at, self.number) {
             match replay {
                 Replay::Greeting { bytes, remote } => {
                     if let Some(conn) = self.lane.handle_incoming(self.now(at), remote) {
                         self.phantoms.conns.insert(conn);
                         self.lane.handle_bytes(self.now(at), conn, &bytes);
-                        self.drain_lane(around, at, events);
+                        due = Some(self.drain_lane(around, at, events));
                         self.write_to_phantom(around, at, conn);
                     }
                 }
@@ -62,7 +64,7 @@ impl<U: User> Node<U> {
                     let mut caused = Vec::new();
                     self.lane.handle_message(self.now(at), from, message);
                     self.lane.end_turn(self.now(at));
-                    self.drain_lane(around, at, &mut caused);
+                    due = Some(self.drain_lane(around, at, &mut caused));
                     if !judged {
                         events.append(&mut caused);
                         continue;
@@ -75,6 +77,7 @@ impl<U: User> Node<U> {
             }
         }
         cpu::forget_work();
+        due
     }
 
     fn relayed(&self) -> [u64; 3] {

@@ -14,7 +14,8 @@ use super::{FLUSH_EVERY, Happening, Honest, Place, World};
 use crate::disk::Disk;
 use crate::node::{Node, User};
 
-const NET_ID: u8 = 99;
+/// The network that all routers are of: none that exists.
+pub const NET_ID: u8 = 99;
 /// All runs begin on some day after this.
 const FIRST_DATE: u64 = 1_790_000_000_000;
 const DAY_MILLIS: u64 = 86_400_000;
