@@ -48,6 +48,12 @@ pub(crate) enum Happening {
         life: u32,
         events: Vec<LaneEvent>,
     },
+    /// What came to a router before comes to its engine again.
+    Repeated {
+        router: usize,
+        life: u32,
+        event: LaneEvent,
+    },
     /// A batch of the engine reaches the lane.
     ToLane {
         router: usize,
@@ -145,7 +151,7 @@ impl<U: User> World<U> {
             tampers: BTreeMap::new(),
             infos: Vec::new(),
             trace: Trace::default(),
-            watch: Watch::new(config.oracles),
+            watch: Watch::new(config.oracles, seed.child("oracles")),
             steps: 0,
             at_once: 0,
             config,
@@ -387,6 +393,9 @@ impl<U: User> World<U> {
             Happening::EngineTurn { router, life } => self.with(router, Some(life), Node::engine_turn),
             Happening::ToEngine { router, life, events } => {
                 self.with(router, Some(life), |node, around| node.take_letter(around.schedule, Letter::Lane(events)));
+            }
+            Happening::Repeated { router, life, event } => {
+                self.with(router, Some(life), |node, around| node.take_repeated(around, event));
             }
             Happening::ToLane { router, life, commands } => {
                 self.with(router, Some(life), |node, around| node.take_commands(around.schedule, commands));
