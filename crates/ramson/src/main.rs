@@ -3,9 +3,12 @@
 
 mod control;
 mod demo;
+#[cfg(feature = "sim")]
+mod devnet;
 mod progress;
 mod run;
 mod settings;
+mod site;
 mod status;
 
 use std::io::Write;
@@ -58,6 +61,10 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Run a network for programs to be tried on: routers with SAM and HTTP proxy ports, joined by a virtual network.
+    #[cfg(feature = "sim")]
+    #[command(after_help = devnet::NET_JSON)]
+    Devnet(devnet::Arguments),
 }
 
 /// The exit code for "nothing was started": the message says what to change.
@@ -114,6 +121,8 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
             Command::Status { data_dir, json } => status::show(&settings::data_dir(data_dir)?, json).await,
             Command::Demo { once } => demo::run(once).await,
+            #[cfg(feature = "sim")]
+            Command::Devnet(arguments) => devnet::run(arguments).await,
         }
     })
 }

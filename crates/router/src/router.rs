@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::destination::Destination;
-use crate::engine_thread::{EngineThread, Routes, ToEngine};
+use crate::engine_thread::EngineThread;
 use crate::entropy;
 use crate::error::{Closed, StartError};
 use crate::files::DataDir;
@@ -25,6 +25,7 @@ use crate::keys::RouterKeys;
 use crate::lane_thread::LaneThread;
 use crate::mailbox::Mailbox;
 use crate::reseed;
+use crate::routes::{Routes, ToEngine};
 use crate::storage;
 
 /// The public network.
@@ -175,28 +176,31 @@ impl Router {
             .map_err(|source| StartError::Thread { name: "lane", source })?;
         let (storage, storage_thread) = storage::start(database, data_dir)?;
         let (progress_sender, progress) = watch::channel(Progress::NoRouters);
-        let engine_thread = EngineThread {
-            engine,
-            clock,
-            mailbox: Arc::clone(&mailbox),
-            lane,
-            storage,
-            progress: progress_sender,
-            routes: Routes::default(),
-        };
+        let engine_thread =
+            EngineThread { engine, clock, mailbox: Arc::clone(&mailbox), lane, storage, routes: Routes::new(progress_sender) };
         let threads =
             vec![spawn("lane", move || lane_thread.run())?, spawn("engine", move || engine_thread.run())?, storage_thread];
-        Ok(Self {
-            shared: Arc::new(Shared {
-                hash: local.hash,
-                router_info: router_info.bytes().clone(),
-                engine: mailbox,
-                progress,
-                next_identity: AtomicU32::new(1),
-                next_stream: Arc::new(AtomicU64::new(1)),
-                threads: std::sync::Mutex::new(threads),
-            }),
-        })
+        Ok(Self::new(local.hash, router_info.bytes().clone(), mailbox, progress, threads))
+    }
+
+    /// The handle of a router whose driver reads `engine`.
+    pub(crate) fn new(
+        hash: RouterHash,
+        router_info: Bytes,
+        engine: Arc<Mailbox<ToEngine>>,
+        progress: watch::Receiver<Progress>,
+        threads: Vec<JoinHandle<()>>,
+    ) -> Self {
+        let shared = Shared {
+            hash,
+            router_info,
+            engine,
+            progress,
+            next_identity: AtomicU32::new(1),
+            next_stream: Arc::new(AtomicU64::new(1)),
+            threads: std::sync::Mutex::new(threads),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Our hash.

@@ -112,8 +112,13 @@ impl Engine {
         let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
         let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
         let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
-        let tunnels_config =
-            TunnelsConfig { net_id: config.net_id, ipv4: config.ipv4, ipv6: config.ipv6, ignore_subnets: config.ignore_subnets };
+        let tunnels_config = TunnelsConfig {
+            net_id: config.net_id,
+            ipv4: config.ipv4,
+            ipv6: config.ipv6,
+            ignore_subnets: config.ignore_subnets,
+            ours: config.addresses.iter().map(SocketAddr::ip).collect(),
+        };
         let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
         let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
         tunnels.set_reachable(!config.addresses.is_empty());

@@ -40,7 +40,7 @@ impl Engine {
         self.netdb.published(owner).is_some_and(|state| state >= PublicationState::Stored)
     }
 
-    /// How the router is doing.
+    /// What the router shows to its operator now.
     #[must_use]
     pub fn status(&self, now: Now) -> Status {
         let exploratory = self.tunnels.counts(Owner::Router);

@@ -1,0 +1,88 @@
+//! Pages that both ends can make, piece by piece: random, with a mark again and again.
+
+use ramson_crypto::rng::SeededRng;
+use ramson_crypto::{Rng, sha256};
+
+use crate::oracle::clear_text::MARK;
+
+/// Each block begins with the mark; the rest can't be compressed.
+const BLOCK: usize = 512;
+
+/// A page of some size, made as it is sent or expected.
+pub(super) struct Page {
+    rng: SeededRng,
+    /// Made and not taken.
+    block: Vec<u8>,
+    taken: usize,
+    left: u64,
+}
+
+impl Page {
+    pub(super) fn new(number: u64, size: u64) -> Self {
+        Self { rng: SeededRng::new(sha256(&number.to_be_bytes())), block: Vec::new(), taken: 0, left: size }
+    }
+
+    /// Bytes to come.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Appends up to `most` bytes; fewer only at the end.
+    pub(super) fn next_piece(&mut self, most: usize, piece: &mut Vec<u8>) {
+        let mut wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(most);
+        self.left -= u64::try_from(wanted).unwrap_or(0);
+        while wanted > 0 {
+            if self.taken == self.block.len() {
+                self.block.clear();
+                self.block.extend_from_slice(MARK);
+                self.block.resize(BLOCK, 0);
+                self.rng.fill_bytes(self.block.get_mut(MARK.len()..).unwrap_or_default());
+                self.taken = 0;
+            }
+            let rest = self.block.get(self.taken..).unwrap_or_default();
+            let take = rest.get(..wanted.min(rest.len())).unwrap_or_default();
+            piece.extend_from_slice(take);
+            self.taken += take.len();
+            wanted -= take.len();
+        }
+    }
+}
+
+/// The request for a page.
+pub(super) fn request(number: u64, size: u64) -> Vec<u8> {
+    format!("GET /{number}/{size} HTTP/1.1\r\nHost: site.i2p\r\n\r\n").into_bytes()
+}
+
+/// What a request asks for.
+pub(super) fn number_and_size(request: &[u8]) -> Option<(u64, u64)> {
+    let text = std::str::from_utf8(request).ok()?;
+    let mut parts = text.split(['/', ' ']).skip(2);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_the_same_in_any_pieces() {
+        let (mut whole, mut parts) = (Vec::new(), Vec::new());
+        Page::new(3, 2_000).next_piece(5_000, &mut whole);
+        let mut page = Page::new(3, 2_000);
+        while page.left() > 0 {
+            page.next_piece(77, &mut parts);
+        }
+        assert_eq!(whole, parts);
+        assert_eq!(whole.len(), 2_000);
+        assert!(whole.starts_with(MARK) && whole[BLOCK..].starts_with(MARK));
+        let mut other = Vec::new();
+        Page::new(4, 2_000).next_piece(5_000, &mut other);
+        assert_ne!(whole, other);
+    }
+
+    #[test]
+    fn requests_say_what_they_ask_for() {
+        assert_eq!(number_and_size(&request(7, 1_000)), Some((7, 1_000)));
+        assert_eq!(number_and_size(b"GET / HTTP/1.1\r\n\r\n"), None);
+    }
+}

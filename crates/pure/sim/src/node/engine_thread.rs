@@ -1,0 +1,109 @@
+//! One turn of the engine's thread: the whole mailbox, then what is due, then the users' streams.
+
+use ramson_engine::{Command, Event, Output};
+use ramson_lane::LaneCommand;
+use ramson_wire::Tick;
+
+use super::{Around, Letter, MAX_OUTPUTS, Node, User};
+use crate::cpu;
+use crate::trace;
+use crate::world::Happening;
+
+impl<U: User> Node<U> {
+    /// Takes the letters that wait, each at the moment at which the work on those before it is done.
+    pub(crate) fn engine_turn(&mut self, around: &mut Around<'_>) {
+        let begin = around.schedule.now();
+        if !self.engine_thread.begins(begin) {
+            return;
+        }
+        cpu::forget_work();
+        let mut at = begin + around.costs.engine_turn();
+        for letter in std::mem::take(&mut self.to_engine) {
+            self.handle_letter(around, &mut at, letter);
+        }
+        self.engine.handle_timeout(self.now(at));
+        let mut commands = Vec::new();
+        let due = self.drain_engine(around, at, &mut commands);
+        at = at + around.costs.work();
+        self.hand_commands(around, at, commands);
+        let wishes = self.user.poll(at, around.tamper);
+        for command in around.tamper.wishes(self.now(at), wishes) {
+            self.command_later(around, at, command);
+        }
+        self.engine_thread.busy_until = at;
+        self.engine_thread.spent += at.saturating_since(begin);
+        for due in [due, self.user.deadline()].into_iter().flatten() {
+            self.wake_engine(around.schedule, due);
+        }
+    }
+
+    /// A wish of the users, which takes its way to the engine's mailbox.
+    pub(crate) fn command_later(&mut self, around: &mut Around<'_>, at: Tick, command: Command) {
+        let arrives = self.users.hand_over(&mut self.rng, at);
+        around.schedule.add(arrives, Happening::Command { router: self.number, life: self.life, command });
+    }
+
+    fn handle_letter(&mut self, around: &mut Around<'_>, at: &mut Tick, letter: Letter) {
+        let mut commands = Vec::new();
+        match letter {
+            Letter::Lane(events) => {
+                for event in events {
+                    let (what, size) = trace::of_lane_event(&event);
+                    around.trace.add(*at, self.number, what, size);
+                    around.watch.event(*at, self.number, &event);
+                    *at = *at + around.costs.messages(1);
+                    self.engine.handle_lane(self.now(*at), event);
+                    self.drain_engine(around, *at, &mut commands);
+                    *at = *at + around.costs.work();
+                }
+            }
+            Letter::Command(command) => {
+                *at = *at + around.costs.messages(1);
+                self.engine.handle_command(self.now(*at), command);
+                self.drain_engine(around, *at, &mut commands);
+                *at = *at + around.costs.work();
+            }
+        }
+        self.hand_commands(around, *at, commands);
+    }
+
+    fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
+        for count in 0.. {
+            assert!(count < MAX_OUTPUTS, "the engine's outputs never end");
+            let output = self.engine.poll_output();
+            if let Output::Timeout(due) = output {
+                return due;
+            }
+            let (what, size) = trace::of_engine_output(&output);
+            around.trace.add(at, self.number, what, size);
+            match output {
+                Output::Lane(command) => commands.push(command),
+                Output::Store(record) => around.disk.store(record),
+                Output::Event(event) => self.handle_event(at, event),
+                Output::Timeout(_) => {}
+            }
+        }
+        None
+    }
+
+    fn handle_event(&mut self, at: Tick, event: Event) {
+        match &event {
+            Event::Progress(progress) => self.progress = Some(*progress),
+            Event::DestinationReady { id } => {
+                self.ready.insert(*id);
+            }
+            _ => {}
+        }
+        self.user.handle_event(at, event);
+    }
+
+    fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
+        let commands = around.tamper.commands(self.now(at), commands);
+        if commands.is_empty() {
+            return;
+        }
+        around.watch.commands(at, self.number, &commands);
+        let arrives = self.engine_thread.hand_over(&mut self.rng, at);
+        around.schedule.add(arrives, Happening::ToLane { router: self.number, life: self.life, commands });
+    }
+}

@@ -1,0 +1,190 @@
+//! What goes wrong in a scenario.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ramson_crypto::rng;
+use ramson_lane::{Class, LaneCommand};
+use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash};
+
+use super::{Plan, Run};
+use crate::cpu::Costs;
+use crate::disk::DiskFaults;
+use crate::load::Load;
+use crate::scenario::{Churn, ClockJump, Crash, Disk, Fault, Flood, Partition};
+
+/// A churning router stays away for up to so long.
+const AWAY_SECS: u64 = 60;
+/// Hostile routers of a flood.
+const HOSTILE: usize = 16;
+/// They are there so long before, to have their sessions.
+const HOSTILE_BEFORE: Duration = Duration::from_secs(20);
+/// A flood's messages are sent in steps of this.
+const FLOOD_STEP: Duration = Duration::from_millis(100);
+/// Records of a build request, and the size of one.
+const RECORDS: usize = 4;
+const RECORD_LEN: usize = 218;
+
+impl Run {
+    pub(super) fn plan_faults(&mut self) {
+        for (index, fault) in self.scenario.faults.clone().into_iter().enumerate() {
+            self.plan(fault.begins(), Plan::Fault { index, begins: true });
+            self.plan(fault.ends(), Plan::Fault { index, begins: false });
+            match fault {
+                Fault::Churn(churn) => self.plan_churn(&churn),
+                Fault::Flood(flood) => self.plan_flood(index, &flood),
+                _ => {}
+            }
+        }
+        let resets = u64::from(self.scenario.links.resets_per_hour) * u64::try_from(self.scenario.routers).unwrap_or(0);
+        for _ in 0..resets * self.scenario.duration_secs / 3_600 {
+            let at = rng::between(&mut self.rng, 0, self.scenario.duration_secs * 1_000);
+            self.plan(Duration::from_millis(at), Plan::Reset);
+        }
+    }
+
+    fn plan_churn(&mut self, churn: &Churn) {
+        let routers = u64::try_from(self.scenario.routers).unwrap_or(0);
+        let time = churn.to_secs - churn.from_secs;
+        let leaves = routers * u64::from(churn.leave_permille_per_10_minutes) * time / 600_000;
+        for _ in 0..leaves {
+            let at = Duration::from_millis(rng::between(&mut self.rng, churn.from_secs * 1_000, churn.to_secs * 1_000));
+            let silent = rng::below(&mut self.rng, 1_000) >= churn.crash_permille;
+            self.plan(at, Plan::Leave { silent });
+            let away = Duration::from_millis(rng::between(&mut self.rng, 1_000, AWAY_SECS * 1_000));
+            let back = (at + away).min(Duration::from_secs(churn.to_secs));
+            let again = rng::below(&mut self.rng, 1_000) < churn.return_permille;
+            self.plan(back, Plan::Come { again });
+        }
+    }
+
+    fn plan_flood(&mut self, index: usize, flood: &Flood) {
+        let begin = Duration::from_secs(flood.from_secs);
+        for _ in 0..HOSTILE {
+            self.plan(begin.saturating_sub(HOSTILE_BEFORE), Plan::AddRouter { floodfill: false });
+        }
+        self.plan(begin, Plan::Flood { index });
+    }
+
+    pub(super) fn fault(&mut self, index: usize, begins: bool) {
+        let Some(fault) = self.scenario.faults.get(index).cloned() else { return };
+        match fault {
+            Fault::Partition(partition) => self.partition(&partition, begins),
+            Fault::ClockJump(jump) if begins => self.jump(&jump),
+            Fault::Disk(disk) => self.disk(&disk, begins),
+            Fault::Crash(crash) if begins => self.crash(&crash),
+            Fault::Churn(_) | Fault::Flood(_) | Fault::ClockJump(_) | Fault::Crash(_) => {}
+        }
+    }
+
+    /// So many of the scenario's routers, drawn.
+    fn some_routers(&mut self, count: usize) -> Vec<usize> {
+        let mut routers: Vec<usize> = (0..self.scenario.routers).collect();
+        rng::shuffle(&mut self.rng, &mut routers);
+        routers.truncate(count);
+        routers
+    }
+
+    fn share(&self, permille: u32) -> usize {
+        self.scenario.routers * usize::try_from(permille).unwrap_or(0) / 1_000
+    }
+
+    fn partition(&mut self, partition: &Partition, begins: bool) {
+        if begins {
+            for router in self.some_routers(self.share(partition.share_permille)) {
+                self.world.set_side(router, 1);
+            }
+        } else {
+            (0..self.world.routers()).for_each(|router| self.world.set_side(router, 0));
+        }
+    }
+
+    fn jump(&mut self, jump: &ClockJump) {
+        for router in self.some_routers(self.share(jump.routers_permille)) {
+            self.world.jump_clock(router, jump.by_ms);
+        }
+    }
+
+    fn disk(&mut self, disk: &Disk, begins: bool) {
+        let faults = DiskFaults { torn: disk.torn_permille, lost: disk.lost_permille, failing: disk.failing_permille };
+        for router in 0..self.world.routers() {
+            self.world.set_disk_faults(router, if begins { faults } else { DiskFaults::default() });
+        }
+        if !begins {
+            return;
+        }
+        for router in self.some_routers(usize::try_from(disk.crashes).unwrap_or(0)) {
+            let span = (disk.to_secs - disk.from_secs) * 1_000;
+            let wait = Duration::from_millis(rng::between(&mut self.rng, span / 4, span * 3 / 4));
+            self.after(wait, Plan::Crash { router, silent: false });
+            self.after(wait + Duration::from_secs(5), Plan::Restart { router });
+        }
+    }
+
+    fn crash(&mut self, crash: &Crash) {
+        for router in self.some_routers(crash.routers) {
+            self.world.crash(router, crash.silent);
+            self.after(Duration::from_secs(crash.down_secs), Plan::Restart { router });
+        }
+    }
+
+    /// A router leaves that nobody sits at.
+    pub(super) fn leave(&mut self, silent: bool) {
+        let candidates: Vec<usize> =
+            (0..self.world.routers()).filter(|router| self.world.is_up(*router) && !self.users.are_at(*router)).collect();
+        let draw = rng::below(&mut self.rng, u32::try_from(candidates.len()).unwrap_or(0));
+        let Some(router) = candidates.get(usize::try_from(draw).unwrap_or(0)).copied() else { return };
+        self.world.crash(router, silent);
+        self.gone.insert(router);
+    }
+
+    /// A router comes: one that left, or a new one.
+    pub(super) fn come(&mut self, again: bool) {
+        match self.gone.pop_first().filter(|_| again) {
+            Some(router) => self.world.restart(router),
+            None => {
+                self.world.add_router(false, Load::default());
+            }
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        let routers = u32::try_from(self.world.routers()).unwrap_or(0);
+        let router = usize::try_from(rng::below(&mut self.rng, routers)).unwrap_or(0);
+        let draw = rng::below(&mut self.rng, u32::MAX);
+        self.world.reset_connection(router, draw);
+    }
+
+    /// The next step of a flood: build requests that look right up to where opening them costs.
+    pub(super) fn flood(&mut self, index: usize) {
+        let Some(Fault::Flood(flood)) = self.scenario.faults.get(index).cloned() else { return };
+        if self.elapsed() >= Duration::from_secs(flood.to_secs) {
+            return;
+        }
+        self.after(FLOOD_STEP, Plan::Flood { index });
+        let Some(victim) = self.world.status(0).map(|status| status.hash) else { return };
+        let costs = Costs { scale_percent: u64::from(self.scenario.cpu.scale_percent), ..Costs::measured() };
+        let capacity = FLOOD_STEP.as_nanos() / costs.of_build_request().as_nanos().max(1);
+        let count = usize::try_from(capacity).unwrap_or(0) * usize::try_from(flood.times_capacity).unwrap_or(0);
+        let first = self.world.routers().saturating_sub(HOSTILE);
+        for number in 0..count {
+            let message = self.hostile_request(victim);
+            let command = LaneCommand::Send { to: victim, message, class: Class::Own };
+            self.world.command_lane(first + number % HOSTILE, command);
+        }
+    }
+
+    fn hostile_request(&mut self, victim: RouterHash) -> I2npMessage {
+        let mut body = vec![u8::try_from(RECORDS).unwrap_or(0)];
+        for _ in 0..RECORDS {
+            let mut record: [u8; RECORD_LEN] = rng::bytes(&mut self.rng);
+            if let Some((to, from)) = record.first_chunk_mut::<16>().zip(victim.0.first_chunk::<16>()) {
+                *to = *from;
+            }
+            body.extend_from_slice(&record);
+        }
+        let id = MessageId(rng::below(&mut self.rng, u32::MAX));
+        let expiration = self.world.date() + Duration::from_secs(10);
+        I2npMessage::new(MessageKind::SHORT_TUNNEL_BUILD, id, expiration, Bytes::from(body))
+    }
+}

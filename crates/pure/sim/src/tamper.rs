@@ -1,0 +1,46 @@
+//! Routers that aren't what they should be: hooks between a router's machines and between it and the network, for tests of oracles
+//! and for attackers.
+
+use bytes::Bytes;
+use ramson_engine::{Command, EngineConfig};
+use ramson_lane::{LaneCommand, LaneConfig, LaneEvent};
+use ramson_wire::Now;
+
+/// Changes what a router does. Everything passes unchanged unless a method is written.
+pub trait Tamper {
+    /// How the router is configured, each time it starts.
+    fn configure(&mut self, _engine: &mut EngineConfig, _lane: &mut LaneConfig) {}
+
+    /// What the applications ask of the engine.
+    fn wishes(&mut self, _now: Now, commands: Vec<Command>) -> Vec<Command> {
+        commands
+    }
+
+    /// What the engine asks of the lane, in one turn.
+    fn commands(&mut self, _now: Now, commands: Vec<LaneCommand>) -> Vec<LaneCommand> {
+        commands
+    }
+
+    /// What the lane tells the engine, in one turn.
+    fn events(&mut self, _now: Now, events: Vec<LaneEvent>) -> Vec<LaneEvent> {
+        events
+    }
+
+    /// Bytes for a connection.
+    fn sent(&mut self, _now: Now, bytes: Bytes) -> Bytes {
+        bytes
+    }
+
+    /// Whether the router may dial.
+    fn dials(&mut self, _now: Now) -> bool {
+        true
+    }
+
+    /// Bytes that an application reads from a stream.
+    fn read(&mut self, _bytes: &mut [u8]) {}
+}
+
+/// The router as it is.
+pub struct Honest;
+
+impl Tamper for Honest {}
