@@ -108,6 +108,8 @@ impl EngineThread {
             for letter in letters.drain(..) {
                 if !self.handle(letter, &mut commands, &mut records) {
                     self.close_destinations(&mut commands, &mut records);
+                    self.engine.flush(self.clock.now());
+                    self.drain(&mut commands, &mut records);
                     self.pass_on(&mut commands, &mut records);
                     return;
                 }
