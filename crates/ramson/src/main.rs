@@ -8,7 +8,7 @@ mod run;
 mod settings;
 mod status;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -99,7 +99,9 @@ fn raise_descriptor_limit() {
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let filter = log_filter(&arguments.log)?;
     raise_descriptor_limit();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for terminals: in a file or a journal they are noise.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
