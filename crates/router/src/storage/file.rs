@@ -1,6 +1,8 @@
 //! The redb file: opened whole, or moved aside.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -45,16 +47,24 @@ fn aside(path: &Path) -> PathBuf {
 }
 
 fn open_file(path: &Path) -> Result<Database, OpenError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // Made here rather than by redb so that it is private from birth.
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(OpenError::File)?;
+    let len = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(OpenError::File(error)),
+    };
+    if len > 0 {
+        return open_as(path, OpenOptions::new().read(true).write(true));
+    }
+    // Made under another name: a half-made file, of a router that was killed in its first second, isn't a damaged one.
+    let new = path.with_extension("redb.new");
+    let database = open_as(&new, OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600))?;
+    std::fs::rename(&new, path).map_err(OpenError::File)?;
+    Ok(database)
+}
+
+/// By us rather than by redb, so that a new file is private from birth.
+fn open_as(path: &Path, options: &OpenOptions) -> Result<Database, OpenError> {
+    let file = options.open(path).map_err(OpenError::File)?;
     FileBackend::new(file).map_err(sort).and_then(check)
 }
 

@@ -32,6 +32,18 @@ fn routers_outlive_a_restart() {
 }
 
 #[test]
+fn a_file_that_was_never_finished_is_begun_anew_and_none_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("netdb.redb");
+    let (new, damaged) = (path.with_extension("redb.new"), path.with_extension("redb.damaged"));
+    std::fs::write(&new, [0; 4096]).unwrap();
+    std::fs::write(&path, "").unwrap();
+    written(&path, 2);
+    assert_eq!(open(&path).routers.len(), 2);
+    assert!(!new.exists() && !damaged.exists());
+}
+
+#[test]
 fn what_cannot_be_written_waits_and_is_written_later() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("gone");
