@@ -13,7 +13,7 @@ use ramson_wire::{
 };
 
 use super::*;
-use crate::interface::DestinationConfig;
+use crate::interface::{DestinationConfig, Record};
 use crate::session::{Sessions, router_garlic};
 use crate::status::DestinationStatus;
 
@@ -73,6 +73,8 @@ struct Bench {
     tunnels: Vec<TunnelId>,
     sent: Vec<(RouterHash, I2npMessage)>,
     events: Vec<Event>,
+    /// Hashes of routers in the order in which they went to the disk.
+    saved: Vec<RouterHash>,
 }
 
 impl Bench {
@@ -90,7 +92,8 @@ impl Bench {
         let info = own_router::sign(&floodfill, now.date, &config([10, 0, 0, 2])).unwrap();
         let snapshot = Snapshot { reseed: vec![info.bytes().clone()], ..Snapshot::default() };
         let engine = Engine::new(now, config([10, 1, 0, 3]), secrets("us"), snapshot, Box::new(rng("engine"))).unwrap();
-        let mut bench = Self { engine, floodfill, now, tunnels: Vec::new(), sent: Vec::new(), events: Vec::new() };
+        let mut bench =
+            Self { engine, floodfill, now, tunnels: Vec::new(), sent: Vec::new(), events: Vec::new(), saved: Vec::new() };
         bench.drain();
         bench
     }
@@ -101,7 +104,8 @@ impl Bench {
                 Output::Lane(LaneCommand::InstallOwn { tunnel, .. }) => self.tunnels.push(tunnel),
                 Output::Lane(LaneCommand::Send { to, message, .. }) => self.sent.push((to, message)),
                 Output::Event(event) => self.events.push(event),
-                Output::Lane(_) | Output::Store(_) => {}
+                Output::Store(Record::Router { hash, .. }) => self.saved.push(hash),
+                Output::Lane(_) | Output::Store(Record::RouterGone { .. }) => {}
                 Output::Timeout(due) => {
                     self.engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
                     return due;
@@ -228,6 +232,20 @@ impl Bench {
         self.give(MessageKind::DATABASE_LOOKUP, lookup.to_bytes());
         self.sent.iter().filter(|(to, _)| *to == asker).map(|(_, message)| message.kind).collect()
     }
+}
+
+#[test]
+fn what_it_knows_goes_to_the_disk_at_a_start_and_before_a_stop() {
+    let mut bench = Bench::new(NET);
+    assert_eq!(bench.saved, [bench.floodfill.identity.hash()], "the reseed");
+    bench.run(1);
+    let config = EngineConfig { addresses: vec![SocketAddr::from(([10, 2, 0, 4], 12_345))], ..bench.engine.config.clone() };
+    let info = own_router::sign(&secrets("newcomer"), bench.now.date, &config).unwrap();
+    let hash = info.hash();
+    bench.engine.netdb.add_router(bench.now, info, Source::Handshake);
+    bench.engine.flush(bench.now);
+    bench.drain();
+    assert_eq!(bench.saved.last(), Some(&hash));
 }
 
 #[test]
