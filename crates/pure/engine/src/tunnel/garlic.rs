@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ramson_crypto::{CryptoRng, x25519};
 use ramson_wire::garlic::{CloveDelivery, GarlicClove};
 use ramson_wire::{I2npMessage, MessageKind, Now, SessionTag, Tick};
+use zeroize::Zeroizing;
 
 use super::build;
 use crate::identity::Owner;
@@ -59,7 +60,7 @@ pub(crate) enum KeyUse {
 }
 
 struct Entry {
-    key: [u8; 32],
+    key: Zeroizing<[u8; 32]>,
     owner: Owner,
     purpose: KeyUse,
     until: Tick,
@@ -79,7 +80,7 @@ impl OneTimeKeys {
         {
             self.keys.remove(&oldest);
         }
-        if let Some(old) = self.keys.insert(tag, Entry { key, owner, purpose, until }) {
+        if let Some(old) = self.keys.insert(tag, Entry { key: Zeroizing::new(key), owner, purpose, until }) {
             self.ends.remove(&(old.until, tag));
         }
         self.ends.insert((until, tag));
