@@ -250,10 +250,21 @@ impl Tunnels {
         u64::try_from(waiting).unwrap_or(u64::MAX)
     }
 
+    /// Build requests of this sender waiting for [`Tunnels::work`].
+    #[cfg(test)]
+    pub(crate) fn waiting_requests_of(&self, sender: RouterHash) -> usize {
+        self.transit.queued_of(sender)
+    }
+
     /// What own builds, tunnels and tests hold.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
-        self.pending.len() + self.own_ids.len() + self.probes.len() + self.one_time.len() + self.dirty.len() + self.pools.len()
+        self.pending.len()
+            + self.own_ids.len()
+            + self.probes.len()
+            + self.one_time.len()
+            + self.dirty.len()
+            + self.pools.len()
     }
 
     /// Totals of requests of others.

@@ -192,3 +192,25 @@ fn a_refusal_that_comes_late_is_one_build_without_reply() {
     assert!(stats.rejected > 0 && stats.no_reply > 0, "{stats:?}");
     assert_eq!(stats.started, stats.rejected + stats.no_reply + machine.pending_builds());
 }
+
+#[test]
+fn many_flooding_senders_leave_room_for_another() {
+    let mut world = World::new(3, 22);
+    let now = world.now;
+    let request = request(&world, 1, 0);
+    let push = |world: &mut World, sender: u8| {
+        world.nodes[1].machine.handle_message(now, Some(RouterHash([sender; 32])), request.clone());
+    };
+    for _ in 0..MAX_QUEUE_PER_SENDER {
+        for sender in 1..50 {
+            push(&mut world, sender);
+        }
+    }
+    assert_eq!(world.nodes[1].machine.waiting_requests(), MAX_QUEUE);
+    let waits = |world: &World, sender: u8| world.nodes[1].machine.waiting_requests_of(RouterHash([sender; 32]));
+    assert_eq!(waits(&world, 99), 0);
+    push(&mut world, 99);
+    assert_eq!(waits(&world, 99), 1);
+    assert_eq!(world.nodes[1].machine.waiting_requests(), MAX_QUEUE);
+    assert!((1..50).all(|sender| (2..=3).contains(&waits(&world, sender))), "each has its share");
+}
