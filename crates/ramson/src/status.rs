@@ -27,6 +27,8 @@ pub(crate) struct StatusReport {
     netdb: NetDbReport,
     sessions: SessionsReport,
     tunnels: TunnelsReport,
+    builds: BuildsReport,
+    lookups: LookupsReport,
     transit: TransitReport,
     traffic: TrafficReport,
     drops: BTreeMap<String, u64>,
@@ -61,6 +63,21 @@ struct TunnelsReport {
     client_in: usize,
     client_out: usize,
     transit: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct BuildsReport {
+    tried: u64,
+    accepted: u64,
+    refused: u64,
+    timed_out: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LookupsReport {
+    asked: u64,
+    found: u64,
+    failed: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,6 +122,13 @@ impl From<Status> for StatusReport {
                 client_out: status.tunnels.client_out,
                 transit: status.tunnels.transit,
             },
+            builds: BuildsReport {
+                tried: status.builds.tried,
+                accepted: status.builds.accepted,
+                refused: status.builds.refused,
+                timed_out: status.builds.timed_out,
+            },
+            lookups: LookupsReport { asked: status.lookups.asked, found: status.lookups.found, failed: status.lookups.failed },
             transit: TransitReport {
                 participant: status.transit.participant,
                 gateway: status.transit.gateway,
@@ -170,7 +194,7 @@ async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
 }
 
 fn describe(report: &StatusReport) -> String {
-    let StatusReport { router, netdb, sessions, tunnels, transit, traffic, .. } = report;
+    let StatusReport { router, netdb, sessions, tunnels, builds, lookups, transit, traffic, .. } = report;
     let mut lines = vec![
         format!("{} for {} s, network {}", if report.ready { "ready" } else { "not ready" }, router.uptime_secs, router.net_id),
         format!("router       {}", router.hash),
@@ -183,6 +207,11 @@ fn describe(report: &StatusReport) -> String {
             "tunnels      {} + {} exploratory, {} + {} client (in + out), {} of others",
             tunnels.exploratory_in, tunnels.exploratory_out, tunnels.client_in, tunnels.client_out, tunnels.transit
         ),
+        format!(
+            "built        {} of {} own tunnels, {} refused, {} without an answer",
+            builds.accepted, builds.tried, builds.refused, builds.timed_out
+        ),
+        format!("looked up    {}, {} of them found, {} not", lookups.asked, lookups.found, lookups.failed),
         format!(
             "relayed      {} messages as participant, {} as gateway, {} as endpoint",
             transit.participant, transit.gateway, transit.endpoint

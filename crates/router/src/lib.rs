@@ -43,7 +43,8 @@ pub use keys::{load_or_create_destination, new_destination};
 pub use listening::accept;
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
-    CloseReason, DestinationConfig, DestinationStatus, Progress, Status, Traffic, TransitCounts, TunnelCounts,
+    BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,
+    TunnelCounts,
 };
 pub use router::{MAIN_NET_ID, Router, RouterConfig};
 pub use stream::Stream;

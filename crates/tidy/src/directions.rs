@@ -15,6 +15,8 @@ pub struct Allowed {
 }
 
 const PURE: &[&str] = &["ramson-engine", "ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"];
+/// Watches the logs of tests. Tests of any crate may use it, and no crate's code.
+const WATCH: &str = "ramson-leaks";
 const BELOW_LANE: &[&str] = &["ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"];
 
 /// Every crate of the workspace. A new one needs a line here, and with it a place in the map.
@@ -25,6 +27,7 @@ pub const MAP: &[Allowed] = &[
         external: None,
     },
     Allowed { name: "ramson-api", internal: &["ramson-router", "ramson-wire"], external: None },
+    Allowed { name: WATCH, internal: &[], external: None },
     Allowed { name: "ramson-proxy", internal: &["ramson-router", "ramson-wire"], external: None },
     Allowed { name: "ramson-router", internal: PURE, external: None },
     Allowed {
@@ -32,6 +35,7 @@ pub const MAP: &[Allowed] = &[
         internal: PURE,
         external: Some(&["bytes", "memchr", "serde", "serde_json", "thiserror", "toml"]),
     },
+    Allowed { name: "ramson-fuzzing", internal: PURE, external: Some(&["bytes"]) },
     Allowed {
         name: "ramson-engine",
         internal: &["ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"],
@@ -141,9 +145,12 @@ pub fn wrong_arrows(packages: &[Package], map: &[Allowed]) -> Vec<String> {
             continue;
         };
         for target in package.normal.union(&package.other).filter_map(|index| packages.get(*index)) {
-            if target.member && !allowed.internal.contains(&target.name.as_str()) {
+            if target.member && target.name != WATCH && !allowed.internal.contains(&target.name.as_str()) {
                 findings.push(format!("{} may not depend on {}", package.name, target.name));
             }
+        }
+        if package.normal.iter().filter_map(|index| packages.get(*index)).any(|target| target.name == WATCH) {
+            findings.push(format!("{} may use {WATCH} in its tests only", package.name));
         }
         let Some(external) = allowed.external else { continue };
         for target in package.normal.iter().filter_map(|index| packages.get(*index)) {
@@ -202,6 +209,14 @@ mod tests {
     #[test]
     fn a_crate_without_a_place_is_found() {
         assert_eq!(wrong_arrows(&[package("new", true, &[], &[])], SMALL), ["new has no line in the map"]);
+    }
+
+    #[test]
+    fn the_watch_over_logs_is_for_tests() {
+        let watch = package(WATCH, false, &[], &[]);
+        assert_eq!(wrong_arrows(&[package("middle", true, &[], &[1]), watch.clone()], SMALL), Vec::<String>::new());
+        let map = [Allowed { name: "top", internal: &[], external: None }];
+        assert_eq!(wrong_arrows(&[package("top", true, &[1], &[]), watch], &map), ["top may use ramson-leaks in its tests only"]);
     }
 
     #[test]

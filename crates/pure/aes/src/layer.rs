@@ -12,9 +12,11 @@ use crate::{BLOCK_LEN, Key, count};
 pub(crate) const MESSAGE_LEN: usize = 1024;
 
 /// The layer key and IV key of one hop, expanded once per tunnel and wiped on drop.
+#[cfg_attr(feature = "testing", derive(Clone))]
 pub struct LayerKeys(Path);
 
 /// Which code transforms a message, chosen when the keys are expanded. Boxed, so that moving keys leaves no copies behind.
+#[cfg_attr(feature = "testing", derive(Clone))]
 enum Path {
     /// Vector code for the processor's AES unit.
     Unit(Box<Unit>),
@@ -22,12 +24,14 @@ enum Path {
     Portable(Box<Portable>),
 }
 
+#[cfg_attr(feature = "testing", derive(Clone))]
 struct Unit {
     unit: AesUnit,
     layer: Schedule,
     iv: Schedule,
 }
 
+#[cfg_attr(feature = "testing", derive(Clone))]
 struct Portable {
     layer: Key,
     iv: Key,

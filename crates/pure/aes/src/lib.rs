@@ -30,6 +30,7 @@ pub const BLOCK_LEN: usize = 16;
 pub struct BadLength;
 
 /// An AES-256 key with both schedules, wiped on drop.
+#[cfg_attr(feature = "testing", derive(Clone))]
 pub struct Key {
     encrypt: Aes256Enc,
     decrypt: Aes256Dec,

@@ -10,6 +10,7 @@ pub(crate) const ROUND_KEYS: usize = 15;
 
 /// The encryption round keys of one AES-256 key, in order, aligned for vector loads.
 #[derive(ZeroizeOnDrop)]
+#[cfg_attr(feature = "testing", derive(Clone))]
 #[repr(C, align(16))]
 pub(crate) struct Schedule([[u8; BLOCK_LEN]; ROUND_KEYS]);
 

@@ -8,6 +8,7 @@
 //! one of the peer's leases, through one of our outbound tunnels. What can't go yet is held with its peer, bounded; streaming
 //! sends again what is lost.
 
+mod bounds;
 mod lease_set;
 mod outbound;
 mod owners;

@@ -7,6 +7,7 @@
 //! Invariant: what came through a tunnel of an identity goes to that identity's [`Destination`] and to its part of the netDb, nowhere
 //! else; what came otherwise never reaches one.
 
+mod bounds;
 mod dear;
 mod destinations;
 #[cfg(test)]
@@ -75,6 +76,8 @@ pub struct Engine {
     starting: BTreeMap<IdentityId, (Tick, PoolConfig)>,
     /// Destinations whose `DestinationReady` was said.
     ready: BTreeSet<IdentityId>,
+    /// Destinations beyond the limit.
+    refused_destinations: u64,
     lookups: Lookups,
     replies: RouterReplies,
     dear: DearWork,
@@ -109,8 +112,13 @@ impl Engine {
         let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
         let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
         let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
-        let tunnels_config =
-            TunnelsConfig { net_id: config.net_id, ipv4: config.ipv4, ipv6: config.ipv6, ignore_subnets: config.ignore_subnets };
+        let tunnels_config = TunnelsConfig {
+            net_id: config.net_id,
+            ipv4: config.ipv4,
+            ipv6: config.ipv6,
+            ignore_subnets: config.ignore_subnets,
+            ours: config.addresses.iter().map(SocketAddr::ip).collect(),
+        };
         let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
         let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
         tunnels.set_reachable(!config.addresses.is_empty());
@@ -128,6 +136,7 @@ impl Engine {
             destinations: BTreeMap::new(),
             starting: BTreeMap::new(),
             ready: BTreeSet::new(),
+            refused_destinations: 0,
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
             dear: DearWork::default(),

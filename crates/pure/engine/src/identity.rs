@@ -15,3 +15,13 @@ pub enum Owner {
     /// A local destination, with its own tunnels.
     Identity(IdentityId),
 }
+
+impl Owner {
+    /// The local destination's number.
+    pub(crate) fn number(self) -> Option<u32> {
+        match self {
+            Owner::Router => None,
+            Owner::Identity(id) => Some(id.0),
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::status::Status;
 use crate::streaming::{CloseReason, StreamId, StreamRings};
 
 /// Pairs a question of the shell with the engine's answer. Chosen by the asker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// A wish of the services.

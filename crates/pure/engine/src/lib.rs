@@ -5,6 +5,7 @@
 
 mod destination;
 mod engine;
+mod fingerprint;
 mod identity;
 mod interface;
 mod netdb;
@@ -19,5 +20,5 @@ pub use engine::{Engine, EngineConfig};
 pub use identity::{IdentityId, Owner};
 pub use interface::{Command, DestinationConfig, Event, Output, Progress, Record, RequestId, Snapshot};
 pub use own_router::{OwnRouterError, RouterSecrets};
-pub use status::{DestinationStatus, Status, Traffic, TransitCounts, TunnelCounts};
+pub use status::{BuildCounts, DestinationStatus, LookupCounts, Status, Traffic, TransitCounts, TunnelCounts};
 pub use streaming::{CloseReason, StreamId, StreamRings, StreamStatus};

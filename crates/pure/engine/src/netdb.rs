@@ -19,7 +19,9 @@ use ramson_crypto::{CryptoRng, rng};
 use ramson_wire::{DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified};
 
 use crate::identity::{IdentityId, Owner};
+use crate::status::LookupCounts;
 
+mod bounds;
 mod config;
 mod floodfill;
 mod lease_sets;
@@ -77,6 +79,7 @@ impl NetDb {
             out: VecDeque::new(),
             fetches: Vec::new(),
             settled: Vec::new(),
+            lookups: LookupCounts::default(),
             config,
         };
         let first_exploration = shared.draw_ms(config::FIRST_EXPLORE_MS);
@@ -92,6 +95,7 @@ impl NetDb {
         };
         for (key, bytes) in snapshot {
             netdb.load(now, key, bytes);
+            netdb.flush_if_many();
         }
         netdb
     }
@@ -156,6 +160,13 @@ impl NetDb {
     pub(crate) fn flush(&mut self) {
         for (key, value) in self.shared.routers.take_dirty() {
             self.shared.out.push_back(NetDbOutput::Store { key, value });
+        }
+    }
+
+    /// What disk doesn't have is bounded: it is put out early.
+    fn flush_if_many(&mut self) {
+        if self.shared.routers.dirty_count() >= routers::MAX_DIRTY {
+            self.flush();
         }
     }
 
@@ -253,6 +264,11 @@ impl NetDb {
         self.floodfill.lease_sets.len()
     }
 
+    /// What became of lookups since the start.
+    pub(crate) fn lookup_counts(&self) -> LookupCounts {
+        self.shared.lookups
+    }
+
     /// What wasn't kept or done, by reason.
     pub(crate) fn drops(&self) -> &BTreeMap<Reject, u64> {
         &self.drops
@@ -307,6 +323,7 @@ impl NetDb {
             self.router.found_router(&mut self.shared, &info);
             self.settle(now);
         }
+        self.flush_if_many();
         self.note(result)
     }
 

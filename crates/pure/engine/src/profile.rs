@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{RouterHash, Tick};
 
 /// Most routers remembered. The entry not touched for the longest time is dropped for a new one.
@@ -105,6 +106,11 @@ impl Profiles {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// What it holds.
+    pub(crate) fn bound(&self) -> Bound {
+        Bound::new("profiles", self.table.len(), MAX_PROFILES, entries::<(RouterHash, Profile)>(self.table.len())).lasting()
     }
 
     /// What is thought of a router now.

@@ -27,6 +27,7 @@
 //! Not sent: unbound NS, PN (neither Java nor i2pd send it; understood when received), Options and Termination.
 //! Sources: "ECIES-X25519-AEAD-Ratchet Encryption Specification"; proposal 144; for times and limits Java I2P and i2pd.
 
+mod bounds;
 mod handshake;
 mod inbound;
 mod limits;
@@ -76,7 +77,7 @@ pub(crate) struct Sessions {
 }
 
 /// Names a message whose arrival the peer was asked to confirm; unique within one [`Sessions`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AckId(pub(crate) u64);
 
 /// A written message.

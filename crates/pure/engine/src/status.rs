@@ -25,6 +25,10 @@ pub struct Status {
     pub ntcp2_sessions: usize,
     /// Own tunnels.
     pub tunnels: TunnelCounts,
+    /// Own tunnels since the start, all pools together.
+    pub builds: BuildCounts,
+    /// Looked for in the netDb since the start, by the router and its destinations.
+    pub lookups: LookupCounts,
     /// Messages relayed since the start, by role.
     pub transit: TransitCounts,
     /// Bytes since the start.
@@ -48,6 +52,30 @@ pub struct TunnelCounts {
     pub client_out: usize,
     /// Of others, through us.
     pub transit: usize,
+}
+
+/// What became of requests for own tunnels with hops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuildCounts {
+    /// Requests sent.
+    pub tried: u64,
+    /// All hops agreed.
+    pub accepted: u64,
+    /// A hop refused.
+    pub refused: u64,
+    /// No answer that could be read came in time. One that comes late and is used counts as accepted besides.
+    pub timed_out: u64,
+}
+
+/// What became of searches for RouterInfos and LeaseSets, those that others joined counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupCounts {
+    /// Begun.
+    pub asked: u64,
+    /// It came.
+    pub found: u64,
+    /// It didn't.
+    pub failed: u64,
 }
 
 /// Messages relayed in each role of a hop.

@@ -16,6 +16,7 @@
 //! Limits and what happens beyond them: see [`StreamingConfig`] and the constants of the modules. Source: Streaming Library
 //! Specification; where Java and i2pd differ from it or each other, the comments say what was chosen.
 
+mod bounds;
 mod config;
 mod congestion;
 mod flow;

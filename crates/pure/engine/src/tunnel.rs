@@ -11,6 +11,7 @@
 //! but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row
 //! is given up, unless it is the last one: that stays in use while others are built.
 
+mod bounds;
 pub(crate) mod build;
 mod data;
 mod garlic;
@@ -29,6 +30,7 @@ mod tests;
 pub(crate) mod transit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +68,7 @@ pub(crate) const MAX_PENDING: usize = 1024;
 const START_SPREAD_MS: u64 = 200;
 
 /// Settings of the machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TunnelsConfig {
     /// The network.
     pub(crate) net_id: u8,
@@ -76,6 +78,8 @@ pub(crate) struct TunnelsConfig {
     pub ipv6: bool,
     /// Let hops of one tunnel share a subnet. For closed networks.
     pub(crate) ignore_subnets: bool,
+    /// The addresses that we publish.
+    pub(crate) ours: Vec<IpAddr>,
 }
 
 /// Who we are to the others.
@@ -103,6 +107,11 @@ pub(crate) enum TunnelOutput {
     PoolChanged {
         /// Whose.
         owner: Owner,
+    },
+    /// Open a session with this router, which has to answer us.
+    Meet {
+        /// The router.
+        peer: RouterHash,
     },
 }
 
@@ -186,6 +195,7 @@ impl Tunnels {
             ipv6: config.ipv6,
             ignore_subnets: config.ignore_subnets,
             us: local.hash,
+            our_subnets: config.ours.into_iter().map(select::subnet).collect(),
         };
         Tunnels {
             rules,
@@ -238,9 +248,21 @@ impl Tunnels {
     }
 
     /// Totals of own tunnels.
-    #[cfg(test)]
     pub(crate) fn stats(&self) -> TunnelStats {
         self.stats
+    }
+
+    /// Builds that wait for their reply and haven't been given up.
+    #[cfg(test)]
+    pub(crate) fn pending_builds(&self) -> u64 {
+        let waiting = self.pending.values().filter(|pending| !pending.overdue).count();
+        u64::try_from(waiting).unwrap_or(u64::MAX)
+    }
+
+    /// What own builds, tunnels and tests hold.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.pending.len() + self.own_ids.len() + self.probes.len() + self.one_time.len() + self.dirty.len() + self.pools.len()
     }
 
     /// Totals of requests of others.
@@ -253,6 +275,11 @@ impl Tunnels {
     #[cfg(test)]
     pub(crate) fn profiles(&self) -> &Profiles {
         &self.profiles
+    }
+
+    /// Whose an inbound tunnel is, by our id.
+    pub(crate) fn owner_of(&self, id: TunnelId) -> Option<Owner> {
+        self.own_ids.get(&id).copied()
     }
 
     /// Everything that was dropped, by reason, since the start.

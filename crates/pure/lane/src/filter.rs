@@ -19,6 +19,7 @@
 use std::{fmt, time::Duration};
 
 use ramson_crypto::siphash::siphash24;
+use ramson_wire::bounds::Bound;
 use ramson_wire::{Tick, TunnelId};
 
 use crate::tunnel_data::MESSAGE_LEN;
@@ -82,6 +83,13 @@ impl DuplicateFilter {
             self.current.insert(place, mark);
         }
         true
+    }
+
+    /// What it holds: arrays, full or not.
+    pub fn bound(&self) -> Bound {
+        let segments = || self.previous.segments.iter().chain(&self.current.segments);
+        let bytes = segments().map(|segment| segment.buckets.len() * size_of::<[u32; BUCKET]>()).sum();
+        Bound::new("relay-duplicate-segments", segments().count(), MAX_SEGMENTS * 2, bytes).lasting()
     }
 
     /// How often a generation was full before its time.

@@ -21,6 +21,7 @@ use crate::{
     tunnel_data::{Gateway, MESSAGE_LEN},
 };
 
+mod bounds;
 mod endpoint;
 mod share;
 

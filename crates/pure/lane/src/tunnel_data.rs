@@ -9,7 +9,7 @@ mod gateway;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Held};
 pub use gateway::{Gateway, TooLarge};
 
 /// Length of a tunnel message, encrypted or clear.

@@ -1,6 +1,6 @@
 //! Whether a network was as good as its scenario expects.
 
-mod calm;
+pub(crate) mod calm;
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use calm::{Calm, Phase};
 
 use crate::measure::{Measures, Sample, Visit};
 use crate::scenario::Scenario;
+use crate::show;
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,21 @@ pub enum Unit {
     Count,
 }
 
+impl Unit {
+    /// For people.
+    #[must_use]
+    pub fn show(self, value: u64) -> String {
+        match self {
+            Self::Seconds => format!("{value} s"),
+            Self::Milliseconds => show::time(Duration::from_millis(value)),
+            Self::Permille => show::percent(value),
+            Self::KbytesPerSec => show::rate(value.saturating_mul(1_000)),
+            Self::Bytes => show::bytes(value),
+            Self::Count => show::count(value),
+        }
+    }
+}
+
 /// An expectation and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -67,6 +83,21 @@ pub struct Outcome {
     pub measured: Option<u64>,
     /// Whether it is within the bound.
     pub held: bool,
+}
+
+impl Outcome {
+    /// The bound, for people.
+    #[must_use]
+    pub fn show_bound(&self) -> String {
+        let words = if matches!(self.bound, Bound::AtLeast(_)) { "at least" } else { "at most" };
+        format!("{words} {}", self.unit.show(self.bound.value()))
+    }
+
+    /// What was measured, for people.
+    #[must_use]
+    pub fn show_measured(&self) -> String {
+        self.measured.map_or_else(|| "never".to_owned(), |measured| self.unit.show(measured))
+    }
 }
 
 /// Checks everything that the scenario expects, and that no oracle was violated. In the order of the scenario's keys.

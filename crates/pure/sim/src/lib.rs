@@ -14,9 +14,11 @@
 //! | [`disk`] | what is left after a crash |
 //! | [`load`] | applications |
 //! | [`tamper`] | routers that aren't what they should be |
-//! | `watch` | what must never be |
+//! | [`oracle`] | what must never be |
+//! | `watch` | the oracles' eyes |
 //! | [`measure`] | what was found out |
 //! | [`expect`] | whether it is good enough |
+//! | [`report`] | both of them, told |
 
 pub mod cpu;
 pub mod disk;
@@ -25,9 +27,12 @@ pub mod load;
 pub mod measure;
 mod net;
 mod node;
+pub mod oracle;
+pub mod report;
 pub mod run;
 pub mod scenario;
 mod schedule;
+mod show;
 pub mod tamper;
 mod trace;
 mod watch;

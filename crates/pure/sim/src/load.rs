@@ -55,7 +55,7 @@ pub struct Fetched {
 pub enum Failure {
     /// The stream ended, or time did.
     Lost(String),
-    /// Other bytes came than were sent. Nothing excuses that.
+    /// Other bytes came than were sent, or the end of the stream before all of them. Nothing excuses that.
     Altered(String),
 }
 
@@ -270,7 +270,9 @@ impl Fetching {
         loop {
             let count = match self.rings.try_read(&mut buffer) {
                 Poll::Ready(Ok(0)) if self.page.left() == 0 => return Some(None),
-                Poll::Ready(Ok(0)) => return Some(Some(Failure::Lost(format!("ended with {} bytes to come", self.page.left())))),
+                Poll::Ready(Ok(0)) => {
+                    return Some(Some(Failure::Altered(format!("ended with {} bytes to come", self.page.left()))));
+                }
                 Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(reason)) => return Some(Some(Failure::Lost(format!("reading: {reason}")))),
                 Poll::Pending => return None,

@@ -69,6 +69,7 @@ impl Run {
             costs: Costs { scale_percent: u64::from(scenario.cpu.scale_percent), ..Costs::measured() },
             skew_millis: (scenario.clocks.skew_ms.least, scenario.clocks.skew_ms.most),
             routers_per_subnet: scenario.addresses_per_subnet,
+            oracles: true,
         };
         let world = World::new(seed, config);
         let mut run = Self {

@@ -2,11 +2,20 @@
 //! and for attackers.
 
 use bytes::Bytes;
-use ramson_lane::{LaneCommand, LaneEvent};
+use ramson_engine::{Command, EngineConfig};
+use ramson_lane::{LaneCommand, LaneConfig, LaneEvent};
 use ramson_wire::Now;
 
 /// Changes what a router does. Everything passes unchanged unless a method is written.
 pub trait Tamper {
+    /// How the router is configured, each time it starts.
+    fn configure(&mut self, _engine: &mut EngineConfig, _lane: &mut LaneConfig) {}
+
+    /// What the applications ask of the engine.
+    fn wishes(&mut self, _now: Now, commands: Vec<Command>) -> Vec<Command> {
+        commands
+    }
+
     /// What the engine asks of the lane, in one turn.
     fn commands(&mut self, _now: Now, commands: Vec<LaneCommand>) -> Vec<LaneCommand> {
         commands

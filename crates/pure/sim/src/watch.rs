@@ -1,62 +1,105 @@
-//! The eyes of the oracles: they see every byte on links and everything between lanes and engines, and note what must never be.
+//! The eyes of the oracles: they see every byte on links and everything between lanes and engines.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use memchr::memmem;
 use ramson_lane::{LaneCommand, LaneEvent};
-use ramson_wire::Tick;
+use ramson_wire::{I2npMessage, MessageKind, RouterHash, Tick};
 
+use crate::cpu;
 use crate::measure::Violation;
+use crate::oracle::Notes;
+use crate::oracle::clear_text::ClearText;
+use crate::oracle::paths::Paths;
+use crate::oracle::tunnel_hops::TunnelHops;
 
-/// Violations noted of one run; one is enough to fail it.
-const MAX_VIOLATIONS: usize = 100;
-/// What applications send holds this again and again, so that it can be recognised wherever it must not be.
-pub(crate) const MARK: &[u8; 16] = b"\xa7ramson-payload\xc3";
+/// One of so many own tunnel messages is followed through its tunnel.
+const FOLLOW_ONE_OF: u64 = 8;
 
 /// See the module.
 pub(crate) struct Watch {
-    clear: memmem::Finder<'static>,
-    violations: Vec<Violation>,
+    on: bool,
+    notes: Notes,
+    /// By number.
+    routers: Vec<RouterHash>,
+    paths: Paths,
+    clear_text: ClearText,
+    tunnel_hops: TunnelHops,
+    tunnel_messages: u64,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
-        Self { clear: memmem::Finder::new(MARK), violations: Vec::new() }
+    pub(crate) fn new(on: bool) -> Self {
+        Self {
+            on,
+            notes: Notes::default(),
+            routers: Vec::new(),
+            paths: Paths::default(),
+            clear_text: ClearText::default(),
+            tunnel_hops: TunnelHops::default(),
+            tunnel_messages: 0,
+        }
     }
 
     pub(crate) fn violations(&self) -> &[Violation] {
-        &self.violations
+        self.notes.all()
     }
 
     /// Notes that a rule was broken.
     pub(crate) fn violated(&mut self, at: Tick, oracle: &'static str, what: String) {
-        if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(Violation { oracle, at: Duration::from_nanos(at.0), what });
+        self.notes.violated(at, oracle, what);
+    }
+
+    /// A router starts, for the first time or again. They come in the order of their numbers.
+    pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr) {
+        if number == self.routers.len() {
+            self.routers.push(router);
+            self.tunnel_hops.starts(router, address);
         }
     }
 
     /// Bytes on a link.
     pub(crate) fn link(&mut self, at: Tick, router: usize, bytes: &[u8]) {
-        self.look_for_clear_text(at, router, bytes, "on a link");
+        if self.on {
+            self.clear_text.look(at, router, bytes, "on a link", &mut self.notes);
+        }
     }
 
     /// What a lane tells its engine.
     pub(crate) fn event(&mut self, at: Tick, router: usize, event: &LaneEvent) {
-        if let LaneEvent::Message { message, .. } = event {
-            self.look_for_clear_text(at, router, &message.body, "in a message that a router received");
+        if let LaneEvent::Message { message, .. } = event
+            && self.on
+        {
+            self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
         }
     }
 
-    /// What an engine asks of its lane.
-    pub(crate) fn command(&mut self, at: Tick, router: usize, command: &LaneCommand) {
-        if let LaneCommand::Send { message, .. } = command {
-            self.look_for_clear_text(at, router, &message.body, "in a message that a router sends");
+    /// What an engine asks of its lane. Nothing that is done here costs the router time.
+    pub(crate) fn commands(&mut self, at: Tick, router: usize, commands: &[LaneCommand]) {
+        let Some(hash) = self.routers.get(router).copied().filter(|_| self.on) else { return };
+        for command in commands {
+            match command {
+                LaneCommand::Send { to, message, .. } => self.sent(at, (router, hash), *to, message),
+                LaneCommand::Install(relay) => {
+                    self.paths.install(at, hash, relay);
+                    self.tunnel_hops.built(at, &self.paths, (hash, relay.tunnel), &mut self.notes);
+                }
+                _ => {}
+            }
         }
+        cpu::forget_work();
     }
 
-    fn look_for_clear_text(&mut self, at: Tick, router: usize, bytes: &[u8], place: &str) {
-        if self.clear.find(bytes).is_some() {
-            self.violated(at, "clear-text", format!("router {router}: application bytes in clear {place}"));
+    fn sent(&mut self, at: Tick, (router, hash): (usize, RouterHash), to: RouterHash, message: &I2npMessage) {
+        self.clear_text.look(at, router, &message.body, "in a message that a router sends", &mut self.notes);
+        if message.kind != MessageKind::TUNNEL_DATA {
+            return;
+        }
+        self.tunnel_messages += 1;
+        if self.tunnel_messages.is_multiple_of(FOLLOW_ONE_OF) {
+            let (_, clear) = self.paths.follow(hash, to, message);
+            if let Some(clear) = clear {
+                self.clear_text.look(at, router, &*clear, "at a tunnel's endpoint", &mut self.notes);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod start;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -82,11 +83,19 @@ pub struct WorldConfig {
     pub skew_millis: (i64, i64),
     /// Routers that share one /16.
     pub routers_per_subnet: usize,
+    /// Look for what must never be. Off only to measure what that costs.
+    pub oracles: bool,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { links: LinkConfig::default(), costs: Costs::measured(), skew_millis: (-1_000, 1_000), routers_per_subnet: 1 }
+        Self {
+            links: LinkConfig::default(),
+            costs: Costs::measured(),
+            skew_millis: (-1_000, 1_000),
+            routers_per_subnet: 1,
+            oracles: true,
+        }
     }
 }
 
@@ -97,6 +106,8 @@ pub struct World<U> {
     schedule: Schedule<Happening>,
     net: Net,
     places: Vec<Place<U>>,
+    /// For routers that are still to come.
+    tampers: BTreeMap<usize, Box<dyn Tamper>>,
     infos: Vec<Bytes>,
     trace: Trace,
     pub(crate) watch: Watch,
@@ -130,9 +141,10 @@ impl<U: User> World<U> {
             schedule: Schedule::new(seed.child("order")),
             net: Net::new(seed.child("network"), config.links.clone()),
             places: Vec::new(),
+            tampers: BTreeMap::new(),
             infos: Vec::new(),
             trace: Trace::default(),
-            watch: Watch::new(),
+            watch: Watch::new(config.oracles),
             steps: 0,
             at_once: 0,
             config,
@@ -256,10 +268,11 @@ impl<U: User> World<U> {
         self.places.get(router).and_then(|place| place.node.as_ref())
     }
 
-    /// A router does from now on what `tamper` makes of it.
+    /// A router does from now on, or from its start on if it is still to come, what `tamper` makes of it.
     pub fn tamper(&mut self, router: usize, tamper: Box<dyn Tamper>) {
-        if let Some(place) = self.places.get_mut(router) {
-            place.tamper = tamper;
+        match self.places.get_mut(router) {
+            Some(place) => place.tamper = tamper,
+            None => drop(self.tampers.insert(router, tamper)),
         }
     }
 

@@ -189,6 +189,12 @@ fn parse_keys(r: &mut Reader<'_>) -> Result<Vec<(u16, Bytes)>, DecodeError> {
 }
 
 impl LeaseSet2 {
+    /// Memory that it takes, estimated: what is read out of the bytes takes about as much again.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Parsed>() + 2 * self.0.bytes.len()
+    }
+
     /// Signs a LeaseSet2 of our own with the destination's key. Errors: `WrongKey`, `TooLong` over a limit, `Invalid` for a lifetime over
     /// 65535 s.
     pub fn sign(builder: &LeaseSet2Builder, key: &ed25519::SigningKey) -> Result<LeaseSet2, SignError> {

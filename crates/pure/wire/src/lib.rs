@@ -4,6 +4,7 @@
 //! - [`codec`]: [`Reader`], [`Writer`], [`Codec`] and [`DecodeError`]. Nothing here panics on a peer's bytes or allocates from a
 //!   claimed length.
 //! - [`base64`], [`base32`]: I2P's alphabets.
+//! - [`bounds`]: how the machines above tell what they hold.
 //! - [`identity`], [`router_info`], [`lease_set`], [`keys`]: signed structures, [`Unverified`] until checked.
 //! - [`i2np`]: messages; [`garlic`], [`tunnel`]: what is inside garlic and tunnels; [`payload`]: the framing of what applications send. Streaming packets are the engine's `streaming::packet`.
 //!
@@ -13,6 +14,7 @@
 
 pub mod base32;
 pub mod base64;
+pub mod bounds;
 pub mod caps;
 pub mod certificate;
 pub mod codec;

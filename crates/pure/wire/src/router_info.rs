@@ -126,6 +126,12 @@ fn parse_version(text: &str) -> Option<(u8, u8, u8)> {
 }
 
 impl RouterInfo {
+    /// Memory that it takes, estimated: what is read out of the bytes takes about as much again.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Parsed>() + 2 * self.0.bytes.len()
+    }
+
     /// Signs a RouterInfo of our own. Errors: `WrongKey` if the key isn't the identity's, `TooLong` over a limit.
     pub fn sign(builder: &RouterInfoBuilder, key: &ed25519::SigningKey) -> Result<RouterInfo, SignError> {
         if *builder.identity.signing_key() != SigningPublicKey::Ed25519(key.public()) {

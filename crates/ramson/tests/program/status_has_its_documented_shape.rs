@@ -36,6 +36,8 @@ fn as_one_json_object() {
                 "exploratory_in": "count", "exploratory_out": "count",
                 "client_in": "count", "client_out": "count", "transit": "count"
             },
+            "builds": { "tried": "count", "accepted": "count", "refused": "count", "timed_out": "count" },
+            "lookups": { "asked": "count", "found": "count", "failed": "count" },
             "transit": { "participant": "count", "gateway": "count", "endpoint": "count" },
             "traffic": { "sent_bytes": "count", "received_bytes": "count", "transit_bytes": "count" },
             "drops": null,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ramson_crypto::x25519;
 use ramson_wire::DestinationHash;
+use ramson_wire::bounds::{Bound, entries};
 
 /// Anyone can write a stranger's key into his own LeaseSet, so a LeaseSet alone proves nothing once two name the same key. A destination
 /// whose LeaseSet came through a session of that key has proven to own it.
@@ -54,6 +55,16 @@ impl KeyOwners {
     /// All destinations that the key may be of.
     pub(super) fn possible(&self, key: &x25519::PublicKey) -> Vec<DestinationHash> {
         self.claims.get(key).map(|claims| claims.by.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// The owners that are proven.
+    pub(super) fn proven(&self) -> impl Iterator<Item = (&x25519::PublicKey, &DestinationHash)> {
+        self.claims.iter().filter_map(|(key, claims)| Some((key, claims.proven.as_ref()?)))
+    }
+
+    pub(super) fn bound(&self, limit: usize) -> Bound {
+        let bytes = entries::<(x25519::PublicKey, Claims)>(self.claims.len());
+        Bound::new("destination-key-owners", self.claims.len(), limit, bytes)
     }
 
     #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Remote destinations as one local destination knows them.
 
+mod bounds;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +97,7 @@ pub(super) struct Peer {
 }
 
 /// What the peer knows of our LeaseSet.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Bundle {
     Nothing,
     Sent { version: u64, at: Tick, ack: Option<AckId> },

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use ramson_wire::bounds::{Bound, Fullest};
 use ramson_wire::{I2npMessage, RouterHash};
 
-use crate::identity::IdentityId;
+use crate::identity::{IdentityId, Owner};
 
 /// Messages waiting in all. Beyond: the newest of the source that has most is dropped, so that many flooding sources together leave
 /// room for one that doesn't flood.
@@ -78,6 +79,35 @@ impl DearWork {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting == 0
+    }
+
+    /// What waits, and of it what for each identity.
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let mut queues = Fullest::default();
+        let mut total = 0;
+        for (source, queue) in &self.queues {
+            let bytes: usize = queue.iter().map(|message| size_of::<I2npMessage>() + message.body.len()).sum();
+            total += bytes;
+            match source {
+                DearSource::Router(_) => queues.add(queue.len(), 0),
+                DearSource::Identity(id) => {
+                    visit(Bound::new("strangers-garlic-of-identity", queue.len(), MAX_WAITING_OF_SOURCE, 0).of(Some(id.0)));
+                }
+            }
+        }
+        visit(Bound::new("strangers-garlic", self.waiting, MAX_WAITING, total));
+        visit(queues.bound("strangers-garlic-of-router", MAX_WAITING_OF_SOURCE));
+    }
+
+    /// How many wait of one source, or of all routers.
+    pub(super) fn waiting_of(&self, owner: Owner) -> usize {
+        match owner {
+            Owner::Identity(id) => self.queues.get(&DearSource::Identity(id)).map_or(0, VecDeque::len),
+            Owner::Router => {
+                let of_routers = self.queues.iter().filter(|(source, _)| matches!(source, DearSource::Router(_)));
+                of_routers.map(|(_, queue)| queue.len()).sum()
+            }
+        }
     }
 
     /// Nothing of a closed identity is opened any more.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ramson_crypto::rng;
+use ramson_wire::bounds::{Bound, by_identity, entries};
 use ramson_wire::{DestinationHash, DestinationKeys, LeaseSet2, Now, RouterHash, Tick};
 
 use super::Engine;
@@ -12,11 +13,15 @@ use crate::identity::{IdentityId, Owner};
 use crate::interface::{DestinationConfig, Event, RequestId};
 use crate::netdb::{LookupRequest, Via};
 use crate::streaming::CloseReason;
-use crate::tunnel::PoolConfig;
+use crate::tunnel::{MAX_POOLS, PoolConfig};
 
 /// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
 /// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
 const MAX_PEERS_SOUGHT: usize = 48;
+/// LeaseSets that one destination looks for: as many as its netDb lets wait for its look-ups.
+const MAX_LEASE_SETS_SOUGHT: usize = 64 * 64;
+/// Local destinations: each needs a pool, and the router has one. More aren't opened.
+pub(super) const MAX_DESTINATIONS: usize = MAX_POOLS - 1;
 /// The public network, where others watch.
 const PUBLIC_NET: u8 = 2;
 /// Destinations that publish, opened within this time of the router's start, wait for up to as long, each for itself.
@@ -34,6 +39,21 @@ impl Lookups {
     fn request(&mut self) -> LookupRequest {
         self.next += 1;
         LookupRequest(self.next)
+    }
+
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let bytes = entries::<(LookupRequest, RouterHash)>(self.peers.len());
+        visit(Bound::new("engine-peers-sought", self.peers.len(), MAX_PEERS_SOUGHT, bytes));
+        let bytes = entries::<((IdentityId, LookupRequest), DestinationHash)>(self.lease_sets.len());
+        let limit = MAX_LEASE_SETS_SOUGHT * MAX_DESTINATIONS;
+        visit(Bound::new("engine-lease-sets-sought-in-all", self.lease_sets.len(), limit, bytes));
+        let identities = self.lease_sets.keys().map(|(id, _)| id.0);
+        by_identity("engine-lease-sets-sought", MAX_LEASE_SETS_SOUGHT, identities, visit);
+    }
+
+    /// What is sought for this identity, in the order of asking.
+    pub(super) fn sought_for(&self, id: IdentityId) -> impl Iterator<Item = &DestinationHash> {
+        self.lease_sets.range((id, LookupRequest(0))..=(id, LookupRequest(u64::MAX))).map(|(_, hash)| hash)
     }
 
     fn for_lease_set(&mut self, id: IdentityId, hash: DestinationHash) -> LookupRequest {
@@ -75,6 +95,11 @@ impl Engine {
         keys: &DestinationKeys,
         config: DestinationConfig,
     ) {
+        if self.destinations.len() >= MAX_DESTINATIONS {
+            tracing::warn!(limit = MAX_DESTINATIONS, "one more destination isn't opened");
+            self.refused_destinations += 1;
+            return;
+        }
         let rng = self.rng.child(&format!("destination {}", id.0));
         let pool = PoolConfig {
             inbound_length: config.inbound_length,

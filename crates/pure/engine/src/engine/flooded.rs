@@ -75,6 +75,7 @@ fn flood(engine: &mut Engine, mut message: impl FnMut(u64, &mut SeededRng) -> I2
         if number % 100 == 0 {
             engine.handle_timeout(now);
             outputs.extend(drain(engine));
+            engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
         }
         assert!(engine.dear.len() <= 512 && engine.tunnels.waiting_requests() <= 128);
         assert!(engine.lookups.len() <= 48);

@@ -75,6 +75,11 @@ impl Engine {
             TunnelOutput::Lane(command) => self.lane(command),
             TunnelOutput::Received { owner, message, .. } => self.handle_from_tunnel(now, owner, message),
             TunnelOutput::PoolChanged { owner } => self.pool_changed(now, owner),
+            TunnelOutput::Meet { peer } => {
+                if let Some(info) = self.netdb.get(&peer).cloned() {
+                    self.lane(LaneCommand::Connect { info });
+                }
+            }
         }
     }
 

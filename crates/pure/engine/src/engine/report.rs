@@ -8,7 +8,7 @@ use super::Engine;
 use crate::identity::Owner;
 use crate::interface::{Event, Progress};
 use crate::netdb::PublicationState;
-use crate::status::{DestinationStatus, Status, Traffic, TransitCounts, TunnelCounts};
+use crate::status::{BuildCounts, DestinationStatus, Status, Traffic, TransitCounts, TunnelCounts};
 
 impl Engine {
     pub(super) fn report_progress(&mut self) {
@@ -77,6 +77,8 @@ impl Engine {
                 client_out: destinations.iter().map(|destination| destination.outbound).sum(),
                 transit: self.tunnels.transit_tunnels(),
             },
+            builds: self.builds(),
+            lookups: self.netdb.lookup_counts(),
             transit: TransitCounts { participant: stats.participant, gateway: stats.gateway, endpoint: stats.endpoint },
             traffic: Traffic {
                 sent_bytes: stats.sent_bytes,
@@ -88,10 +90,17 @@ impl Engine {
         }
     }
 
+    fn builds(&self) -> BuildCounts {
+        let stats = self.tunnels.stats();
+        let timed_out = stats.no_reply.saturating_add(stats.bad_replies);
+        BuildCounts { tried: stats.started, accepted: stats.built, refused: stats.rejected, timed_out }
+    }
+
     fn drops(&self) -> BTreeMap<&'static str, u64> {
         let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
         drops.insert("strangers-garlic-queue", self.dear.dropped);
+        drops.insert("destination-limit", self.refused_destinations);
         drops.extend(self.tunnels.drops());
         drops.extend(self.netdb.drops().iter().map(|(reason, count)| (reason.name(), *count)));
         drops.retain(|_, count| *count > 0);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ramson_lane::LaneCommand;
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, ReplyKey};
 use ramson_wire::{CloveDelivery, Codec, I2npMessage, MessageKind, Now, RouterHash, RouterInfo, SessionTag, Tick};
 
@@ -39,6 +40,11 @@ impl RouterReplies {
         }
         self.keys.insert(reply.tag, reply.key);
         self.order.push_back((now + Self::LIFE, reply.tag));
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        let bytes = entries::<(SessionTag, [u8; 32])>(self.keys.len()) + self.order.capacity() * size_of::<(Tick, SessionTag)>();
+        Bound::new("engine-replies", self.order.len(), Self::MAX, bytes)
     }
 
     fn take(&mut self, tag: &SessionTag) -> Option<[u8; 32]> {

@@ -100,7 +100,10 @@ impl Bench {
                 Output::Lane(LaneCommand::Send { to, message, .. }) => self.sent.push((to, message)),
                 Output::Event(event) => self.events.push(event),
                 Output::Lane(_) | Output::Store(_) => {}
-                Output::Timeout(due) => return due,
+                Output::Timeout(due) => {
+                    self.engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
+                    return due;
+                }
             }
         }
     }
@@ -250,6 +253,24 @@ fn a_look_ups_answer_counts_only_through_the_tunnel_of_who_asked() {
     assert_eq!((bench.lookups(hash), bench.found().len()), (1, 1));
     bench.look_up(A, 3, hash);
     assert_eq!((bench.lookups(hash), bench.found().len()), (0, 2));
+}
+
+#[test]
+fn look_ups_are_counted() {
+    let mut bench = Bench::new(NET);
+    let through_a = bench.open(A, false);
+    let before = bench.engine.status(bench.now).lookups;
+    let (stranger, nobody) = (keys("stranger"), keys("nobody").destination().hash());
+    bench.look_up(A, 1, stranger.destination().hash());
+    bench.look_up(A, 2, stranger.destination().hash());
+    bench.look_up(A, 3, nobody);
+    let set = lease_set(&stranger, x25519::PublicKey([9; 32]), bench.now.date);
+    bench.give_through(through_a, MessageKind::DATABASE_STORE, DatabaseStore::lease_set2(&set, None).to_bytes());
+    let nothing = DatabaseSearchReply { key: nobody.into(), routers: Vec::new(), from: bench.floodfill.identity.hash() };
+    bench.give_through(through_a, MessageKind::DATABASE_SEARCH_REPLY, nothing.to_bytes());
+    let after = bench.engine.status(bench.now).lookups;
+    let counts = [after.asked - before.asked, after.found - before.found, after.failed - before.failed];
+    assert_eq!(counts, [2, 1, 1], "two that want the same make one search");
 }
 
 #[test]

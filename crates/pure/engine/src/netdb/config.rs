@@ -128,6 +128,8 @@ pub(super) const MAX_VERIFY_FAILURES: u8 = 3;
 /// Delay of a republication after midnight (UTC), milliseconds, drawn between the two by each owner.
 pub(super) const ROLLOVER_MS: (u64, u64) = (2_000, 120_000);
 
+/// Identities with a part of their own; the engine opens no more.
+pub(super) const MAX_IDENTITIES: usize = crate::tunnel::MAX_POOLS - 1;
 /// Pause between explorations, milliseconds, drawn between the two (i2pd: 55 to 225 s).
 pub(super) const EXPLORE_MS: (u64, u64) = (55_000, 225_000);
 /// First exploration after the start, likewise.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{Date, DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, Unverified, distance, ids::routing_key};
 
 use super::config;
@@ -24,6 +25,7 @@ pub(super) struct LeaseSets {
     ranks: BTreeSet<([u8; 32], DestinationHash)>,
     us: RouterHash,
     limit: usize,
+    changes: u64,
     day: u64,
 }
 
@@ -35,13 +37,26 @@ pub(super) fn end_of(set: &LeaseSet2) -> Date {
 
 impl LeaseSets {
     pub(super) fn new(us: RouterHash, limit: usize) -> LeaseSets {
-        LeaseSets { entries: BTreeMap::new(), ranks: BTreeSet::new(), us, limit, day: 0 }
+        LeaseSets { entries: BTreeMap::new(), ranks: BTreeSet::new(), us, limit, changes: 0, day: 0 }
     }
 
     /// The LeaseSet of a destination, unless it has ended.
     pub(super) fn get(&self, now: Date, hash: &DestinationHash) -> Option<&LeaseSet2> {
         let entry = self.entries.get(hash)?;
         (entry.ends > now).then_some(&entry.set)
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        let sets: usize = self.entries.values().map(|entry| entry.set.held_bytes()).sum();
+        let bytes = sets
+            + entries::<(DestinationHash, Entry)>(self.entries.len())
+            + entries::<([u8; 32], DestinationHash)>(self.ranks.len());
+        Bound::new("netdb-floodfill-lease-sets", self.entries.len(), self.limit, bytes).lasting()
+    }
+
+    /// Rises with every change.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -75,6 +90,7 @@ impl LeaseSets {
                 _ => return AddResult::Rejected(Reject::Full),
             }
         }
+        self.changes += 1;
         self.ranks.insert((rank, hash));
         let entry = Entry { set, ends, rank };
         self.entries.insert(hash, entry);
@@ -111,6 +127,7 @@ impl LeaseSets {
 
     fn remove(&mut self, hash: &DestinationHash) {
         if let Some(entry) = self.entries.remove(hash) {
+            self.changes += 1;
             self.ranks.remove(&(entry.rank, *hash));
         }
     }

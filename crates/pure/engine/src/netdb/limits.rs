@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{NetDbKey, Tick};
 
 use super::config;
@@ -101,6 +102,11 @@ impl PeerLimits {
     /// Forgets peers whose buckets are full again.
     pub(super) fn forget_idle(&mut self, now: Tick) {
         self.peers.retain(|_, buckets| !buckets.is_full(now));
+    }
+
+    pub(super) fn bound(&self, name: &'static str) -> Bound {
+        let bytes = entries::<(NetDbKey, PeerBuckets)>(self.peers.len());
+        Bound::new(name, self.peers.len(), config::MAX_LIMITED_PEERS, bytes).lasting()
     }
 
     #[cfg(test)]

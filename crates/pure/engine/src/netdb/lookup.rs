@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ramson_wire::bounds::{Fullest, entries};
 use ramson_wire::i2np::DatabaseSearchReply;
 use ramson_wire::{NetDbKey, Now, RouterHash, Tick, distance, ids::routing_key};
 
@@ -11,10 +12,11 @@ use super::message;
 use super::output::{LookupFailure, LookupRequest, Paths};
 use super::routers::Source;
 use super::shared::{Fetch, Prefer, Route, Shared};
+use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
 /// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     /// A RouterInfo.
     Router,
@@ -37,7 +39,7 @@ pub(super) struct Goal {
     pub(super) source: Source,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Asked {
     times: u8,
     answered: bool,
@@ -75,6 +77,8 @@ pub(super) enum Step {
     Failed(LookupFailure),
 }
 
+/// Floodfills that one lookup remembers to have asked, or to be out of reach: all of them go into its messages. Beyond: no more are asked.
+pub(super) const MAX_ASKED: usize = 64;
 /// Pause before looking again for a tunnel or a floodfill.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -128,7 +132,9 @@ impl Lookup {
         if self.tries >= self.max_tries() {
             return Step::Failed(self.failure());
         }
-        while let Some(to) = self.choose(shared, now) {
+        while self.asked.len() < MAX_ASKED
+            && let Some(to) = self.choose(shared, now)
+        {
             match shared.route(owner, paths, to, self.goal.prefer) {
                 Route::Unreachable => {
                     // Not its fault, but there is no way to it now.
@@ -173,6 +179,18 @@ impl Lookup {
         } else {
             LookupFailure::NoFloodfill
         }
+    }
+
+    pub(super) fn hold(&self, waiters: &mut Fullest, asked: &mut Fullest, fetching: &mut Fullest) {
+        waiters.add(self.waiters.len(), self.waiters.capacity() * size_of::<LookupRequest>());
+        asked.add(self.asked.len(), entries::<(RouterHash, Asked)>(self.asked.len()));
+        fetching.add(self.fetching.len(), entries::<RouterHash>(self.fetching.len()));
+    }
+
+    pub(super) fn fingerprint(&self, digest: &mut Digest) {
+        digest.add((&self.waiters, &self.asked, &self.fetching, self.fetched, self.tries));
+        digest.add(self.pending.map(|pending| (pending.to, pending.until)));
+        digest.add((self.due, self.give_up));
     }
 
     /// How many floodfills said that they don't know.

@@ -36,7 +36,7 @@ pub(crate) struct Paths {
 }
 
 /// Chosen by the caller; comes back in [`NetDbOutput::LookupDone`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LookupRequest(pub(crate) u64);
 
 /// How a lookup ended.
@@ -66,7 +66,7 @@ pub(crate) enum LookupFailure {
 }
 
 /// How far a publication has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum PublicationState {
     /// Not confirmed by anyone yet.
     Sending,

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::i2np::DatabaseSearchReply;
 use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick};
 
 use super::config;
-use super::lookup::{Goal, Kind, Lookup, Step};
+use super::lookup::{self, Goal, Kind, Lookup, Step};
 use super::output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState};
 use super::publish::{Entry, Publication};
 use super::shared::Shared;
+use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
 /// See the module.
@@ -35,6 +37,42 @@ impl OwnerState {
         }
     }
 
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let (mut waiters, mut asked, mut fetching) = (Fullest::default(), Fullest::default(), Fullest::default());
+        for lookup in self.lookups.values() {
+            lookup.hold(&mut waiters, &mut asked, &mut fetching);
+        }
+        let bytes = entries::<((Kind, NetDbKey), Lookup)>(self.lookups.len());
+        visit(Bound::new("netdb-lookups", self.lookups.len(), self.max_lookups, bytes));
+        visit(waiters.bound("netdb-lookup-waiters", config::MAX_WAITERS));
+        visit(asked.bound("netdb-lookup-asked", lookup::MAX_ASKED));
+        visit(fetching.bound("netdb-lookup-fetches", config::MAX_REPLY_HASHES));
+        let bytes = entries::<(NetDbKey, Tick)>(self.negative.len());
+        visit(Bound::new("netdb-negative", self.negative.len(), config::MAX_NEGATIVE, bytes));
+        let bytes = self.paths.inbound.capacity() * size_of::<super::ReplyPath>();
+        visit(Bound::new("netdb-reply-paths", self.paths.inbound.len(), config::MAX_REPLY_PATHS, bytes).lasting());
+        if let Some(publication) = &self.publication {
+            publication.bounds(visit);
+        }
+    }
+
+    /// What messages change of it.
+    pub(super) fn fingerprint(&self, digest: &mut Digest) {
+        for ((kind, key), lookup) in &self.lookups {
+            digest.add((kind, key));
+            lookup.fingerprint(digest);
+        }
+        self.negative.keys().for_each(|key| digest.add(key));
+        self.fingerprint_publication(digest);
+    }
+
+    /// Of that only what is published.
+    pub(super) fn fingerprint_publication(&self, digest: &mut Digest) {
+        if let Some(publication) = &self.publication {
+            publication.fingerprint(digest);
+        }
+    }
+
     /// Starts a lookup or joins the one in flight.
     pub(super) fn start(
         &mut self,
@@ -50,7 +88,10 @@ impl OwnerState {
         if !self.lookups.contains_key(&id) && self.lookups.len() >= self.max_lookups {
             return Err(LookupFailure::Busy);
         }
-        let lookup = self.lookups.entry(id).or_insert_with(|| Lookup::new(now, goal));
+        let lookup = self.lookups.entry(id).or_insert_with(|| {
+            shared.lookups.asked += u64::from(goal.kind != Kind::Exploration);
+            Lookup::new(now, goal)
+        });
         if let Some(waiter) = waiter {
             if lookup.waiters.len() >= config::MAX_WAITERS {
                 return Err(LookupFailure::Busy);
@@ -115,6 +156,11 @@ impl OwnerState {
         let Some(lookup) = self.lookups.remove(&id) else {
             return;
         };
+        match result {
+            _ if id.0 == Kind::Exploration => {}
+            LookupResult::Failed(_) => shared.lookups.failed += 1,
+            LookupResult::Router(_) | LookupResult::LeaseSet(_) => shared.lookups.found += 1,
+        }
         if id.0 == Kind::Router {
             shared.settled.push(RouterHash(id.1.0));
         }

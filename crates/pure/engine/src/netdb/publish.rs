@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreReply};
 use ramson_wire::{Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, ids::routing_key};
 
@@ -12,6 +13,7 @@ use super::lookup::Kind;
 use super::message;
 use super::output::{NetDbOutput, Paths, PublicationState, ReplyPath};
 use super::shared::{Prefer, Route, Shared};
+use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
 /// What is published.
@@ -43,7 +45,7 @@ impl Entry {
 
 /// States: `Due` → `Sent` → (RouterInfo) `Done`, (LeaseSet) `VerifyDue` → `Verifying` → `Done`. Without confirmation or a good answer it
 /// goes back to `Due` with the next floodfill; a new version, or midnight, goes back to `Due` with the closest one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 enum Phase {
     Due(Tick),
     Sent { until: Tick, direct: Option<RouterHash> },
@@ -53,7 +55,7 @@ enum Phase {
 }
 
 /// A store that may still be confirmed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Sent {
     token: u32,
     to: RouterHash,
@@ -96,6 +98,17 @@ impl Publication {
             day: now.date.day(),
             rollover: None,
         }
+    }
+
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let bytes = entries::<RouterHash>(self.asked.len()) + self.sent.capacity() * size_of::<Sent>();
+        visit(Bound::new("netdb-publication-asked", self.asked.len(), usize::from(config::MAX_PUBLISH_TRIES), bytes).lasting());
+        visit(Bound::new("netdb-publication-tokens", self.sent.len(), MAX_TOKENS, 0).lasting());
+    }
+
+    pub(super) fn fingerprint(&self, digest: &mut Digest) {
+        digest.add((self.entry.published(), self.phase, self.state, &self.asked, &self.sent));
+        digest.add((self.stored_at, self.last_sent, self.verify_failures, self.day, self.rollover));
     }
 
     pub(super) fn state(&self) -> PublicationState {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{Date, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, Unverified, distance};
 
-use super::config::{self, Config};
+use super::config::{self, Config, Limits};
 
 /// How a RouterInfo came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,9 +102,13 @@ pub(super) struct RouterStore {
     /// Routers that couldn't be reached directly, until when they come last.
     failed: BTreeMap<RouterHash, Tick>,
     dirty: BTreeSet<RouterHash>,
+    /// Memory of `routers`.
+    held_bytes: usize,
     born: Tick,
 }
 
+/// Changes that disk doesn't know yet. At so many they are put out before their time.
+pub(super) const MAX_DIRTY: usize = 1_024;
 /// How long a router that failed comes last.
 const FAILED_FOR: Duration = Duration::from_secs(120);
 
@@ -116,6 +121,7 @@ impl RouterStore {
             floodfills_by_age: BTreeSet::new(),
             failed: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            held_bytes: 0,
             born,
         }
     }
@@ -130,6 +136,22 @@ impl RouterStore {
 
     pub(super) fn len(&self) -> usize {
         self.routers.len()
+    }
+
+    pub(super) fn dirty_count(&self) -> usize {
+        self.dirty.len()
+    }
+
+    pub(super) fn bounds(&self, limits: &Limits, visit: &mut dyn FnMut(Bound)) {
+        let orders = self.by_age.len() + self.floodfills_by_age.len();
+        let bytes =
+            self.held_bytes + entries::<(RouterHash, RouterInfo)>(self.routers.len()) + entries::<(Date, RouterHash)>(orders);
+        visit(Bound::new("netdb-routers", self.routers.len(), limits.routers, bytes).lasting());
+        let bytes = entries::<RouterHash>(self.floodfills.len());
+        visit(Bound::new("netdb-floodfills", self.floodfills.len(), limits.floodfills, bytes).lasting());
+        let bytes = entries::<(RouterHash, Tick)>(self.failed.len());
+        visit(Bound::new("netdb-failed-routers", self.failed.len(), limits.routers, bytes).lasting());
+        visit(Bound::new("netdb-unsaved", self.dirty.len(), MAX_DIRTY, entries::<RouterHash>(self.dirty.len())).lasting());
     }
 
     pub(super) fn floodfill_count(&self) -> usize {
@@ -245,11 +267,13 @@ impl RouterStore {
         if source != Source::Snapshot {
             self.dirty.insert(hash);
         }
+        self.held_bytes += info.held_bytes();
         self.routers.insert(hash, info);
     }
 
     fn unlink(&mut self, hash: &RouterHash) {
         if let Some(old) = self.routers.remove(hash) {
+            self.held_bytes = self.held_bytes.saturating_sub(old.held_bytes());
             let entry = (old.published(), *hash);
             self.by_age.remove(&entry);
             self.floodfills_by_age.remove(&entry);

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::output::{NetDbOutput, Paths, ReplyPath};
 use super::routers::RouterStore;
 use crate::identity::Owner;
+use crate::status::LookupCounts;
 
 /// A RouterInfo that an answer named and that we don't have.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub(super) fetches: Vec<Fetch>,
     /// Routers whose lookup ended; emptied within each call.
     pub(super) settled: Vec<RouterHash>,
+    /// For the operator: explorations left out.
+    pub(super) lookups: LookupCounts,
 }
 
 impl Shared {

@@ -129,7 +129,8 @@ impl Sessions {
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let outgoing = session.outgoing.as_mut().ok_or(SessionError::UnknownTag)?;
         outgoing.tags.take_tag(number);
-        let (split, _) = outgoing.handshake.read_reply(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
+        let (split, ephemeral, _) =
+            outgoing.handshake.read_reply(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
         let received = Received::parse(message, REPLY_PAYLOAD)?;
         outgoing.tags.extend(u32::from(number) + 1 + u32::from(REPLY_WINDOW), id, &mut self.tags);
         if let Some(ack) = outgoing.ack.take() {
@@ -140,9 +141,13 @@ impl Sessions {
             let link = Link::new(id, split.to_responder(), split.to_initiator(), &self.limits, &mut self.tags);
             session.link = Some(Box::new(link));
             session.established = true;
+            outgoing.answered = Some(ephemeral);
             self.pending -= 1;
         }
-        session.hear(now.tick);
+        // One with another key may be of a peer who restarted and had our NS repeated: it has no tags of ours, so the session may be dead.
+        if outgoing.answered == Some(ephemeral) {
+            session.hear(now.tick);
+        }
         let peer = session.peer;
         self.schedule(id);
         Ok(Opened { peer: Some(peer), cloves: received.cloves })

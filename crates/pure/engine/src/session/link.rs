@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use ramson_crypto::CryptoRng;
 use ramson_wire::Tick;
+use ramson_wire::bounds::entries;
 
 use super::AckId;
+use super::bounds::Held;
 use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, NO_ACK_PATIENCE, SURE_WINDOW};
 use super::step::{NextKey, ReceiveSteps, SendSteps};
 use super::tables::{SessionId, SetName, TagTable};
 use super::tagset::{Chains, MAX_TAGS, ReceiveSet, SendSet};
+use crate::fingerprint::Digest;
 
 /// Acknowledgements owed at once; the oldest is dropped for a new one. Java puts at most 16 into a block.
-const MAX_OWED: usize = 16;
+pub(super) const MAX_OWED: usize = 16;
 /// Messages of ours whose acknowledgement is awaited; the oldest is dropped for a new one.
-const MAX_AWAITED: usize = 64;
+pub(super) const MAX_AWAITED: usize = 64;
 /// How long the set before the newest is kept for late messages.
 const OLD_SET_LIFETIME: Duration = Duration::from_secs(180);
 /// Receive sets of one session at most: the newest and those before it.
-const MAX_SETS: usize = 3;
+pub(super) const MAX_SETS: usize = 3;
 
 /// See the module.
 pub(super) struct Link {
@@ -228,6 +231,25 @@ impl Link {
         for set in self.sets.values_mut() {
             set.clear(table);
         }
+    }
+
+    pub(super) fn hold(&self, held: &mut Held) {
+        held.sets.add(self.sets.len(), size_of::<Link>() + entries::<(u16, ReceiveSet)>(self.sets.len()));
+        held.owed.add(self.owed.len(), self.owed.capacity() * size_of::<(u16, u16)>());
+        held.awaited.add(self.awaited.len(), entries::<((u16, u16), (Tick, Option<AckId>))>(self.awaited.len()));
+        for set in self.sets.values() {
+            held.set(set);
+        }
+    }
+
+    pub(super) fn fingerprint(&self, digest: &mut Digest) {
+        digest.add((self.send.id, self.send.used(), self.newest, self.confirmed));
+        digest.add((&self.owed, &self.awaited));
+        for (id, set) in &self.sets {
+            digest.add((id, set.position(), set.expires));
+        }
+        let waits = self.send_steps.as_ref().map(|steps| steps.waiting);
+        digest.add((waits, self.receive_steps.as_ref().map(|steps| steps.unconfirmed)));
     }
 
     /// Id of the newest receive set.

@@ -8,9 +8,10 @@ use ramson_wire::{SessionTag, Tick};
 use zeroize::Zeroizing;
 
 use super::tagset::Secret;
+use crate::fingerprint::Digest;
 
 /// Number of a session within one [`Sessions`](super::Sessions), never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SessionId(pub(super) u64);
 
 /// Which receive set of a session a tag belongs to.
@@ -63,7 +64,6 @@ impl TagTable {
         self.tags.remove(tag)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.tags.len()
     }
@@ -77,7 +77,7 @@ pub(super) struct OneTimeKeys {
 }
 
 impl OneTimeKeys {
-    const LIMIT: usize = 1024;
+    pub(super) const LIMIT: usize = 1024;
     /// How long a reply is waited for; i2pd keeps its keys as long.
     const LIFETIME: Duration = Duration::from_secs(180);
 
@@ -115,7 +115,11 @@ impl OneTimeKeys {
         self.order.first().map(|(expires, _)| *expires)
     }
 
-    #[cfg(test)]
+    /// Number, oldest and newest: one of them differs after any change.
+    pub(super) fn fingerprint(&self, digest: &mut Digest) {
+        digest.add((self.keys.len(), self.order.first(), self.order.last()));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -157,7 +161,11 @@ impl ReplayFilter {
         }
     }
 
-    #[cfg(test)]
+    /// The last one taken.
+    pub(super) fn newest(&self) -> Option<&(Tick, PublicKey)> {
+        self.order.back()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.seen.len()
     }

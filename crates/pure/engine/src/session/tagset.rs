@@ -187,6 +187,17 @@ impl ReceiveSet {
         }
     }
 
+    /// Tags and keys that wait for their messages.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.tags.len(), self.keys.len())
+    }
+
+    /// Differs after any tag was made, used or forgotten.
+    pub(super) fn position(&self) -> (u16, u16, usize, usize, Option<u16>) {
+        let lowest = self.tags.first_key_value().map(|(number, _)| *number);
+        (self.tags_made, self.keys_made, self.tags.len(), self.keys.len(), lowest)
+    }
+
     /// Takes all tags out of the table.
     pub(super) fn clear(&mut self, table: &mut TagTable) {
         self.trim_below(u16::MAX, table);

@@ -1,6 +1,7 @@
 //! Tests of sessions: helpers here, claims in the modules.
 
 mod behaviour;
+mod faults;
 mod hostile;
 mod random;
 mod ratchet;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::{DestinationHash, Tick};
 
 use super::Incoming;
@@ -75,12 +76,26 @@ impl Early {
     pub(super) fn len(&self) -> usize {
         self.streams.len()
     }
+
+    /// By whom and for which stream, and how many.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&(Option<DestinationHash>, u32), usize)> {
+        self.streams.iter().map(|(key, (_, packets))| (key, packets.len()))
+    }
+
+    pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let mut packets = Fullest::default();
+        for (_, kept) in self.streams.values() {
+            packets.add(kept.len(), kept.iter().map(|packet| size_of::<Incoming>() + packet.packet.len()).sum());
+        }
+        visit(Bound::new("streaming-early-streams", self.streams.len(), MAX_EARLY_STREAMS, 0));
+        visit(packets.bound("streaming-early-packets", MAX_EARLY_PACKETS));
+    }
 }
 
 /// How long an ended stream is remembered.
 const GRAVE_TIME: Duration = Duration::from_secs(600);
 /// How many are.
-const MAX_GRAVES: usize = 4096;
+pub(super) const MAX_GRAVES: usize = 4096;
 /// Answers given in the name of an ended stream, and the least time between them.
 const MAX_ANSWERS: u8 = 16;
 const ANSWER_GAP: Duration = Duration::from_millis(200);
@@ -153,6 +168,16 @@ impl Graves {
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }
+
+    /// The one that ended last.
+    pub(super) fn newest(&self) -> Option<&(Tick, u32)> {
+        self.by_age.last_key_value().map(|(key, ())| key)
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        let bytes = entries::<(u32, Grave)>(self.by_id.len()) + entries::<(Tick, u32)>(self.by_age.len());
+        Bound::new("streaming-graves", self.by_id.len(), MAX_GRAVES, bytes)
+    }
 }
 
 const MEMORY_TIME: Duration = Duration::from_secs(300);
@@ -186,6 +211,11 @@ impl Memory {
 
     pub(super) fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        let bytes = entries::<(DestinationHash, (Tick, Duration, u32))>(self.peers.len());
+        Bound::new("streaming-memories", self.peers.len(), MAX_MEMORIES, bytes)
     }
 }
 

@@ -28,7 +28,7 @@ const HOLD_IN_FLIGHT: u32 = 8;
 /// The pacer's timer is never set closer.
 const PACE_STEP: Duration = Duration::from_millis(1);
 /// First unacked to last sent, at most: i2pd drops what is 256 and more beyond a gap at times, Java 130.
-const MAX_SPAN: usize = 1000;
+pub(super) const MAX_SPAN: usize = 1000;
 const LEAST_SPAN: usize = 32;
 /// Silence after which the window starts anew.
 const RESTART: Duration = Duration::from_secs(5);

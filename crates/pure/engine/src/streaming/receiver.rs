@@ -9,7 +9,7 @@ use super::rings::{CHOKE_FILL, StreamRings, UNCHOKE_FILL};
 /// Packets this far beyond the next expected one are dropped. i2pd sends up to 512, Java 128.
 pub(super) const MAX_SPAN: u32 = 1024;
 /// Bytes held besides the receive ring: early packets and such that the ring has no room for. A window of 512 fits twice.
-const MAX_HELD_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_HELD_BYTES: usize = 2 * 1024 * 1024;
 /// Room taken by a packet besides its payload.
 const PACKET_COST: usize = 128;
 
@@ -132,6 +132,11 @@ impl Receiver {
     /// How many packets are missing.
     pub(super) fn missing(&self) -> usize {
         self.missing.len()
+    }
+
+    /// Differs after any packet.
+    pub(super) fn position(&self) -> (u32, u32, usize, usize, usize, bool) {
+        (self.next, self.end, self.missing.len(), self.early.len(), self.held_bytes, self.closed)
     }
 
     /// Whether data waits that the ring had no room for.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_wire::Tick;
+use ramson_wire::bounds::entries;
 
 use super::congestion::Congestion;
 use super::rtt::Rtt;
@@ -89,6 +90,17 @@ impl Sender {
     /// Packets from the first unacked to the last sent.
     pub(super) fn span(&self) -> usize {
         self.packets.len()
+    }
+
+    /// Memory of what isn't acked, each packet taken as a full one.
+    pub(super) fn held_bytes(&self, max_payload: usize) -> usize {
+        let unacked = self.holes.len().max(usize::try_from(self.in_flight).unwrap_or(usize::MAX)).min(self.packets.len());
+        self.packets.capacity() * size_of::<Sent>() + unacked * max_payload + entries::<u32>(self.holes.len() + self.lost.len())
+    }
+
+    /// Differs after any packet or ack.
+    pub(super) fn position(&self) -> (u32, usize, u32, usize, usize, u64, u64) {
+        (self.first, self.packets.len(), self.high, self.holes.len(), self.lost.len(), self.transmissions, self.arrived)
     }
 
     pub(super) fn in_flight(&self) -> u32 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, x25519};
+use ramson_wire::bounds::{Bound, by_identity, entries};
 use ramson_wire::garlic::{CloveDelivery, GarlicClove};
 use ramson_wire::{I2npMessage, MessageKind, Now, SessionTag, Tick};
 
@@ -96,6 +97,17 @@ impl OneTimeKeys {
         let mut cloves = router_garlic::open_one_time(&entry.key, body).unwrap_or_default();
         let message = cloves.pop().filter(|clove| cloves.is_empty() && clove.delivery == CloveDelivery::Local);
         Some((entry.purpose, message.map(|clove| clove.message)))
+    }
+
+    pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let bytes = entries::<(SessionTag, Entry)>(self.keys.len()) + entries::<(Tick, SessionTag)>(self.ends.len());
+        visit(Bound::new("tunnel-one-time-keys-in-all", self.keys.len(), MAX_KEYS, bytes).lasting());
+        by_identity("tunnel-one-time-keys", MAX_KEYS, self.keys.values().filter_map(|entry| entry.owner.number()), visit);
+    }
+
+    /// Tags of an owner's keys.
+    pub(crate) fn of_owner(&self, owner: Owner) -> impl Iterator<Item = &SessionTag> {
+        self.keys.iter().filter(move |(_, entry)| entry.owner == owner).map(|(tag, _)| tag)
     }
 
     pub(crate) fn expire(&mut self, now: Tick) {

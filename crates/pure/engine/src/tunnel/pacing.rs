@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use ramson_wire::bounds::{Bound, by_identity, entries};
 use ramson_wire::{RouterHash, Tick};
 
 use super::select::LARGE_NETWORK;
@@ -90,6 +91,13 @@ impl Pacing {
         if self.neighbours.len() < MAX_NEIGHBOURS || self.neighbours.contains_key(router) {
             self.neighbours.entry(*router).or_default().push_back(now);
         }
+    }
+
+    pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let times = self.neighbours.values().map(|times| times.capacity() * size_of::<Tick>()).sum::<usize>();
+        let bytes = entries::<(RouterHash, VecDeque<Tick>)>(self.neighbours.len()) + times;
+        visit(Bound::new("tunnel-pacing-neighbours", self.neighbours.len(), MAX_NEIGHBOURS, bytes).lasting());
+        by_identity("tunnel-pacing", 1, self.owners.keys().filter_map(|owner| owner.number()), visit);
     }
 
     pub(crate) fn forget(&mut self, owner: Owner) {

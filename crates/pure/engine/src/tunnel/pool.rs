@@ -14,6 +14,9 @@ use super::select::Nearest;
 
 /// Most tunnels that a pool keeps in one direction.
 pub(crate) const MAX_QUANTITY: u8 = 16;
+/// Most tunnels that a pool holds in one direction, those included that were given up and are only taken from until their end. Beyond: of those
+/// the one that ends first goes, or of all.
+pub(crate) const MAX_KEPT: usize = 64;
 /// Lifetime of a tunnel by the protocol.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 /// A tunnel this close to its end isn't used or published any more while there are others.
@@ -117,6 +120,11 @@ impl Life {
         (self.fails, now + LAST_USE >= self.expires)
     }
 
+    /// The lowest goes first where there are too many.
+    fn worth(&self) -> (bool, Tick) {
+        (!self.given_up && self.fails < MAX_FAILS, self.expires)
+    }
+
     /// When it next matters to the pool.
     pub(crate) fn next(&self, now: Tick) -> Tick {
         if now < self.replace_at && !self.bootstrap {
@@ -217,6 +225,22 @@ impl Pool {
         match direction {
             Direction::Inbound => Box::new(self.inbound.values().map(|tunnel| &tunnel.life)),
             Direction::Outbound => Box::new(self.outbound.values().map(|tunnel| &tunnel.life)),
+        }
+    }
+
+    /// Makes room for one more inbound tunnel; names the one that had to go.
+    pub(crate) fn make_inbound_room(&mut self) -> Option<TunnelId> {
+        let worst = self.inbound.iter().min_by_key(|(_, tunnel)| tunnel.life.worth()).map(|(id, _)| *id);
+        let worst = worst.filter(|_| self.inbound.len() >= MAX_KEPT)?;
+        self.inbound.remove(&worst);
+        Some(worst)
+    }
+
+    /// Makes room for one more outbound tunnel.
+    pub(crate) fn make_outbound_room(&mut self) {
+        let worst = self.outbound.iter().min_by_key(|(_, tunnel)| tunnel.life.worth()).map(|(key, _)| *key);
+        if let Some(worst) = worst.filter(|_| self.outbound.len() >= MAX_KEPT) {
+            self.outbound.remove(&worst);
         }
     }
 

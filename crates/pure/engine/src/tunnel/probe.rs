@@ -23,7 +23,7 @@ const AGAIN_MS: (u64, u64) = (3_000, 6_000);
 const PATIENCE: Duration = Duration::from_secs(4);
 const PATIENCE_PER_HOP: Duration = Duration::from_secs(1);
 /// Most tests going on. No new one starts while there are as many.
-const MAX_PROBES: usize = 1024;
+pub(super) const MAX_PROBES: usize = 1024;
 
 /// A test going on.
 pub(super) struct Probe {

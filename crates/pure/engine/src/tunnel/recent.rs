@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ramson_wire::Tick;
+use ramson_wire::bounds::{Bound, entries};
 
 /// Remembers each value for at least `keep`, unless more than `limit` come within that time: then the caller is told.
 pub(crate) struct Recent<T> {
@@ -12,6 +13,7 @@ pub(crate) struct Recent<T> {
     turned: Tick,
     keep: Duration,
     limit: usize,
+    taken: u64,
 }
 
 /// What a look into the memory gave.
@@ -23,12 +25,23 @@ pub(crate) enum Seen {
 
 impl<T: Ord> Recent<T> {
     pub(crate) fn new(now: Tick, keep: Duration, limit: usize) -> Recent<T> {
-        Recent { young: BTreeSet::new(), old: BTreeSet::new(), turned: now, keep, limit }
+        Recent { young: BTreeSet::new(), old: BTreeSet::new(), turned: now, keep, limit, taken: 0 }
     }
 
     /// Whether another value can be taken without forgetting one too early.
     pub(crate) fn has_room(&self, now: Tick) -> bool {
         self.young.len() < self.limit || now.saturating_since(self.turned) >= self.keep
+    }
+
+    /// What both generations hold.
+    pub(crate) fn bound(&self, name: &'static str) -> Bound {
+        let held = self.young.len() + self.old.len();
+        Bound::new(name, held, self.limit * 2, entries::<T>(held)).lasting()
+    }
+
+    /// How many were new so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Looks a value up and remembers it. A full memory turns early, so it is never larger than twice the limit.
@@ -37,7 +50,11 @@ impl<T: Ord> Recent<T> {
             self.old = std::mem::take(&mut self.young);
             self.turned = now;
         }
-        if self.old.contains(&value) || !self.young.insert(value) { Seen::Before } else { Seen::New }
+        if self.old.contains(&value) || !self.young.insert(value) {
+            return Seen::Before;
+        }
+        self.taken += 1;
+        Seen::New
     }
 }
 

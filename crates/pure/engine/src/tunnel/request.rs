@@ -152,8 +152,21 @@ impl Tunnels {
         }
         self.pending.insert(reply, pending);
         self.stats.started += 1;
+        self.meet(owner, helper, direction, hops);
         self.send_request(now, body, *hops.first()?, helper);
         Some(())
+    }
+
+    /// While the router has no inbound tunnel its RouterInfo may be known to nobody, and the hop that has to answer us could not reach
+    /// us: we dial it. That shows us as the creator, so it is done only as long as the router shows itself anyway.
+    fn meet(&mut self, owner: Owner, helper: Helper, direction: Direction, hops: &[Hop]) {
+        let Some(pool) = self.pools.get(&Owner::Router).filter(|_| owner == Owner::Router) else { return };
+        let alone = pool.inbound.values().all(|tunnel| tunnel.life.bootstrap);
+        let answers_us = direction == Direction::Inbound || helper == Helper::Direct;
+        let Some(last) = hops.last().filter(|_| alone && answers_us) else { return };
+        if !self.connected.contains(&last.router) {
+            self.outputs.push_back(TunnelOutput::Meet { peer: last.router });
+        }
     }
 
     /// Sends the request to its first hop: directly, or through a tunnel of ours and then sealed, so that the tunnel's endpoint
@@ -227,6 +240,10 @@ impl Tunnels {
         let gateway = life.routers.first().copied().unwrap_or(self.local.hash);
         let endpoint = Endpoint::new();
         if let Some(pool) = self.pools.get_mut(&owner) {
+            if let Some(gone) = pool.make_inbound_room() {
+                self.own_ids.remove(&gone);
+                self.outputs.push_back(TunnelOutput::Lane(LaneCommand::RemoveOwn { tunnel: gone }));
+            }
             pool.inbound.insert(id, Inbound { life, gateway, gateway_tunnel, endpoint });
         }
         id
@@ -238,6 +255,7 @@ impl Tunnels {
         self.next_key += 1;
         let gateway = Gateway::new(Box::new(SeededRng::new(rng::bytes(&mut *self.rng))));
         if let Some(pool) = self.pools.get_mut(&owner) {
+            pool.make_outbound_room();
             pool.outbound.insert(key, Outbound { life, first_tunnel, gateway });
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Eligible is a router that isn't hidden, speaks our network at 0.9.59 or later, publishes an NTCP2 address and doesn't ask to be
 //! spared. All hops of a tunnel publish the same IP family, and the one next to us one that we dial too, so that neighbours reach each
-//! other. It is IPv4 wherever we can get there, since a tunnel's far end meets strangers and the others ask IPv4 of it. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity. The router next to us comes
+//! other. It is IPv4 wherever we can get there, since a tunnel's far end meets strangers and the others ask IPv4 of it. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity, and none is in
+//! a subnet of ours, since we are a tunnel's end as well. The router next to us comes
 //! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
 //! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ramson_crypto::{CryptoRng, rng, siphash};
+use ramson_wire::bounds::Bound;
 use ramson_wire::{Congestion, Date, Ntcp2Address, RouterHash, RouterInfo, Tick};
 
 use super::build::{Direction, Hop};
@@ -50,7 +52,7 @@ const DRAWS: u32 = 24;
 const BAD_DRAWS: u32 = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Subnet {
+pub(crate) enum Subnet {
     V4([u8; 2]),
     V6([u8; 4]),
 }
@@ -69,13 +71,15 @@ pub(crate) struct Candidate {
 }
 
 /// What of a RouterInfo counts for eligibility.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) net_id: u8,
     pub(crate) ipv4: bool,
     pub(crate) ipv6: bool,
     pub(crate) ignore_subnets: bool,
     pub(crate) us: RouterHash,
+    /// The subnets that we are in ourselves.
+    pub(crate) our_subnets: Vec<Subnet>,
 }
 
 impl Candidate {
@@ -102,6 +106,10 @@ impl Candidate {
         }
         let near = (rules.ipv4 && ipv4) || (rules.ipv6 && ipv6);
         if !near && !ipv4 {
+            return None;
+        }
+        // We are the end of each of our tunnels: who watches our network would see both ends of one whose other end is in it.
+        if !rules.ignore_subnets && subnets.iter().any(|subnet| rules.our_subnets.contains(subnet)) {
             return None;
         }
         let family = info.options().get("family").map(str::to_owned);
@@ -144,7 +152,8 @@ fn is_open(ip: IpAddr) -> bool {
     }
 }
 
-fn subnet(ip: IpAddr) -> Subnet {
+/// Whom an address shares its network with.
+pub(crate) fn subnet(ip: IpAddr) -> Subnet {
     match ip {
         IpAddr::V4(ip) => {
             let [a, b, ..] = ip.octets();
@@ -197,6 +206,11 @@ impl Candidates {
 
     pub(crate) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    pub(crate) fn bound(&self) -> Bound {
+        let each = size_of::<(RouterHash, Date)>() + size_of::<Candidate>() + 2 * size_of::<usize>();
+        Bound::new("tunnel-candidates", self.known.len(), MAX_CANDIDATES, self.known.len() * each).lasting()
     }
 
     pub(crate) fn is_large(&self) -> bool {
@@ -322,6 +336,11 @@ pub(crate) struct Nearest {
 }
 
 impl Nearest {
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     fn holds(&self, router: &RouterHash) -> bool {
         self.kept.iter().any(|kept| kept.router == *router)
     }

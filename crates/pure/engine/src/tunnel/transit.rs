@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng, x25519};
 use ramson_lane::{Class, LaneCommand, Relay, RelayRole};
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::i2np::TunnelGateway;
 use ramson_wire::{Codec, Date, I2npMessage, MessageKind, Now, RouterHash, Tick, TunnelId};
 
@@ -17,6 +18,7 @@ use super::hop::{self, Answered, Form, Opened, Role, Unreadable};
 use super::pacing::Bucket;
 use super::recent::{Recent, Seen};
 use super::{TunnelOutput, garlic};
+use crate::fingerprint::Digest;
 
 /// Requests waiting in all. A new one is dropped when it is full.
 pub(crate) const MAX_QUEUE: usize = 128;
@@ -133,6 +135,28 @@ impl Transit {
 
     pub(crate) fn len(&self) -> usize {
         self.tunnels.len()
+    }
+
+    pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        let bytes = entries::<(TunnelId, Tick)>(self.tunnels.len() * 2);
+        visit(Bound::new("transit-tunnels", self.tunnels.len(), self.policy.max_tunnels, bytes).lasting());
+        let (mut senders, mut unknown) = (Fullest::default(), Fullest::default());
+        for (from, queue) in &self.queue {
+            let bytes = queue.iter().map(|waiting| size_of::<Waiting>() + waiting.body.len()).sum();
+            let of = if from.is_some() { &mut senders } else { &mut unknown };
+            of.add(queue.len(), bytes);
+        }
+        visit(Bound::new("build-requests", self.queued, MAX_QUEUE, 0));
+        visit(senders.bound("build-requests-of-sender", MAX_QUEUE_PER_SENDER));
+        visit(unknown.bound("build-requests-of-unknown", MAX_QUEUE_UNKNOWN));
+        let bytes = entries::<(Option<RouterHash>, Bucket)>(self.rates.len());
+        visit(Bound::new("build-request-senders", self.rates.len(), MAX_SENDERS, bytes).lasting());
+        visit(self.replay.bound("build-requests-seen"));
+    }
+
+    /// What requests change; those that wait only by their number.
+    pub(crate) fn fingerprint(&self, digest: &mut Digest) {
+        digest.add((self.tunnels.len(), self.ends.last(), self.queued, self.replay.taken()));
     }
 
     pub(crate) fn queued(&self) -> usize {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ramson_engine::Progress;
 use services::Visit;
+use tracing::Level;
 use world::{FLOODFILLS, HOST, ROUTERS, SITE, World};
 
 /// In which a network must be ready, and then a destination.
@@ -53,6 +54,21 @@ fn a_page_arrives() {
             assert!(took < PAGE, "seed {seed}, {size} bytes: {took:?}");
         }
     }
+}
+
+#[test]
+fn what_is_logged_is_watched() {
+    let mut world = started(9);
+    assert_eq!(world.fetch_now(1_000).failure, None);
+    world.crash(0, false);
+    world.run(Duration::from_secs(60));
+    for (target, level) in [("ramson_transport", Level::DEBUG), ("ramson_engine", Level::DEBUG), ("ramson_engine", Level::TRACE)]
+    {
+        assert!(world.leaks.heard(target, level), "{target} has logged nothing at {level}");
+    }
+    assert_eq!(world.leaks.take(), []);
+    tracing::trace!(site = ?world.site.0, "a line that leaks");
+    assert_eq!(world.leaks.take().len(), 2, "by its form, and as a known hash");
 }
 
 #[test]
@@ -186,7 +202,10 @@ fn a_router_comes_back_with_its_keys_and_disk() {
             assert!(since < RECOVERY, "seed {seed}, {since:?} after the site is back: {failure}");
         }
         for router in 0..ROUTERS {
-            assert!(world.status(router).ready, "seed {seed}, router {router}");
+            let status = world.status(router);
+            assert!(status.ready, "seed {seed}, router {router}");
+            let builds = status.builds;
+            assert!(builds.accepted > 0 && builds.tried >= builds.accepted, "seed {seed}, router {router}: {builds:?}");
         }
     }
 }

@@ -141,6 +141,7 @@ impl Node {
             let output = self.engine.poll_output();
             if let Output::Timeout(due) = output {
                 self.engine_due = due;
+                self.engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
                 return;
             }
             let (what, size) = trace::of_engine_output(&output);

@@ -12,6 +12,7 @@ use ramson_engine::{
     Command, DestinationConfig, Engine, EngineConfig, IdentityId, Progress, RequestId, RouterSecrets, Snapshot, Status,
 };
 use ramson_lane::{Lane, LaneConfig, LocalIdentity};
+use ramson_leaks::Watch;
 use ramson_wire::{Date, DestinationHash, DestinationKeys, Now, RouterHash, RouterIdentity, Tick};
 
 use crate::net::{Happening, Net};
@@ -48,6 +49,8 @@ pub(crate) struct World {
     /// Most steps that any second took.
     pub(crate) most_steps: u32,
     fetched: u64,
+    /// Over all that these routers log; it fails the test when the world is dropped.
+    pub(crate) leaks: Watch,
 }
 
 impl World {
@@ -69,7 +72,10 @@ impl World {
             most_steps: 0,
             fetched: 0,
             seed,
+            leaks: ramson_leaks::watch_thread(),
         };
+        world.leaks.forbid_hash("a destination", &site.0);
+        world.leaks.forbid("a request", "HTTP/1.1");
         for number in 0..ROUTERS {
             world.nodes.push(None);
             let reseed = world.infos.clone();
@@ -172,6 +178,7 @@ impl World {
         // Clocks differ by up to two seconds.
         let epoch = Date(1_790_000_000_000 + day + rng::between(&mut clock, 0, 2_000));
         let now = Now { tick: self.net.now, date: epoch + Duration::from_nanos(self.net.now.0) };
+        self.leaks.forbid_hash("a router's hash", &secrets.identity.hash().0);
         let local = Arc::new(LocalIdentity {
             hash: secrets.identity.hash(),
             static_key: x25519::PrivateKey::from_bytes(&secrets.ntcp2_key.to_bytes()),

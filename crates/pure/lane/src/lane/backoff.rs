@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{Date, RouterHash, Tick};
 
 use crate::{
@@ -46,6 +47,11 @@ impl Backoffs {
             };
             self.failed.remove(&first);
         }
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        let bytes = entries::<(RouterHash, Backoff)>(self.failed.len()) + entries::<(Tick, RouterHash)>(self.by_until.len());
+        Bound::new("lane-backoffs", self.failed.len(), MAX_BACKOFFS, bytes).lasting()
     }
 
     pub(super) fn clear(&mut self, peer: RouterHash) {

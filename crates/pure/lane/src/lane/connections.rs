@@ -264,6 +264,11 @@ impl Lane {
             }
             return self.close(now, conn, TerminationReason::Normal);
         }
+        if !inbound && !known && self.connected >= self.config.max_sessions {
+            // Others came in while we dialed.
+            self.connect_failed(peer, Fault::Local, DropReason::SessionLimit);
+            return self.close(now, conn, TerminationReason::Normal);
+        }
         self.backoffs.clear(peer);
         if let Some(info) = router_info {
             self.event(LaneEvent::RouterInfo { info, from: peer, flood: false });

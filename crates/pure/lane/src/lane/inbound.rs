@@ -7,10 +7,12 @@ use std::{
 };
 
 use ramson_transport::ntcp2::Session;
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::{Now, Tick};
 
 use super::{
     Lane,
+    bounds::enough_connections,
     connections::{Conn, Stage},
 };
 use crate::{ConnId, DropReason, LaneConfig, address::Source, limits::MAX_RATED_ADDRESSES};
@@ -36,10 +38,12 @@ impl Inbound {
         if self.total >= config.max_pending_inbound {
             return Err(DropReason::PendingInbound);
         }
-        if self.pending.get(&source).copied().unwrap_or(0) >= config.max_pending_inbound_per_ip {
+        let pending = self.pending.get(&source).copied().unwrap_or(0);
+        if pending >= config.max_pending_inbound_per_ip {
             return Err(DropReason::PendingInboundPerIp);
         }
-        if self.standing.get(&source).copied().unwrap_or(0) >= config.max_inbound_sessions_per_ip {
+        // A handshake is a session to be.
+        if self.standing.get(&source).copied().unwrap_or(0).saturating_add(pending) >= config.max_inbound_sessions_per_ip {
             return Err(DropReason::SessionsPerIp);
         }
         if !self.count(now, config.max_inbound_per_ip_per_minute, source) {
@@ -80,6 +84,20 @@ impl Inbound {
         }
     }
 
+    pub(super) fn bounds(&self, config: &LaneConfig, visit: &mut dyn FnMut(Bound)) {
+        visit(Bound::new("lane-inbound-handshakes", self.total, config.max_pending_inbound, 0));
+        let of_source = |counts: &BTreeMap<Source, usize>| {
+            let mut fullest = Fullest::default();
+            counts.values().for_each(|count| fullest.add(*count, entries::<(Source, usize)>(1)));
+            fullest
+        };
+        visit(of_source(&self.pending).bound("lane-inbound-handshakes-of-source", config.max_pending_inbound_per_ip));
+        let standing = of_source(&self.standing);
+        visit(standing.bound("lane-inbound-sessions-of-source", config.max_inbound_sessions_per_ip).lasting());
+        let bytes = entries::<(Source, (Tick, u32))>(self.rates.len() * 2);
+        visit(Bound::new("lane-inbound-rates", self.rates.len(), MAX_RATED_ADDRESSES, bytes).lasting());
+    }
+
     /// Counts a connection; false if the source has had all of its window.
     fn count(&mut self, now: Tick, limit: u32, source: Source) -> bool {
         if let Some((since, count)) = self.rates.get_mut(&source)
@@ -108,7 +126,7 @@ impl Lane {
         let source = Source::of(remote.ip());
         let admitted = if !self.config.listen {
             Err(DropReason::NotListening)
-        } else if self.inbound_full() {
+        } else if self.inbound_full() || self.conns.len() >= enough_connections(&self.config) {
             Err(DropReason::SessionLimit)
         } else {
             self.inbound.admit(now.tick, &self.config, source)

@@ -8,6 +8,7 @@ use ramson_wire::{I2npMessage, Now, RouterHash, RouterInfo, TunnelId};
 
 use super::{
     Lane,
+    bounds::enough_connections,
     connections::{Conn, Plan, Stage},
 };
 use crate::{
@@ -30,6 +31,13 @@ pub(super) struct Peer {
     pub(super) dial: Dial,
     pending: Pending,
     pub(super) congested: bool,
+}
+
+impl Peer {
+    /// Messages that wait for a session, and their bytes.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.pending.messages.len(), self.pending.bytes)
+    }
 }
 
 /// The way to a session of ours.
@@ -231,7 +239,8 @@ impl Lane {
             self.backoffs.clear(peer);
         }
         let known = self.peers.contains_key(&peer);
-        if self.peers.len().saturating_sub(usize::from(known)) >= self.config.max_sessions {
+        let others = self.peers.len().saturating_sub(usize::from(known));
+        if others >= self.config.max_sessions || self.conns.len() >= enough_connections(&self.config) {
             return self.connect_failed(peer, Fault::Local, DropReason::SessionLimit);
         }
         let other_network = info.net_id().is_some_and(|id| id != self.config.net_id);
@@ -244,7 +253,7 @@ impl Lane {
         self.dial(now, peer, found, 1, info);
     }
 
-    fn connect_failed(&mut self, peer: RouterHash, fault: Fault, reason: DropReason) {
+    pub(super) fn connect_failed(&mut self, peer: RouterHash, fault: Fault, reason: DropReason) {
         self.drop_peer(peer, reason);
         self.event(LaneEvent::ConnectFailed { peer, fault });
     }

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use ramson_crypto::sha256_parts;
+use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::{Codec, FragmentHeader, I2npMessage, MessageId, Now, Reader, Tick, TunnelDelivery};
 
 use super::{CHECKSUM_LEN, IV_LEN, MAX_FRAGMENTS, MESSAGE_LEN, PADDING_START};
@@ -47,6 +48,24 @@ pub struct Endpoint {
     done: VecDeque<(Tick, MessageId)>,
     buffered: usize,
     drops: BTreeMap<DropReason, u64>,
+    taken: u64,
+}
+
+/// What endpoints hold, gathered by [`Endpoint::hold`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    incomplete: Fullest,
+    buffered: Fullest,
+    done: Fullest,
+}
+
+impl Held {
+    /// Against the limits of each endpoint.
+    pub fn bounds(self, visit: &mut dyn FnMut(Bound)) {
+        visit(self.incomplete.bound("endpoint-incomplete-messages", MAX_INCOMPLETE));
+        visit(self.buffered.bound("endpoint-incomplete-bytes", MAX_BUFFERED));
+        visit(self.done.bound("endpoint-complete-ids", MAX_DONE).lasting());
+    }
 }
 
 /// A message of which fragments are missing.
@@ -132,6 +151,18 @@ impl Endpoint {
         self.buffered
     }
 
+    /// Rises with every fragment that changes what is held. Whole messages leave nothing behind.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Adds what is held to incomplete messages, their bytes, and ids of complete ones.
+    pub fn hold(&self, held: &mut Held) {
+        held.incomplete.add(self.incomplete.len(), entries::<(MessageId, Incomplete)>(self.incomplete.len()));
+        held.buffered.add(self.buffered, self.buffered);
+        held.done.add(self.done.len(), self.done.capacity() * size_of::<(Tick, MessageId)>());
+    }
+
     /// Drops the incomplete message that has waited longest; false if there is none.
     pub fn drop_oldest(&mut self) -> bool {
         let oldest = self.incomplete.iter().min_by_key(|(id, message)| (message.since, **id)).map(|(id, _)| *id);
@@ -164,6 +195,7 @@ impl Endpoint {
         let message = self.incomplete.entry(id).or_insert_with(|| Incomplete::new(now));
         match place(message, header, part) {
             Placed::Waiting => {
+                self.taken = self.taken.saturating_add(1);
                 self.buffered = self.buffered.saturating_add(part.len());
                 while self.buffered > MAX_BUFFERED && self.drop_oldest() {}
                 None
@@ -208,6 +240,8 @@ impl Endpoint {
 
     fn forget(&mut self, id: MessageId) -> Option<Incomplete> {
         let message = self.incomplete.remove(&id)?;
+        // One that has only just begun, and is broken, was nothing.
+        self.taken = self.taken.saturating_add(u64::from(message.bytes > 0));
         self.buffered = self.incomplete.values().map(|left| left.bytes).sum();
         Some(message)
     }

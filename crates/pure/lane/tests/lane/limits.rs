@@ -105,6 +105,35 @@ fn sessions_are_limited_with_room_for_own_dials() {
 }
 
 #[test]
+fn handshakes_count_as_sessions_of_their_address() {
+    let config = |_| LaneConfig { max_inbound_sessions_per_ip: 2, ..strict(0) };
+    let mut net = Network::with_config(1, 48, config);
+    let now = net.now;
+    let lane = &mut net.nodes[0].lane;
+    assert_eq!((0..10).filter_map(|_| lane.handle_incoming(now, address("8.8.8.8:5000"))).count(), 2);
+    assert_eq!(net.nodes[0].drops(DropReason::SessionsPerIp), 8);
+}
+
+#[test]
+fn dials_that_others_overtake_keep_to_the_limit() {
+    // Who stands first is up to the seed; the network keeps an eye on the bounds.
+    for seed in 50..70 {
+        let mut net = Network::with_config(8, seed, |n| LaneConfig {
+            max_sessions: if n == 0 { 4 } else { 100 },
+            ..LaneConfig::closed_network(NET_ID)
+        });
+        (1..=4).for_each(|n| net.connect(0, n));
+        (5..=7).for_each(|n| net.connect(n, 0));
+        net.settle();
+        net.nodes[0].lane.end_turn(net.now);
+        assert_eq!(net.nodes[0].lane.stats().sessions, 4);
+        assert!(net.nodes[0].drops(DropReason::SessionLimit) > 0);
+        net.advance(Duration::from_secs(5));
+        assert_eq!(net.nodes[0].unfinished(), [""; 0]);
+    }
+}
+
+#[test]
 fn what_waits_for_unconnected_routers_is_bounded() {
     let mut net = Network::new(1, 44);
     net.nodes[0].answers = false;
@@ -129,8 +158,14 @@ fn what_waits_for_unconnected_routers_is_bounded() {
         net.command(0, LaneCommand::Send { to: to(0), message: note(now, n, 10), class: Class::Own });
     }
     assert_eq!(net.nodes[0].drops(DropReason::PendingQueue), 1000 - 255 + 100);
+    net.settle();
+    assert_eq!(
+        net.nodes[0].unfinished(),
+        ["lane-wanted-peers", "lane-pending-messages", "lane-pending-bytes", "lane-pending-bytes-in-all"]
+    );
     net.advance(Duration::from_secs(21));
     assert_eq!(net.nodes[0].drops(DropReason::NoPeer), 768 + 256 + 255);
+    assert_eq!(net.nodes[0].unfinished(), [""; 0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{Rng, sha256};
 
-use crate::watch::MARK;
+use crate::oracle::clear_text::MARK;
 
 /// Each block begins with the mark; the rest can't be compressed.
 const BLOCK: usize = 512;

@@ -26,7 +26,8 @@ impl<U: User> Node<U> {
         let due = self.drain_engine(around, at, &mut commands);
         at = at + around.costs.work();
         self.hand_commands(around, at, commands);
-        for command in self.user.poll(at, around.tamper) {
+        let wishes = self.user.poll(at, around.tamper);
+        for command in around.tamper.wishes(self.now(at), wishes) {
             self.command_later(around, at, command);
         }
         self.engine_thread.busy_until = at;
@@ -101,9 +102,7 @@ impl<U: User> Node<U> {
         if commands.is_empty() {
             return;
         }
-        for command in &commands {
-            around.watch.command(at, self.number, command);
-        }
+        around.watch.commands(at, self.number, &commands);
         let arrives = self.engine_thread.hand_over(&mut self.rng, at);
         around.schedule.add(arrives, Happening::ToLane { router: self.number, life: self.life, commands });
     }

@@ -38,6 +38,10 @@ impl Run {
 
     pub(super) fn conclude(mut self) -> Measures {
         self.users.tend(&mut self.world, &mut self.measures);
+        if let Some(faults_end) = self.scenario.last_fault_ends() {
+            let within = self.scenario.expect.reachable_again_within_secs;
+            self.users.check_reachable_again(&mut self.world, faults_end, within);
+        }
         let routers = self.world.routers();
         let mut measures = self.measures;
         measures.routers = routers;

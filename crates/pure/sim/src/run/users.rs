@@ -9,11 +9,14 @@ use ramson_wire::{DestinationHash, DestinationKeys, Tick};
 
 use crate::load::{Failure, Fetched, Load, Wish};
 use crate::measure::{Measures, Visit};
+use crate::oracle;
 use crate::scenario::{Bulk, Pages, Scenario, ShortLived};
 use crate::world::World;
 
 /// A visitor gives up a page after so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A published destination is reached again so long after the last fault, unless the scenario says otherwise.
+const REACHABLE_AGAIN_SECS: u64 = 240;
 /// So long a short-lived destination may take to be ready.
 const READINESS: Duration = Duration::from_secs(60);
 
@@ -160,6 +163,21 @@ impl Users {
         self.sites.iter().map(|site| site.reached.map(|reached| reached.saturating_since(from))).collect()
     }
 
+    /// Notes sites that weren't reached in time after the last fault. In a run that ends before nothing is noted.
+    pub(super) fn check_reachable_again(&self, world: &mut World<Load>, faults_end: Duration, within: Option<u64>) {
+        let within = Duration::from_secs(within.unwrap_or(REACHABLE_AGAIN_SECS));
+        let due = Tick(0) + faults_end + within;
+        if world.now() < due {
+            return;
+        }
+        for (number, site) in self.sites.iter().enumerate() {
+            if site.reached.is_none_or(|reached| reached > due) {
+                let what = format!("site {number}, {} s after the last fault", within.as_secs());
+                world.watch.violated(due, oracle::REACHABLE_AGAIN, what);
+            }
+        }
+    }
+
     /// Does what is due.
     pub(super) fn tend(&mut self, world: &mut World<Load>, measures: &mut Measures) {
         self.open_due(world);
@@ -298,7 +316,7 @@ impl Users {
     fn note_one(&mut self, world: &mut World<Load>, measures: &mut Measures, fetched: Fetched) {
         let Some(purpose) = self.wishes.remove(&fetched.tag) else { return };
         if let Some(Failure::Altered(what)) = &fetched.failure {
-            world.watch.violated(fetched.ended, "streams-exact", what.clone());
+            world.watch.violated(fetched.ended, oracle::STREAMS_EXACT, what.clone());
         }
         let since = |tick: Tick| tick.saturating_since(Tick(0));
         let failure = fetched.failure.map(|(Failure::Lost(what) | Failure::Altered(what))| what);

@@ -38,7 +38,7 @@ impl<U: User> World<U> {
             user: Some(user),
             lives: 0,
             disk: Disk::new(self.seed.child(&format!("disk {number}"))),
-            tamper: Box::new(Honest),
+            tamper: self.tampers.remove(&number).unwrap_or_else(|| Box::new(Honest)),
             floodfill,
             address: self.address(number, &mut rng),
             skew_millis,
@@ -99,10 +99,12 @@ impl<U: User> World<U> {
             iv: secrets.ntcp2_iv,
             net_id: NET_ID,
         });
-        let config =
+        let mut config =
             EngineConfig { net_id: NET_ID, floodfill, ignore_subnets: false, addresses: vec![address], ipv4: true, ipv6: false };
         let draws = |what: &str| self.seed.child(&format!("{what} {number} life {life}"));
-        let lane_config = LaneConfig { net_id: NET_ID, ..LaneConfig::default() };
+        let mut lane_config = LaneConfig { net_id: NET_ID, ..LaneConfig::default() };
+        place.tamper.configure(&mut config, &mut lane_config);
+        self.watch.starts(number, secrets.identity.hash(), address);
         let Ok(mut engine) = Engine::new(now, config, secrets, snapshot, Box::new(draws("engine"))) else {
             return;
         };
@@ -119,7 +121,8 @@ impl<U: User> World<U> {
         self.places[number].node = Some(node);
         self.schedule.add(tick + FLUSH_EVERY, Happening::Flush { router: number, life });
         self.with(number, None, |node, around| {
-            for command in node.user.started(tick) {
+            let wishes = node.user.started(tick);
+            for command in around.tamper.wishes(node.now(tick), wishes) {
                 node.command_later(around, tick, command);
             }
         });

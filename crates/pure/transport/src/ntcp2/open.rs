@@ -130,6 +130,10 @@ impl Open {
         }
     }
 
+    pub(crate) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.incoming.frame.capacity()
+    }
+
     pub(crate) fn peer(&self) -> RouterHash {
         self.peer
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ramson_wire::Date;
+use ramson_wire::bounds::{Bound, entries};
 
 /// Message 1 is answered while its time differs from ours by at most this much (beyond
 /// [`MAX_SKEW`](super::handshake::MAX_SKEW) only to tell our time), and what could still be answered is remembered.
@@ -34,6 +35,12 @@ impl ReplayCache {
     /// How many messages are remembered.
     pub fn len(&self) -> usize {
         self.seen.len()
+    }
+
+    /// What it holds.
+    pub fn bound(&self) -> Bound {
+        let bytes = entries::<([u8; 32], Date)>(self.seen.len() * 2);
+        Bound::new("ntcp2-first-messages-seen", self.seen.len(), LIMIT, bytes).lasting()
     }
 
     /// Whether none is remembered.

@@ -172,6 +172,12 @@ impl Session {
         self.queues.queued()
     }
 
+    /// Memory held besides what waits to be sent: itself, and what has come or goes out in pieces.
+    pub fn held_bytes(&self) -> usize {
+        let frame = if let State::Open(open) = &self.state { open.held_bytes() } else { 0 };
+        size_of::<Self>() + self.input.capacity() + self.output.capacity() + frame
+    }
+
     /// What was not sent or not looked at, and why.
     pub fn drops(&self) -> Drops {
         self.queues.drops
@@ -397,6 +403,12 @@ impl Session {
         self.input = Vec::new();
         self.queues.abandon();
         self.events.push_back(Event::Closed(reason));
+    }
+
+    /// Bytes of unfinished handshake messages, in and out.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> [usize; 2] {
+        [self.input.len(), self.output.len()]
     }
 
     #[cfg(test)]

@@ -52,6 +52,19 @@ fn one_to_seven_hops_both_ways() {
     }
 }
 
+/// A network that grew to 300 routers in 15 s: hops looked in vain for the RouterInfos of the last ones, whose tunnels never stood.
+#[test]
+fn a_router_that_nobody_knows_builds_its_first_tunnels() {
+    for seed in 0..20 {
+        let mut world = World::new(30, seed);
+        world.creator().unknown = true;
+        world.open(Owner::Router, PoolConfig::exploratory());
+        world.run(Duration::from_secs(2));
+        let counts = world.creator().machine.counts(Owner::Router);
+        assert!(counts.inbound > 0 && counts.outbound > 0, "seed {seed}: {counts:?}");
+    }
+}
+
 #[test]
 fn clients_build_through_exploratory_tunnels_in_seconds() {
     let mut world = World::new(8, 3);

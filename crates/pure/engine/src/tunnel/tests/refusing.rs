@@ -176,3 +176,19 @@ fn requests_that_make_no_sense_are_dropped() {
     assert_eq!(world.nodes[2].machine.transit_stats().dropped_unreadable, 2);
     assert_eq!(world.nodes[2].machine.transit_tunnels(), 0);
 }
+
+/// Some replies come after the build was given up: these refusals were once counted a second time.
+#[test]
+fn a_refusal_that_comes_late_is_one_build_without_reply() {
+    let mut world = World::new(8, 21);
+    for node in &mut world.nodes[1..] {
+        node.machine.set_transit(TransitPolicy { accept: false, ..TransitPolicy::default() });
+    }
+    world.faults.delay = 5_000;
+    world.open(Owner::Router, PoolConfig::exploratory());
+    world.run(Duration::from_secs(60));
+    let machine = &world.creator().machine;
+    let stats = machine.stats();
+    assert!(stats.rejected > 0 && stats.no_reply > 0, "{stats:?}");
+    assert_eq!(stats.started, stats.rejected + stats.no_reply + machine.pending_builds());
+}

@@ -14,7 +14,7 @@ use crate::profile::Profiles;
 use crate::tunnel::PoolConfig;
 use crate::tunnel::build::Direction;
 use crate::tunnel::data::SendError;
-use crate::tunnel::select::{Candidates, Nearest, Rules, Wish};
+use crate::tunnel::select::{Candidates, Nearest, Rules, Wish, subnet};
 
 const CLIENT: Owner = Owner::Identity(IdentityId(1));
 
@@ -115,7 +115,7 @@ fn repeated_and_forbidden_messages_stop_at_the_endpoint() {
 }
 
 fn rules() -> Rules {
-    Rules { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, us: RouterHash([0; 32]) }
+    Rules { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, us: RouterHash([0; 32]), our_subnets: Vec::new() }
 }
 
 #[test]
@@ -308,4 +308,21 @@ fn one_subnet_gives_one_hop() {
     candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules());
     assert_eq!(candidates.len(), 4);
     assert!(select(&candidates, &mut Nearest::default(), &[], 2, 1).is_none());
+}
+
+#[test]
+fn our_own_subnet_gives_no_hop() {
+    let mut rng = SeededRng::new([4; 32]);
+    let key = x25519::PrivateKey::generate(&mut rng).public();
+    let date = ramson_wire::Date(1_800_000_000_000);
+    let list: Vec<_> = [1u16, 2, 258].iter().map(|n| router_info(*n, &key, date, |_| {}, &mut rng)).collect();
+    let host = list[0].ntcp2_addresses().find_map(|address| address.host).unwrap();
+    let eligible = |ignore_subnets| {
+        let rules = Rules { our_subnets: vec![subnet(host.ip())], ignore_subnets, ..rules() };
+        let mut candidates = Candidates::default();
+        candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list.clone()), &rules);
+        candidates.len()
+    };
+    assert_eq!(eligible(true), 3);
+    assert_eq!(eligible(false), 2);
 }

@@ -1,0 +1,68 @@
+//! What the engine holds, and digests of what belongs to one owner.
+
+use ramson_wire::bounds::{Bound, entries};
+use ramson_wire::{RouterHash, TunnelId};
+
+use super::Engine;
+use super::destinations::MAX_DESTINATIONS;
+use crate::destination::Destination;
+use crate::fingerprint::Digest;
+use crate::identity::{IdentityId, Owner};
+use crate::interface::Output;
+
+impl Engine {
+    /// Tells all that is held, against its limits. Ask when outputs are drained: the limit on them is none.
+    pub fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        visit(Bound::new("engine-outputs", self.outputs.len(), 0, self.outputs.len() * size_of::<Output>()));
+        let bytes = entries::<(IdentityId, Destination)>(self.destinations.len());
+        visit(Bound::new("destinations", self.destinations.len(), MAX_DESTINATIONS, bytes));
+        // Known to three machines. The lane limits its sessions.
+        let bytes = entries::<RouterHash>(self.connected.len() * 3 + self.congested.len());
+        visit(Bound::new("engine-connected", self.connected.len(), usize::MAX, bytes).lasting());
+        self.dear.bounds(visit);
+        self.lookups.bounds(visit);
+        visit(self.replies.bound());
+        self.netdb.bounds(visit);
+        self.tunnels.bounds(visit);
+        for (id, destination) in &self.destinations {
+            destination.bounds(&mut |bound| visit(bound.of(Some(id.0))));
+        }
+    }
+}
+
+/// Whose state is whose: for checks that nothing passes from one to another.
+impl Engine {
+    /// Whose inbound tunnel has this id with us.
+    #[must_use]
+    pub fn owner_of_tunnel(&self, id: TunnelId) -> Option<Owner> {
+        self.tunnels.owner_of(id)
+    }
+
+    /// A digest of all that messages can change in an owner's state: netDb answers and look-ups, sessions and their tags, duplicate
+    /// filters, tunnels, streams. Counts of what was dropped are left out, and so is what all share: RouterInfos, profiles, sessions with
+    /// other routers, and what the router looks for, since it fetches RouterInfos that answers to destinations name.
+    ///
+    /// Equal digests of one run mean equal state; they mean nothing in another build.
+    #[must_use]
+    pub fn fingerprint(&self, owner: Owner) -> u64 {
+        let mut digest = Digest::new();
+        self.tunnels.fingerprint(owner, &mut digest);
+        self.netdb.fingerprint(owner, &mut digest);
+        digest.add(self.dear.waiting_of(owner));
+        if let Owner::Identity(id) = owner {
+            if let Some(destination) = self.destinations.get(&id) {
+                destination.fingerprint(&mut digest);
+            }
+            digest.add((self.ready.contains(&id), self.starting.contains_key(&id)));
+            self.lookups.sought_for(id).for_each(|hash| digest.add(hash));
+        }
+        digest.finish()
+    }
+
+    /// Messages of strangers wait to be opened. Every call opens some of them, whomever they are for: fingerprints of other owners may
+    /// change in it too.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        !self.dear.is_empty() || self.tunnels.waiting_requests() > 0
+    }
+}
