@@ -115,6 +115,8 @@ fn build(arguments: &Arguments, notes: &Sender<Note>) -> (World<Bridge>, anyhow:
         costs: Costs::none(),
         skew_millis: (0, 0),
         routers_per_subnet: 1,
+        // Nobody asks what they saw.
+        oracles: false,
     };
     let mut world = World::new(arguments.seed, config);
     let members = (0..arguments.routers).map(|number| {
