@@ -64,13 +64,13 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Simulate a whole network, and tell whether it was as good as its scenario expects.
+    #[cfg(feature = "sim")]
+    Sim(sim::Options),
     /// Run a network for programs to be tried on: routers with SAM and HTTP proxy ports, joined by a virtual network.
     #[cfg(feature = "sim")]
     #[command(after_help = devnet::NET_JSON)]
     Devnet(devnet::Arguments),
-    /// Simulate a whole network, and tell whether it was as good as its scenario expects.
-    #[cfg(feature = "sim")]
-    Sim(sim::Options),
 }
 
 impl Command {
@@ -134,9 +134,9 @@ fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status { data_dir, json } => services()?.block_on(status::show(&settings::data_dir(data_dir)?, json)),
         Command::Demo { once } => services()?.block_on(demo::run(once)),
         #[cfg(feature = "sim")]
-        Command::Sim(options) => sim::run(&options),
-        #[cfg(feature = "sim")]
         Command::Devnet(arguments) => services()?.block_on(devnet::run(arguments)),
+        #[cfg(feature = "sim")]
+        Command::Sim(options) => sim::run(&options),
     }
 }
 

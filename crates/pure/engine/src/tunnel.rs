@@ -20,7 +20,7 @@ mod manage;
 mod pacing;
 pub(crate) mod pool;
 mod probe;
-mod recent;
+pub(crate) mod recent;
 mod record;
 mod reply;
 mod request;

@@ -5,10 +5,12 @@
 //! | [`STREAMS_EXACT`] | a stream gives other bytes than were sent, or ends well without all of them |
 //! | [`CLEAR_TEXT`] | application bytes in clear on a link, in a message between routers, or in what a tunnel's endpoint sees |
 //! | [`TUNNEL_HOPS`] | a tunnel with a router twice, or two of one /16, its owner included |
+//! | [`REPLAYS`] | a repeated connection attempt or message has an effect |
 //! | [`REACHABLE_AGAIN`] | a published destination that isn't reached in time after the last fault |
 
 pub(crate) mod clear_text;
 pub(crate) mod paths;
+pub(crate) mod replays;
 pub(crate) mod tunnel_hops;
 
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub const STREAMS_EXACT: &str = "streams-exact";
 pub const CLEAR_TEXT: &str = "clear-text";
 /// See the module.
 pub const TUNNEL_HOPS: &str = "tunnel-hops";
+/// See the module.
+pub const REPLAYS: &str = "replays";
 /// See the module.
 pub const REACHABLE_AGAIN: &str = "reachable-again";
 

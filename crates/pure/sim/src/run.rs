@@ -41,7 +41,7 @@ pub struct Run {
     /// Hostile ones, not part of what is measured.
     hostile: Vec<usize>,
     measures: Measures,
-    busy: Vec<Duration>,
+    counted: Vec<sampling::Counted>,
     sampled_at: Tick,
 }
 
@@ -82,7 +82,7 @@ impl Run {
             gone: BTreeSet::new(),
             hostile: Vec::new(),
             measures: Measures { seed, ..Measures::default() },
-            busy: Vec::new(),
+            counted: Vec::new(),
             sampled_at: Tick(0),
         };
         run.plan_start();

@@ -1,7 +1,9 @@
 //! The eyes of the oracles: they see every byte on links and everything between lanes and engines.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ramson_crypto::rng::SeededRng;
 use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_wire::{I2npMessage, MessageKind, RouterHash, Tick};
 
@@ -10,6 +12,7 @@ use crate::measure::Violation;
 use crate::oracle::Notes;
 use crate::oracle::clear_text::ClearText;
 use crate::oracle::paths::Paths;
+use crate::oracle::replays::{Replay, Replays};
 use crate::oracle::tunnel_hops::TunnelHops;
 
 /// One of so many own tunnel messages is followed through its tunnel.
@@ -21,22 +24,26 @@ pub(crate) struct Watch {
     notes: Notes,
     /// By number.
     routers: Vec<RouterHash>,
+    numbers: BTreeMap<RouterHash, usize>,
     paths: Paths,
     clear_text: ClearText,
     tunnel_hops: TunnelHops,
     tunnel_messages: u64,
+    replays: Replays,
 }
 
 impl Watch {
-    pub(crate) fn new(on: bool) -> Self {
+    pub(crate) fn new(on: bool, rng: SeededRng) -> Self {
         Self {
             on,
             notes: Notes::default(),
             routers: Vec::new(),
+            numbers: BTreeMap::new(),
             paths: Paths::default(),
             clear_text: ClearText::default(),
             tunnel_hops: TunnelHops::default(),
             tunnel_messages: 0,
+            replays: Replays::new(rng),
         }
     }
 
@@ -53,8 +60,10 @@ impl Watch {
     pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr) {
         if number == self.routers.len() {
             self.routers.push(router);
+            self.numbers.insert(router, number);
             self.tunnel_hops.starts(router, address);
         }
+        self.replays.starts(number);
     }
 
     /// Bytes on a link.
@@ -66,11 +75,24 @@ impl Watch {
 
     /// What a lane tells its engine.
     pub(crate) fn event(&mut self, at: Tick, router: usize, event: &LaneEvent) {
-        if let LaneEvent::Message { message, .. } = event
+        if let LaneEvent::Message { from, message } = event
             && self.on
         {
+            self.replays.received(at, router, *from, message);
             self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
         }
+    }
+
+    /// The first bytes on a connection that a router took.
+    pub(crate) fn greeting(&mut self, at: Tick, router: usize, bytes: &[u8]) {
+        if self.on {
+            self.replays.greeting(at, router, bytes);
+        }
+    }
+
+    /// What is to be repeated to a router now.
+    pub(crate) fn to_repeat(&mut self, at: Tick, router: usize) -> Vec<Replay> {
+        self.replays.due(at, router)
     }
 
     /// What an engine asks of its lane. Nothing that is done here costs the router time.
@@ -91,14 +113,24 @@ impl Watch {
 
     fn sent(&mut self, at: Tick, (router, hash): (usize, RouterHash), to: RouterHash, message: &I2npMessage) {
         self.clear_text.look(at, router, &message.body, "in a message that a router sends", &mut self.notes);
+        if message.kind == MessageKind::TUNNEL_GATEWAY
+            && let Some(gateway) = self.numbers.get(&to)
+        {
+            self.replays.sent(at, *gateway, hash, message);
+        }
         if message.kind != MessageKind::TUNNEL_DATA {
             return;
         }
         self.tunnel_messages += 1;
         if self.tunnel_messages.is_multiple_of(FOLLOW_ONE_OF) {
-            let (_, clear) = self.paths.follow(hash, to, message);
+            let (steps, clear) = self.paths.follow(hash, to, message);
             if let Some(clear) = clear {
                 self.clear_text.look(at, router, &*clear, "at a tunnel's endpoint", &mut self.notes);
+            }
+            for step in steps {
+                if let Some(hop) = self.numbers.get(&step.place.0) {
+                    self.replays.sent(at, *hop, step.from, &step.message);
+                }
             }
         }
     }

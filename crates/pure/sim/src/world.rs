@@ -11,6 +11,7 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::sha256;
 use ramson_engine::{Command, IdentityId, Progress, Status};
 use ramson_lane::{LaneCommand, LaneEvent};
+use ramson_wire::bounds::Bound;
 use ramson_wire::{Date, RouterInfo, Tick};
 
 use crate::cpu::Costs;
@@ -46,6 +47,12 @@ pub(crate) enum Happening {
         router: usize,
         life: u32,
         events: Vec<LaneEvent>,
+    },
+    /// What came to a router before comes to its engine again.
+    Repeated {
+        router: usize,
+        life: u32,
+        event: LaneEvent,
     },
     /// A batch of the engine reaches the lane.
     ToLane {
@@ -144,7 +151,7 @@ impl<U: User> World<U> {
             tampers: BTreeMap::new(),
             infos: Vec::new(),
             trace: Trace::default(),
-            watch: Watch::new(config.oracles),
+            watch: Watch::new(config.oracles, seed.child("oracles")),
             steps: 0,
             at_once: 0,
             config,
@@ -217,6 +224,14 @@ impl<U: User> World<U> {
     #[must_use]
     pub fn router_info(&self, router: usize) -> Option<&RouterInfo> {
         self.node(router).map(|node| node.engine.router_info())
+    }
+
+    /// What a router holds against its limits.
+    pub fn bounds(&self, router: usize, visit: &mut dyn FnMut(Bound)) {
+        if let Some(node) = self.node(router) {
+            node.lane.bounds(visit);
+            node.engine.bounds(visit);
+        }
     }
 
     /// The users of a router, whether it runs or not.
@@ -378,6 +393,9 @@ impl<U: User> World<U> {
             Happening::EngineTurn { router, life } => self.with(router, Some(life), Node::engine_turn),
             Happening::ToEngine { router, life, events } => {
                 self.with(router, Some(life), |node, around| node.take_letter(around.schedule, Letter::Lane(events)));
+            }
+            Happening::Repeated { router, life, event } => {
+                self.with(router, Some(life), |node, around| node.take_repeated(around, event));
             }
             Happening::ToLane { router, life, commands } => {
                 self.with(router, Some(life), |node, around| node.take_commands(around.schedule, commands));

@@ -63,6 +63,9 @@ impl RouterReplies {
 impl Engine {
     /// From the lane: straight from a peer, or (`None`) out of a transit tunnel's end, addressed to us.
     pub(super) fn handle_message(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) {
+        if self.repetitions.is_message(now.tick, &message) {
+            return;
+        }
         let Some(message) = self.tunnels.handle_message(now, from, message) else {
             return;
         };
@@ -92,6 +95,9 @@ impl Engine {
 
     /// Garlic to the router's own key: look-ups and stores to us as a floodfill, and build requests.
     fn open_router_garlic(&mut self, now: Now, from: Option<RouterHash>, message: &I2npMessage) {
+        if self.repetitions.was_opened(garlic_body(message)) {
+            return;
+        }
         let cloves = match router_garlic::open(now, &self.encryption_key, garlic_body(message)) {
             Ok(cloves) => cloves,
             Err(error) => {
@@ -99,6 +105,7 @@ impl Engine {
                 return;
             }
         };
+        self.repetitions.opened(now.tick, garlic_body(message));
         for clove in cloves {
             // Nobody is forwarded for.
             if clove.delivery != CloveDelivery::Local {

@@ -18,8 +18,12 @@ impl<U: User> Node<U> {
         }
         cpu::forget_work();
         let mut at = begin + around.costs.engine_turn();
+        let mut repeated = Vec::new();
         for letter in std::mem::take(&mut self.to_engine) {
-            self.handle_letter(around, &mut at, letter);
+            match letter {
+                Letter::Repeated(event) => repeated.push(event),
+                letter => self.handle_letter(around, &mut at, letter),
+            }
         }
         self.engine.handle_timeout(self.now(at));
         let mut commands = Vec::new();
@@ -29,6 +33,9 @@ impl<U: User> Node<U> {
         let wishes = self.user.poll(at, around.tamper);
         for command in around.tamper.wishes(self.now(at), wishes) {
             self.command_later(around, at, command);
+        }
+        if !repeated.is_empty() {
+            self.judge_repeated(around, at, repeated);
         }
         self.engine_thread.busy_until = at;
         self.engine_thread.spent += at.saturating_since(begin);
@@ -63,11 +70,12 @@ impl<U: User> Node<U> {
                 self.drain_engine(around, *at, &mut commands);
                 *at = *at + around.costs.work();
             }
+            Letter::Repeated(_) => {}
         }
         self.hand_commands(around, *at, commands);
     }
 
-    fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
+    pub(super) fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
         for count in 0.. {
             assert!(count < MAX_OUTPUTS, "the engine's outputs never end");
             let output = self.engine.poll_output();
@@ -97,7 +105,7 @@ impl<U: User> Node<U> {
         self.user.handle_event(at, event);
     }
 
-    fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
+    pub(super) fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
         let commands = around.tamper.commands(self.now(at), commands);
         if commands.is_empty() {
             return;
