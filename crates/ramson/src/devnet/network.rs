@@ -228,7 +228,7 @@ impl Driver {
         let mut pace = Pace::new(Instant::now(), self.world.now());
         let mut notes = Vec::new();
         loop {
-            let target = pace.target(Instant::now(), self.world.now());
+            let target = pace.target(Instant::now(), self.world.next_at());
             while self.world.step(target) {}
             // What was wished meanwhile is wished at the time that is reached.
             for note in notes.drain(..).chain(self.notes.try_iter()) {
