@@ -17,6 +17,9 @@ mod a_port_in_use_is_named;
 mod a_reseed_that_cannot_be_read_is_named;
 #[path = "program/a_signal_ends_the_router_cleanly.rs"]
 mod a_signal_ends_the_router_cleanly;
+#[cfg(feature = "sim")]
+#[path = "program/a_simulation_tells_how_good_it_was.rs"]
+mod a_simulation_tells_how_good_it_was;
 #[path = "program/hostile_bytes_do_not_disturb_the_router.rs"]
 mod hostile_bytes_do_not_disturb_the_router;
 #[path = "program/identities_outlive_a_kill.rs"]

@@ -6,6 +6,9 @@
 mod destination;
 mod engine;
 mod fingerprint;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod interface;
 mod netdb;

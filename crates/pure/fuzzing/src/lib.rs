@@ -16,11 +16,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
 pub mod format;
+pub mod garlic;
 pub mod lane;
 pub mod mutate;
 pub mod ntcp2;
 pub mod ops;
 pub mod seeds;
+pub mod streams;
 mod targets;
 pub mod wire;
 
@@ -30,4 +32,9 @@ pub use targets::{TARGETS, Target};
 pub fn run(name: &str, data: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of that name");
     (target.run)(data);
+}
+
+/// Asserts that nothing is held beyond its limit. A limit of 0 stands for what is drained between two calls.
+fn within_bounds(bounds: &mut dyn FnMut(&mut dyn FnMut(ramson_wire::bounds::Bound))) {
+    bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{}: {} of {}", bound.name, bound.fill, bound.limit));
 }

@@ -1,5 +1,6 @@
 //! The corpora: small, made from our own encoders and from what other routers and the specifications published.
 
+pub mod engine;
 pub mod lane;
 pub mod ntcp2;
 pub mod routers;

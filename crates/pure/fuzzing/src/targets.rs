@@ -2,7 +2,7 @@
 
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
-use crate::{lane, ntcp2};
+use crate::{garlic, lane, ntcp2, streams};
 
 /// Something to be fuzzed.
 pub struct Target {
@@ -166,5 +166,48 @@ pub const TARGETS: &[Target] = &[
         seeds::lane::tunnel_endpoint,
         MANY,
         &["pure/lane/src/tunnel_data/endpoint.rs", "pure/lane/src/tunnel_data/gateway.rs"],
+    ),
+    target(
+        "garlic_sessions",
+        garlic::sessions,
+        seeds::engine::garlic_sessions,
+        FEW,
+        &[
+            "pure/engine/src/session.rs",
+            "pure/engine/src/session/handshake.rs",
+            "pure/engine/src/session/inbound.rs",
+            "pure/engine/src/session/link.rs",
+            "pure/engine/src/session/outbound.rs",
+            "pure/engine/src/session/padding.rs",
+            "pure/engine/src/session/payload.rs",
+            "pure/engine/src/session/state.rs",
+            "pure/engine/src/session/step.rs",
+            "pure/engine/src/session/store.rs",
+            "pure/engine/src/session/tables.rs",
+            "pure/engine/src/session/tagset.rs",
+        ],
+    ),
+    target(
+        "streams",
+        streams::streams,
+        seeds::engine::streams,
+        SOME,
+        &[
+            "pure/engine/src/streaming.rs",
+            "pure/engine/src/streaming/congestion.rs",
+            "pure/engine/src/streaming/flow.rs",
+            "pure/engine/src/streaming/incoming.rs",
+            "pure/engine/src/streaming/limits.rs",
+            "pure/engine/src/streaming/outgoing.rs",
+            "pure/engine/src/streaming/packet.rs",
+            "pure/engine/src/streaming/receiver.rs",
+            "pure/engine/src/streaming/rings.rs",
+            "pure/engine/src/streaming/rings/ring.rs",
+            "pure/engine/src/streaming/rtt.rs",
+            "pure/engine/src/streaming/sender.rs",
+            "pure/engine/src/streaming/stream.rs",
+            "pure/engine/src/streaming/timeouts.rs",
+            "pure/engine/src/streaming/timers.rs",
+        ],
     ),
 ];

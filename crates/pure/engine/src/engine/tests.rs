@@ -1,5 +1,7 @@
 //! The engine with a wire in our hands: destinations with tunnels of no hops, so that what goes in and comes out lies open.
 
+mod owners;
+
 use ramson_crypto::ed25519;
 use ramson_wire::garlic::GarlicClove;
 use ramson_wire::i2np::{

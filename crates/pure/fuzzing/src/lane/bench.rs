@@ -342,6 +342,7 @@ impl<B: Border> Bench<B> {
         let standing = self.links.values().filter(|link| link.shaken || link.dialed).count();
         assert!(self.connected.len() <= self.config.max_sessions, "more sessions than allowed");
         assert!(standing <= 4 * self.config.max_sessions + 64, "connections without end");
+        crate::within_bounds(&mut |visit| self.lane.bounds(visit));
         assert!(self.deadline.is_none_or(|due| due + Duration::from_secs(1) > self.now.tick), "long overdue");
     }
 

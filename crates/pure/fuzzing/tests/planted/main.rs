@@ -1,5 +1,6 @@
 //! The harnesses can fail: with a fault planted in what a target aims at, its short run finds it.
 
+mod engine;
 mod lane;
 mod ntcp2;
 mod wire;
