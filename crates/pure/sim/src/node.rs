@@ -2,6 +2,7 @@
 //! work keeps busy.
 
 mod engine_thread;
+mod judged;
 mod lane_thread;
 mod repeated;
 
@@ -122,6 +123,8 @@ pub(crate) struct Node<U> {
     readable: BTreeSet<ConnId>,
     writable: BTreeSet<ConnId>,
     phantoms: Phantoms,
+    /// Destinations that it was asked for.
+    opened: BTreeSet<IdentityId>,
     rng: SeededRng,
     /// Virtual wall time at tick 0 on this machine's clock.
     pub(crate) epoch: Date,
@@ -148,6 +151,7 @@ impl<U: User> Node<U> {
             readable: BTreeSet::new(),
             writable: BTreeSet::new(),
             phantoms: Phantoms::default(),
+            opened: BTreeSet::new(),
             rng,
             epoch,
         }

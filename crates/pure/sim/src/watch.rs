@@ -4,19 +4,29 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ramson_crypto::rng::SeededRng;
+use ramson_engine::Command;
 use ramson_lane::{LaneCommand, LaneEvent};
-use ramson_wire::{I2npMessage, MessageKind, RouterHash, Tick};
+use ramson_wire::bounds::Bound;
+use ramson_wire::{DestinationHash, I2npMessage, MessageKind, RouterHash, Tick};
 
 use crate::cpu;
 use crate::measure::Violation;
-use crate::oracle::Notes;
+use crate::oracle::answers::Answers;
 use crate::oracle::clear_text::ClearText;
+use crate::oracle::limits::{Draining, Limits};
+use crate::oracle::pairing::Pairing;
 use crate::oracle::paths::Paths;
 use crate::oracle::replays::{Replay, Replays};
 use crate::oracle::tunnel_hops::TunnelHops;
+use crate::oracle::{Guesses, Notes};
 
 /// One of so many own tunnel messages is followed through its tunnel.
 const FOLLOW_ONE_OF: u64 = 8;
+
+/// In networks of so many routers what belongs to others is compared around each message through a destination's tunnel.
+const SMALL: usize = 8;
+/// In larger ones around one of so many.
+const COMPARE_ONE_OF: u64 = 16;
 
 /// See the module.
 pub(crate) struct Watch {
@@ -30,6 +40,11 @@ pub(crate) struct Watch {
     tunnel_hops: TunnelHops,
     tunnel_messages: u64,
     replays: Replays,
+    limits: Limits,
+    pairing: Pairing,
+    answers: Answers,
+    /// Messages through tunnels of destinations.
+    of_destinations: u64,
 }
 
 impl Watch {
@@ -44,6 +59,10 @@ impl Watch {
             tunnel_hops: TunnelHops::default(),
             tunnel_messages: 0,
             replays: Replays::new(rng),
+            limits: Limits::default(),
+            pairing: Pairing::default(),
+            answers: Answers::default(),
+            of_destinations: 0,
         }
     }
 
@@ -64,6 +83,7 @@ impl Watch {
             self.tunnel_hops.starts(router, address);
         }
         self.replays.starts(number);
+        self.limits.starts(number);
     }
 
     /// Bytes on a link.
@@ -79,6 +99,9 @@ impl Watch {
             && self.on
         {
             self.replays.received(at, router, *from, message);
+            if let Some(from) = from.filter(|_| message.kind == MessageKind::GARLIC) {
+                self.pairing.garlic(router, from);
+            }
             self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
         }
     }
@@ -108,11 +131,83 @@ impl Watch {
                 _ => {}
             }
         }
+        self.pairing.commands(at, router, commands);
         cpu::forget_work();
+    }
+
+    /// What the applications on a router ask of it, whatever becomes of that.
+    pub(crate) fn wishes(&mut self, at: Tick, router: usize, wishes: &[Command]) {
+        for wish in wishes {
+            match wish {
+                Command::OpenDestination { id, keys, config, .. } => {
+                    let hash = keys.destination().hash();
+                    self.limits.used(at, router, id.0, true);
+                    self.answers.opened(router, id.0, hash);
+                    if config.publish {
+                        self.pairing.opened(at, hash, router);
+                    }
+                }
+                Command::CloseDestination { id } => {
+                    self.limits.used(at, router, id.0, false);
+                    self.answers.closed(router, id.0);
+                }
+                _ => {}
+            }
+        }
+        cpu::forget_work();
+    }
+
+    /// A router crashed.
+    pub(crate) fn fell(&mut self, router: usize) {
+        self.pairing.fell(router);
+    }
+
+    /// Whether to look at what a router holds, in this turn of it.
+    pub(crate) fn looks_at_bounds(&mut self) -> bool {
+        self.on && self.limits.look()
+    }
+
+    /// One of the things that a router holds.
+    pub(crate) fn held(&mut self, at: Tick, router: usize, bound: &Bound) {
+        self.limits.held(at, router, bound, &mut self.notes);
+    }
+
+    /// What a router held of what doesn't last, since it is alone.
+    pub(crate) fn alone(&mut self, at: Tick, router: usize, draining: &Draining) {
+        draining.judge(at, router, &mut self.notes);
+    }
+
+    /// Whether to compare what belongs to others before and after a message through a destination's tunnel.
+    pub(crate) fn compares_others(&mut self) -> bool {
+        self.of_destinations += 1;
+        let one_of = if self.routers.len() <= SMALL { 1 } else { COMPARE_ONE_OF };
+        self.on && self.of_destinations.is_multiple_of(one_of)
+    }
+
+    /// Destinations of a router, and whether it was sent their LeaseSet.
+    pub(crate) fn destinations_of(&self, router: usize) -> Vec<(DestinationHash, bool)> {
+        self.answers.of(router)
+    }
+
+    /// What the observer at the floodfills says.
+    pub(crate) fn guesses(&self) -> Vec<Guesses> {
+        self.pairing.guess()
+    }
+
+    /// The run ends.
+    pub(crate) fn ends(&mut self, at: Tick) {
+        if self.on {
+            self.pairing.judge(at, &mut self.notes);
+        }
     }
 
     fn sent(&mut self, at: Tick, (router, hash): (usize, RouterHash), to: RouterHash, message: &I2npMessage) {
         self.clear_text.look(at, router, &message.body, "in a message that a router sends", &mut self.notes);
+        if message.kind == MessageKind::DATABASE_STORE
+            && let Some(other) = self.numbers.get(&to)
+        {
+            self.answers.stored([router, *other], message);
+        }
         if message.kind == MessageKind::TUNNEL_GATEWAY
             && let Some(gateway) = self.numbers.get(&to)
         {

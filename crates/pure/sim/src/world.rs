@@ -1,5 +1,6 @@
 //! All routers, their network and their time, from one seed.
 
+mod ending;
 mod start;
 
 use std::collections::BTreeMap;
@@ -229,8 +230,7 @@ impl<U: User> World<U> {
     /// What a router holds against its limits.
     pub fn bounds(&self, router: usize, visit: &mut dyn FnMut(Bound)) {
         if let Some(node) = self.node(router) {
-            node.lane.bounds(visit);
-            node.engine.bounds(visit);
+            node.bounds(visit);
         }
     }
 
@@ -298,6 +298,7 @@ impl<U: User> World<U> {
         place.spent += node.lane_thread.spent + node.engine_thread.spent;
         place.user = Some(node.user);
         place.disk.crash();
+        self.watch.fell(router);
         self.net.gone(&mut self.schedule, router, silent);
     }
 

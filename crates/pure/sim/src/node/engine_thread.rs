@@ -31,12 +31,12 @@ impl<U: User> Node<U> {
         at = at + around.costs.work();
         self.hand_commands(around, at, commands);
         let wishes = self.user.poll(at, around.tamper);
+        around.watch.wishes(at, self.number, &wishes);
         for command in around.tamper.wishes(self.now(at), wishes) {
             self.command_later(around, at, command);
         }
-        if !repeated.is_empty() {
-            self.judge_repeated(around, at, repeated);
-        }
+        let due = self.judge_repeated(around, at, repeated).unwrap_or(due);
+        self.look_at_bounds(around, at);
         self.engine_thread.busy_until = at;
         self.engine_thread.spent += at.saturating_since(begin);
         for due in [due, self.user.deadline()].into_iter().flatten() {
@@ -59,13 +59,24 @@ impl<U: User> Node<U> {
                     around.trace.add(*at, self.number, what, size);
                     around.watch.event(*at, self.number, &event);
                     *at = *at + around.costs.messages(1);
+                    let others = self.others(around, &event);
+                    let besides = around.tamper.besides(self.now(*at), &event);
                     self.engine.handle_lane(self.now(*at), event);
+                    for command in besides {
+                        self.engine.handle_command(self.now(*at), command);
+                    }
                     self.drain_engine(around, *at, &mut commands);
                     *at = *at + around.costs.work();
+                    self.compare_others(around, *at, others);
                 }
             }
             Letter::Command(command) => {
                 *at = *at + around.costs.messages(1);
+                match &command {
+                    Command::OpenDestination { id, .. } => drop(self.opened.insert(*id)),
+                    Command::CloseDestination { id } => drop(self.opened.remove(id)),
+                    _ => {}
+                }
                 self.engine.handle_command(self.now(*at), command);
                 self.drain_engine(around, *at, &mut commands);
                 *at = *at + around.costs.work();

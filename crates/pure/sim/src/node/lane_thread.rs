@@ -13,7 +13,7 @@ use crate::world::Happening;
 /// Bytes read from one connection in one turn, as in production.
 const READ_PER_TURN: usize = 64 * 1024;
 /// Batches that may wait for the engine before the lane stops reading, as in production.
-const ENGINE_BACKLOG: usize = 256;
+pub(super) const ENGINE_BACKLOG: usize = 256;
 /// How soon a paused lane looks whether the engine caught up, as in production.
 const PAUSE: Duration = Duration::from_millis(2);
 

@@ -110,27 +110,36 @@ impl<U: User> Node<U> {
         }
     }
 
-    /// To the engine, at the end of its turn, after all else.
-    pub(super) fn judge_repeated(&mut self, around: &mut Around<'_>, at: Tick, events: Vec<LaneEvent>) {
+    /// To the engine, at the end of its turn, after all else. Says when the engine is due then, if it had anything.
+    pub(super) fn judge_repeated(&mut self, around: &mut Around<'_>, at: Tick, events: Vec<LaneEvent>) -> Option<Option<Tick>> {
+        let mut due = None;
         for event in events {
             let LaneEvent::Message { message, .. } = &event else { continue };
             let kind = message.kind;
             let mut commands = Vec::new();
             let idle = (0..MAX_TURNS).any(|_| {
                 self.engine.handle_timeout(self.now(at));
-                self.drain_engine(around, at, &mut commands).is_none_or(|due| due > at)
+                let next = self.drain_engine(around, at, &mut commands);
+                due = Some(next);
+                next.is_none_or(|next| next > at)
             });
             self.hand_commands(around, at, commands);
             if !idle {
                 continue;
             }
+            let owners = self.owners();
+            let before: Vec<u64> = owners.iter().map(|owner| self.engine.fingerprint(*owner)).collect();
             for event in around.tamper.events(self.now(at), vec![event]) {
                 self.engine.handle_lane(self.now(at), event);
+            }
+            if owners.iter().map(|owner| self.engine.fingerprint(*owner)).collect::<Vec<_>>() != before {
+                self.had_effect(around, at, kind, "changed what is held");
             }
             let mut commands = Vec::new();
             for _ in 0..super::MAX_OUTPUTS {
                 let output = self.engine.poll_output();
-                if matches!(output, Output::Timeout(_)) {
+                if let Output::Timeout(next) = output {
+                    due = Some(next);
                     break;
                 }
                 let ((what, detail), _) = trace::of_engine_output(&output);
@@ -142,6 +151,7 @@ impl<U: User> Node<U> {
             self.hand_commands(around, at, commands);
         }
         cpu::forget_work();
+        due
     }
 
     /// Something to be repeated to the engine arrived.

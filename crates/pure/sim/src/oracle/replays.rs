@@ -13,9 +13,11 @@ use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash, Tick};
 
-/// Of what is seen, one of so many is repeated.
+/// Of tunnel messages that are seen, one of so many is repeated.
 const ONE_OF: u32 = 48;
-/// Likewise of connections, of which there are fewer.
+/// Likewise of other messages, of which there are fewer.
+const ONE_OTHER_OF: u32 = 8;
+/// Likewise of connections.
 const ONE_GREETING_OF: u32 = 4;
 /// How long after; all within the time for which messages are good.
 const AFTER_MILLIS: (u64, u64) = (1_000, 12_000);
@@ -71,7 +73,8 @@ impl Replays {
 
     /// A message came to a router's engine.
     pub(crate) fn received(&mut self, at: Tick, router: usize, from: Option<RouterHash>, message: &I2npMessage) {
-        let Some(from) = from.filter(|_| self.chosen(ONE_OF)) else { return };
+        let one_of = if message.kind == MessageKind::TUNNEL_DATA { ONE_OF } else { ONE_OTHER_OF };
+        let Some(from) = from.filter(|_| self.chosen(one_of)) else { return };
         let mut message = message.clone();
         let relabelled = matches!(message.kind, MessageKind::SHORT_TUNNEL_BUILD | MessageKind::GARLIC) && self.chosen(2);
         if relabelled {

@@ -114,6 +114,9 @@ impl Run {
         measures.ready_after =
             (0..routers).filter(|router| !self.hostile.contains(router)).map(|router| self.world.ready_after(router)).collect();
         measures.reachable_again = self.users.reachable_again();
+        self.world.question();
+        self.users.close_all(&mut self.world);
+        self.world.empty();
         measures.violations = self.world.violations().to_vec();
         measures
     }

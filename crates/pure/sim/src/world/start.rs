@@ -122,6 +122,7 @@ impl<U: User> World<U> {
         self.schedule.add(tick + FLUSH_EVERY, Happening::Flush { router: number, life });
         self.with(number, None, |node, around| {
             let wishes = node.user.started(tick);
+            around.watch.wishes(tick, number, &wishes);
             for command in around.tamper.wishes(node.now(tick), wishes) {
                 node.command_later(around, tick, command);
             }
