@@ -201,7 +201,7 @@ fn command<B: Border>(op: u8, ops: &mut Ops<'_>, bench: &mut Bench<B>) {
         }
         op::OWN => bench.command(LaneCommand::RemoveOwn { tunnel: tunnel(ops) }),
         op::DISCONNECT => bench.command(LaneCommand::Disconnect { peer }),
-        _ => bench.command(LaneCommand::SetRouterInfo { info: router(1).info, announce: number % 2 == 0 }),
+        _ => bench.command(LaneCommand::SetRouterInfo { info: router(1).info.clone(), announce: number % 2 == 0 }),
     }
 }
 

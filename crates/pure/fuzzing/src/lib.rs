@@ -15,6 +15,7 @@
 //! with its entry in `fuzz/Cargo.toml`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
+pub mod engine;
 pub mod format;
 pub mod garlic;
 pub mod lane;

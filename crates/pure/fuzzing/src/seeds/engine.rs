@@ -2,7 +2,7 @@
 
 use super::{Seeds, named};
 use crate::ops::Script;
-use crate::{garlic, streams};
+use crate::{engine, garlic, streams};
 
 fn scripts(parts: Vec<(&str, Script)>) -> Seeds {
     named(parts.into_iter().map(|(name, script)| (name, script.0)).collect())
@@ -90,5 +90,298 @@ pub fn streams() -> Seeds {
             Script::default().op(&[INJECT, 0]).long_part(&[1; 60]).op(&[0, INJECT, 0]).long_part(&[0; 22]).op(&[1, RUN, 3]),
         ),
         ("silence", opened().op(&[WRITE, 0, 9, 0, PASS, 1, 255, 0, PASS, 1, 255, 0])),
+    ])
+}
+
+/// Seeds of the target `engine`: destinations and their streams.
+pub fn engine() -> Seeds {
+    use engine::kind::{LOOKUP, RAW, STORE_LEASES, STORE_ROUTER};
+    use engine::op::{ASK, CHANGE, CLOSE, CONNECT, LANE, LOSE, MESSAGE, OPEN, PASS, REPEAT, RUN, WRITE};
+    use engine::way::{DIRECT, GARLIC, TUNNEL};
+    let started = || Script::default().op(&[0, RUN, 20]);
+    // Two destinations in one router, without hops.
+    let two = || Script::default().op(&[0, OPEN, 1, 192, OPEN, 2, 192, RUN, 30]);
+    scripts(vec![
+        ("started", started().op(&[ASK, 7, 0])),
+        ("opened", started().op(&[OPEN, 1, 196, RUN, 60, ASK, 7, 0, CLOSE, 1])),
+        ("two-talk", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 30, WRITE, 0, 90, 0, RUN, 30, WRITE, 128, 0, 0, RUN, 9])),
+        ("nobody-there", two().op(&[CONNECT, 1, 5, WRITE, 0, 1, 0, RUN, 60, ASK, 1, 6, RUN, 60])),
+        ("asking", two().op(&[ASK, 1, 2, ASK, 2, 1, ASK, 1, 7, ASK, 3, 1, RUN, 30, CLOSE, 2])),
+        ("closing", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 9, CLOSE, 2, RUN, 60])),
+        (
+            "lossy",
+            two().op(&[
+                CONNECT, 1, 2, WRITE, 0, 99, 0, RUN, 1, LOSE, 0, LOSE, 1, REPEAT, 0, CHANGE, 1, 2, 0, 9, 1, 0, 40, 2, RUN, 40,
+            ]),
+        ),
+        (
+            "leases-in-tunnel",
+            two().op(&[MESSAGE, STORE_LEASES, 4, 1, 2, 0, 0, 0, 1, TUNNEL, 0, ASK, 1, 4, CONNECT, 1, 4, WRITE, 0, 9, 0, RUN, 30]),
+        ),
+        (
+            "router-in-tunnel",
+            two().op(&[MESSAGE, STORE_ROUTER, 9, 0, 0, 1, TUNNEL, 1, MESSAGE, LOOKUP, 1, 0, 0, 0, 1, TUNNEL, 0]),
+        ),
+        (
+            "garlic-in-tunnel",
+            two()
+                .op(&[MESSAGE, RAW, 11])
+                .long_part(&[[0, 0, 0, 110].as_slice(), &[5; 110]].concat())
+                .op(&[0, 1, TUNNEL, 0, RUN, 3]),
+        ),
+        (
+            "garlic-to-router",
+            started().op(&[MESSAGE, LOOKUP, 1, 0, 1, 0, 1, GARLIC, MESSAGE, STORE_ROUTER, 9, 5, 0, 1, GARLIC, RUN, 3]),
+        ),
+        ("data-direct", started().op(&[MESSAGE, RAW, 20]).long_part(&[0, 0, 0, 1, 1]).op(&[0, 1, DIRECT])),
+        (
+            "lane-news",
+            two().op(&[
+                LANE, 4, 1, LANE, 5, 1, LANE, 7, 1, 0, LANE, 2, 2, 0, LANE, 3, 3, LANE, 3, 99, LANE, 6, 1, 20, 0, LANE, 1, 1,
+                RUN, 9,
+            ]),
+        ),
+        ("long-idle", two().op(&[PASS, 3, 255, 255, ASK, 7, 0, PASS, 3, 255, 255])),
+    ])
+}
+
+/// Seeds of the target `netdb`: stores, look-ups and their answers, as a floodfill and not.
+pub fn netdb() -> Seeds {
+    use engine::kind::{LOOKUP, RAW, SEARCH_REPLY, STATUS, STORE_LEASES, STORE_ROUTER};
+    use engine::op::{ASK, LANE, MESSAGE, OPEN, PASS, RUN};
+    use engine::way::{DIRECT, GARLIC, TUNNEL};
+    let floodfill = || Script::default().op(&[1, RUN, 2]);
+    let store = super::wire::database_store().remove(0).1;
+    scripts(vec![
+        ("router-stored", floodfill().op(&[MESSAGE, STORE_ROUTER, 20, 9, 0, 1, DIRECT, MESSAGE, LOOKUP, 61, 2, 2, 0, 1, DIRECT])),
+        (
+            "twice",
+            floodfill().op(&[
+                MESSAGE,
+                STORE_ROUTER,
+                20,
+                9,
+                0,
+                1,
+                DIRECT,
+                MESSAGE,
+                STORE_ROUTER,
+                20,
+                9,
+                0,
+                2,
+                DIRECT,
+                PASS,
+                3,
+                99,
+                0,
+            ]),
+        ),
+        (
+            "leases-stored",
+            floodfill().op(&[MESSAGE, STORE_LEASES, 5, 0, 3, 0, 5, 0, 1, DIRECT, MESSAGE, LOOKUP, 15, 129, 2, 0, 1, DIRECT]),
+        ),
+        (
+            "leases-renewed",
+            floodfill().op(&[
+                MESSAGE,
+                STORE_LEASES,
+                5,
+                9,
+                3,
+                0,
+                6,
+                0,
+                1,
+                DIRECT,
+                MESSAGE,
+                STORE_LEASES,
+                5,
+                0,
+                2,
+                0,
+                7,
+                0,
+                1,
+                DIRECT,
+                MESSAGE,
+                STORE_LEASES,
+                5,
+                9,
+                2,
+                0,
+                7,
+                0,
+                1,
+                DIRECT,
+            ]),
+        ),
+        ("encrypted", floodfill().op(&[MESSAGE, STORE_LEASES, 5, 0, 3, 255, 5, 0, 1, DIRECT])),
+        ("exploratory", floodfill().op(&[MESSAGE, LOOKUP, 2, 7, 2, 0, 1, DIRECT, MESSAGE, LOOKUP, 2, 3, 2, 0, 1, GARLIC])),
+        ("tunnel-reply", floodfill().op(&[MESSAGE, LOOKUP, 61, 16, 3, 0, 1, DIRECT, MESSAGE, LOOKUP, 2, 160, 3, 0, 1, GARLIC])),
+        ("many-lookups", floodfill().op(&[MESSAGE, LOOKUP, 2, 2, 2, 0, 1, DIRECT].repeat(20))),
+        ("many-stores", (10..50).fold(floodfill(), |script, n| script.op(&[MESSAGE, STORE_ROUTER, n, 5, 0, 1, DIRECT]))),
+        (
+            "not-a-floodfill",
+            Script::default().op(&[
+                0,
+                RUN,
+                2,
+                MESSAGE,
+                STORE_ROUTER,
+                20,
+                9,
+                0,
+                1,
+                DIRECT,
+                MESSAGE,
+                LOOKUP,
+                2,
+                2,
+                2,
+                0,
+                1,
+                DIRECT,
+            ]),
+        ),
+        (
+            "published",
+            Script::default().op(&[0, RUN, 40, MESSAGE, STATUS, 0, 0, 1, DIRECT, MESSAGE, STATUS, 1, 0, 1, TUNNEL, 0, RUN, 9]),
+        ),
+        (
+            "asked",
+            Script::default().op(&[
+                0,
+                OPEN,
+                1,
+                64,
+                RUN,
+                30,
+                ASK,
+                1,
+                5,
+                RUN,
+                2,
+                MESSAGE,
+                SEARCH_REPLY,
+                3,
+                1,
+                2,
+                9,
+                15,
+                4,
+                0,
+                1,
+                TUNNEL,
+                0,
+                RUN,
+                9,
+            ]),
+        ),
+        (
+            "found",
+            Script::default().op(&[
+                0,
+                OPEN,
+                1,
+                64,
+                RUN,
+                30,
+                ASK,
+                1,
+                5,
+                RUN,
+                2,
+                MESSAGE,
+                STORE_LEASES,
+                5,
+                0,
+                2,
+                0,
+                0,
+                0,
+                4,
+                TUNNEL,
+                0,
+                RUN,
+                9,
+            ]),
+        ),
+        (
+            "peer-wanted",
+            Script::default().op(&[
+                0,
+                RUN,
+                9,
+                LANE,
+                3,
+                30,
+                RUN,
+                3,
+                MESSAGE,
+                STORE_ROUTER,
+                30,
+                0,
+                0,
+                4,
+                DIRECT,
+                LANE,
+                3,
+                31,
+                RUN,
+                90,
+            ]),
+        ),
+        ("reply-unasked", Script::default().op(&[0, RUN, 1, MESSAGE, SEARCH_REPLY, 7, 1, 2, 3, 4, 5, 9, 10, 2, 1, 0, 1, DIRECT])),
+        ("i2pd", floodfill().op(&[MESSAGE, RAW, 1]).long_part(&store).op(&[0, 1, DIRECT])),
+        ("direct-news", floodfill().op(&[LANE, 6, 20, 20, 0, LANE, 6, 1, 21, 1, LANE, 2, 20, 0, PASS, 3, 255, 255])),
+        ("a-day", floodfill().op(&[MESSAGE, STORE_ROUTER, 20, 9, 0, 1, DIRECT]).op(&[PASS, 3, 255, 255].repeat(9))),
+    ])
+}
+
+/// Seeds of the target `tunnels`: builds of our own, and those of others.
+pub fn tunnels() -> Seeds {
+    use engine::kind::{BUILD, RAW};
+    use engine::op::{CHANGE, DELIVER, LANE, LOSE, MESSAGE, OPEN, PASS, REPEAT, RUN};
+    use engine::way::{DIRECT, GARLIC, TUNNEL};
+    let started = || Script::default().op(&[0, RUN, 20]);
+    let build = |script: Script, role: u8, how: u8, id: u8| script.op(&[MESSAGE, BUILD, role, how, id, 7, 2, 0, 0, 1, DIRECT]);
+    scripts(vec![
+        ("own-built", started().op(&[RUN, 60])),
+        ("with-destination", started().op(&[OPEN, 1, 8, RUN, 60])),
+        ("replies-lost", Script::default().op(&[0, RUN, 2, LOSE, 0, LOSE, 0, RUN, 60, LOSE, 0, RUN, 60])),
+        (
+            "replies-changed",
+            Script::default()
+                .op(&[0, RUN, 1, DELIVER, 1, CHANGE, 0, 1, 0, 100, 1, DELIVER, 3, CHANGE, 0, 2, 0, 30, 1, 1, 99, 3, RUN, 60]),
+        ),
+        (
+            "replies-repeated",
+            Script::default().op(&[0, RUN, 1, REPEAT, 0, DELIVER, 2, REPEAT, 0, DELIVER, 2, REPEAT, 1, RUN, 60]),
+        ),
+        ("participant", build(started(), 0, 66, 1)),
+        ("gateway", build(started(), 1, 67, 2)),
+        ("endpoint", build(started(), 2, 65, 3).op(&[RUN, 3])),
+        ("same-id", build(build(started(), 0, 66, 4), 1, 66, 4)),
+        ("wrong-time", build(started(), 0, 200, 5)),
+        ("wrong-layer", build(started(), 0, 255, 5)),
+        ("to-ourselves", started().op(&[MESSAGE, BUILD, 0, 65, 6, 7, 0, 0, 0, 1, DIRECT])),
+        ("many", (0..16).fold(started(), |script, id| build(script, id, 66, id))),
+        (
+            "build-in-garlic",
+            started().op(&[MESSAGE, BUILD, 0, 65, 6, 7, 3, 0, 0, 1, GARLIC, MESSAGE, BUILD, 0, 65, 7, 7, 3, 0, 0, 1, TUNNEL, 0]),
+        ),
+        (
+            "garbage",
+            started()
+                .op(&[MESSAGE, RAW, 25])
+                .long_part(&[1; 219])
+                .op(&[0, 1, DIRECT, MESSAGE, RAW, 23])
+                .long_part(&[1; 529])
+                .op(&[0, 1, DIRECT]),
+        ),
+        ("loaded", build(started().op(&[LANE, 7, 1, 255, 255, PASS, 1, 4, 0, LANE, 7, 1, 255, 255]), 0, 66, 1)),
+        ("hops-gone", started().op(&[LANE, 1, 1, LANE, 2, 2, 0, LANE, 1, 3, LANE, 2, 4, 1, RUN, 60])),
+        ("expired", started().op(&[PASS, 3, 255, 0, RUN, 30, PASS, 3, 255, 0, RUN, 60])),
     ])
 }
