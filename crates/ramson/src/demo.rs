@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::progress::say;
+use crate::site;
 
 /// Routers of the demo: a 3-hop tunnel needs three besides its owner.
 const ROUTERS: usize = 6;
@@ -114,7 +115,7 @@ async fn browse(routers: &[Router], once: bool, said: &impl Fn(&str)) -> anyhow:
     };
     let server = TcpListener::bind((LOOPBACK, 0)).await.context("cannot listen for the site's server")?;
     let target = server.local_addr()?;
-    services.spawn(serve_page(server));
+    services.spawn(site::serve(server, PAGE));
     let reachable = DestinationConfig { publish: true, accept: true, ..DestinationConfig::default() };
     let site = host.open("site", new_destination()?, reachable);
     let address = site.address().hash().to_b32();
@@ -160,31 +161,4 @@ async fn fetch(proxy: SocketAddr, host: &str) -> anyhow::Result<String> {
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// The site's web server: one page for every request.
-async fn serve_page(listener: TcpListener) {
-    while let Ok((mut socket, _)) = listener.accept().await {
-        let serving = async {
-            let mut request = [0; 4096];
-            let mut len = 0;
-            while !request.get(..len).is_some_and(|head| head.windows(4).any(|end| end == b"\r\n\r\n")) {
-                let count = socket.read(request.get_mut(len..).unwrap_or_default()).await?;
-                len += count;
-                if count == 0 {
-                    break;
-                }
-            }
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                PAGE.len()
-            );
-            socket.write_all(head.as_bytes()).await?;
-            socket.write_all(PAGE.as_bytes()).await?;
-            socket.shutdown().await
-        };
-        if let Err(error) = serving.await {
-            tracing::debug!(%error, "a request to the site ended early");
-        }
-    }
 }

@@ -3,12 +3,17 @@
 
 mod control;
 mod demo;
+#[cfg(feature = "sim")]
+mod devnet;
 mod progress;
 mod run;
 mod settings;
+#[cfg(feature = "sim")]
+mod sim;
+mod site;
 mod status;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -16,6 +21,7 @@ use std::str::FromStr;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -25,9 +31,9 @@ use tracing_subscriber::filter::LevelFilter;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// What to log: a level (error, warn, info, debug, trace) or targets with levels.
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// What to log: a level (error, warn, info, debug, trace) or targets with levels [default: info; of sim: error].
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -58,6 +64,25 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Simulate a whole network, and tell whether it was as good as its scenario expects.
+    #[cfg(feature = "sim")]
+    Sim(sim::Options),
+    /// Run a network for programs to be tried on: routers with SAM and HTTP proxy ports, joined by a virtual network.
+    #[cfg(feature = "sim")]
+    #[command(after_help = devnet::NET_JSON)]
+    Devnet(devnet::Arguments),
+}
+
+impl Command {
+    /// What is logged unless told otherwise.
+    fn log_level(&self) -> &'static str {
+        match self {
+            // Hundreds of routers have much to say, and the time on a line is another one than theirs.
+            #[cfg(feature = "sim")]
+            Self::Sim(_) => "error",
+            _ => "info",
+        }
+    }
 }
 
 /// The exit code for "nothing was started": the message says what to change.
@@ -97,23 +122,28 @@ fn raise_descriptor_limit() {
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let filter = log_filter(&arguments.log)?;
+    let filter = log_filter(arguments.log.as_deref().unwrap_or(arguments.command.log_level()))?;
     raise_descriptor_limit();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the service threads")?;
-    runtime.block_on(async {
-        match arguments.command {
-            Command::Run { config, data_dir, settings } => {
-                let data_dir = settings::data_dir(data_dir)?;
-                let settings = settings.over_file(config, &data_dir)?;
-                run::run(&data_dir, settings).await
-            }
-            Command::Status { data_dir, json } => status::show(&settings::data_dir(data_dir)?, json).await,
-            Command::Demo { once } => demo::run(once).await,
+    // Colours are for terminals: in a file or a journal they are noise.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    match arguments.command {
+        Command::Run { config, data_dir, settings } => {
+            let data_dir = settings::data_dir(data_dir)?;
+            let settings = settings.over_file(config, &data_dir)?;
+            services()?.block_on(run::run(&data_dir, settings))
         }
-    })
+        Command::Status { data_dir, json } => services()?.block_on(status::show(&settings::data_dir(data_dir)?, json)),
+        Command::Demo { once } => services()?.block_on(demo::run(once)),
+        #[cfg(feature = "sim")]
+        Command::Devnet(arguments) => services()?.block_on(devnet::run(arguments)),
+        #[cfg(feature = "sim")]
+        Command::Sim(options) => sim::run(&options),
+    }
+}
+
+/// The threads of everything that isn't the router itself.
+fn services() -> anyhow::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("cannot start the service threads")
 }

@@ -9,6 +9,8 @@ mod running;
 mod a_broken_key_file_is_refused_and_left_alone;
 #[path = "program/a_data_folder_serves_one_router_at_a_time.rs"]
 mod a_data_folder_serves_one_router_at_a_time;
+#[path = "program/a_leak_in_its_log_fails_a_test.rs"]
+mod a_leak_in_its_log_fails_a_test;
 #[path = "program/a_mistake_in_the_settings_is_named.rs"]
 mod a_mistake_in_the_settings_is_named;
 #[path = "program/a_port_in_use_is_named.rs"]
@@ -17,6 +19,9 @@ mod a_port_in_use_is_named;
 mod a_reseed_that_cannot_be_read_is_named;
 #[path = "program/a_signal_ends_the_router_cleanly.rs"]
 mod a_signal_ends_the_router_cleanly;
+#[cfg(feature = "sim")]
+#[path = "program/a_simulation_tells_how_good_it_was.rs"]
+mod a_simulation_tells_how_good_it_was;
 #[path = "program/hostile_bytes_do_not_disturb_the_router.rs"]
 mod hostile_bytes_do_not_disturb_the_router;
 #[path = "program/identities_outlive_a_kill.rs"]

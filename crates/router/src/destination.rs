@@ -6,9 +6,9 @@ use ramson_engine::{CloseReason, Command, StreamRings};
 use ramson_wire::{Destination as Address, DestinationHash};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::engine_thread::{IncomingStream, ToEngine};
 use crate::error::Closed;
 use crate::router::EngineHandle;
+use crate::routes::{IncomingStream, ToEngine};
 use crate::stream::Stream;
 
 /// A destination of ours. Clones share it; the last one to go closes it.

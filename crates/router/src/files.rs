@@ -29,7 +29,10 @@ impl DataDir {
             let path = path.to_owned();
             move |source| StartError::File { action, path, source }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
+            sync_parent(path);
+        }
         let mode = std::fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
         if mode & 0o077 != 0 {
             if !is_ours(path).map_err(failed("read", path))? {
@@ -38,13 +41,7 @@ impl DataDir {
             std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("protect", path))?;
         }
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(failed("open", &lock_path))?;
+        let lock = open_lock(&lock_path).map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: path.to_owned() }),
@@ -57,6 +54,22 @@ impl DataDir {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// A new folder is durable when the one that holds it is, and the keys in it with it. One that can't be opened, as it
+/// may be another user's, is left to the system.
+fn sync_parent(path: &Path) {
+    let parent = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+    if let Some(Err(error)) = parent.map(|parent| File::open(parent).and_then(|parent| parent.sync_all())) {
+        tracing::debug!(%error, "the folder that holds the data folder cannot be synced");
+    }
+}
+
+/// A folder that can't be written to, as a disk becomes by itself that reports errors, still holds the keys of a router
+/// and its lock.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.or_else(|error| File::open(path).map_err(|_| error))
 }
 
 /// Whether nothing but a router's files tells what the folder is for. A home folder, given by mistake, must not be

@@ -16,8 +16,8 @@ use ramson_lane::{ConnId, Lane, LaneCommand, LaneEvent, LaneOutput};
 use ramson_wire::Tick;
 
 use crate::clock::Clock;
-use crate::engine_thread::ToEngine;
 use crate::mailbox::{CloseOnDrop, Mailbox};
+use crate::routes::ToEngine;
 
 /// Bytes read from one socket in one turn, so that none starves the others.
 const READ_PER_TURN: usize = 64 * 1024;

@@ -19,6 +19,7 @@
 mod clock;
 mod copying;
 mod destination;
+pub mod driver;
 mod engine_thread;
 mod entropy;
 mod error;
@@ -30,6 +31,7 @@ mod mailbox;
 mod names;
 mod reseed;
 mod router;
+mod routes;
 mod storage;
 mod stream;
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) struct Mailbox<T> {
     inner: Mutex<Inner<T>>,
     arrived: Condvar,
+    /// Rung for a reader that waits elsewhere than in [`Mailbox::wait`].
+    bell: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 struct Inner<T> {
@@ -32,7 +34,12 @@ impl<T> Drop for CloseOnDrop<'_, T> {
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
-        Self { inner: Mutex::new(Inner { letters: Vec::new(), closed: false }), arrived: Condvar::new() }
+        Self { inner: Mutex::new(Inner { letters: Vec::new(), closed: false }), arrived: Condvar::new(), bell: None }
+    }
+
+    /// Rings at the first letter after there was none.
+    pub(crate) fn with_bell(bell: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { bell: Some(bell), ..Self::new() }
     }
 
     /// Appends all of `batch`, leaving it empty. Returns whether the mailbox was empty before, which is when
@@ -51,7 +58,7 @@ impl<T> Mailbox<T> {
         let was_empty = inner.letters.is_empty();
         inner.letters.append(batch);
         drop(inner);
-        self.arrived.notify_one();
+        self.tell(was_empty);
         was_empty
     }
 
@@ -66,10 +73,18 @@ impl<T> Mailbox<T> {
         if inner.closed {
             return Err(letter);
         }
+        let was_empty = inner.letters.is_empty();
         inner.letters.push(letter);
         drop(inner);
-        self.arrived.notify_one();
+        self.tell(was_empty);
         Ok(())
+    }
+
+    fn tell(&self, was_empty: bool) {
+        self.arrived.notify_one();
+        if let Some(bell) = self.bell.as_ref().filter(|_| was_empty) {
+            bell();
+        }
     }
 
     /// Gives back what waits, and takes nothing more.

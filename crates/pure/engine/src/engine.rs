@@ -14,6 +14,7 @@ mod destinations;
 mod flooded;
 mod glue;
 mod load;
+mod repetitions;
 mod report;
 mod routing;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
 use dear::DearWork;
 use destinations::Lookups;
 use load::TransitLoad;
+use repetitions::Repetitions;
 use routing::RouterReplies;
 
 /// Our RouterInfo is signed anew at a random time within these, whatever destinations do.
@@ -81,6 +83,7 @@ pub struct Engine {
     lookups: Lookups,
     replies: RouterReplies,
     dear: DearWork,
+    repetitions: Repetitions,
     connected: BTreeSet<RouterHash>,
     congested: BTreeSet<RouterHash>,
     /// Congestion or tunnels changed: destinations are to be told whom to hold back.
@@ -140,6 +143,7 @@ impl Engine {
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
             dear: DearWork::default(),
+            repetitions: Repetitions::new(now.tick),
             connected: BTreeSet::new(),
             congested: BTreeSet::new(),
             congestion_changed: false,
@@ -153,6 +157,8 @@ impl Engine {
         for bytes in snapshot.reseed {
             engine.add_reseeded(now, bytes);
         }
+        // A reseed is saved at once: it may be gone when the router starts again.
+        engine.netdb.flush();
         engine.netdb.publish_router_info(now, router_info);
         engine.settle(now);
         Ok(engine)
@@ -245,6 +251,13 @@ impl Engine {
         self.start_due(now);
         self.replies.expire(now.tick);
         self.work(now);
+        self.settle(now);
+    }
+
+    /// Puts out what the disk doesn't have yet, before the router is stopped.
+    pub fn flush(&mut self, now: Now) {
+        self.now = now;
+        self.netdb.flush();
         self.settle(now);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A hop that resends a message, or sends a slightly changed copy, could follow it through the network. What it can't change
 //! without destroying the rest is IV XOR first cipher block, so that is remembered for at least ten minutes (a tunnel's life),
-//! together with the tunnel, as a keyed hash.
+//! together with the tunnel, as a keyed hash. What enters a tunnel at its gateway has no such trace: it is known by its header, which the
+//! tunnel before could change, so that there the receiver has to look.
 //!
 //! **Form.** Two generations of ten minutes. A generation is a list of segments; a segment is an array of buckets of sixteen 32-bit
 //! marks (one cache line). 32 bits of a SipHash-2-4 choose the bucket, the other 32 are the mark; a full bucket spills
@@ -26,6 +27,8 @@ use crate::tunnel_data::MESSAGE_LEN;
 
 /// Shortest time a message is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(600);
+/// What names a message with a long header: kind 1, id 4, expiration 8.
+const NAMING: usize = 13;
 /// Most segments in a generation.
 const MAX_SEGMENTS: usize = 16;
 /// Marks in a bucket: 64 bytes.
@@ -63,7 +66,6 @@ impl DuplicateFilter {
 
     /// Remembers an encrypted tunnel message as it came in on `tunnel`; false if it was seen before.
     pub fn insert(&mut self, now: Tick, tunnel: TunnelId, message: &[u8; MESSAGE_LEN]) -> bool {
-        self.turn(now);
         let mut input = [0_u8; 20];
         for (at, byte) in input.iter_mut().enumerate() {
             *byte = match at.checked_sub(16) {
@@ -71,7 +73,20 @@ impl DuplicateFilter {
                 None => message.get(at).copied().unwrap_or(0) ^ message.get(at + 16).copied().unwrap_or(0),
             };
         }
-        let [a, b, c, d, e, f, g, h] = siphash24(&self.key, &input);
+        self.remember(now, &input)
+    }
+
+    /// Remembers a message that is to enter a tunnel at its gateway, by kind, id and expiration; false if it was seen before.
+    pub fn insert_entering(&mut self, now: Tick, tunnel: TunnelId, message: &[u8]) -> bool {
+        let mut input = [0_u8; 4 + NAMING];
+        let name = tunnel.get().to_be_bytes().into_iter().chain(message.iter().copied());
+        input.iter_mut().zip(name).for_each(|(to, from)| *to = from);
+        self.remember(now, &input)
+    }
+
+    fn remember(&mut self, now: Tick, input: &[u8]) -> bool {
+        self.turn(now);
+        let [a, b, c, d, e, f, g, h] = siphash24(&self.key, input);
         let place = u32::from_le_bytes([a, b, c, d]);
         let mark = u32::from_le_bytes([e, f, g, h]).max(1);
         if self.previous.contains(place, mark) || self.current.contains(place, mark) {
@@ -211,6 +226,16 @@ mod tests {
         assert!(filter.insert(start, tunnel(2), &message(1)));
         assert!(!filter.insert(start + REMEMBERED, tunnel(1), &message(1)));
         assert!(filter.insert(start + REMEMBERED * 3, tunnel(1), &message(1)));
+    }
+
+    #[test]
+    fn what_enters_a_tunnel_twice_is_seen() {
+        let mut filter = DuplicateFilter::new(Tick(0), [1; 16]);
+        assert!(filter.insert_entering(Tick(0), tunnel(1), &message(1)));
+        assert!(!filter.insert_entering(Tick(0), tunnel(1), &message(1)));
+        assert!(filter.insert_entering(Tick(0), tunnel(2), &message(1)));
+        assert!(filter.insert_entering(Tick(0), tunnel(1), &[7; 12]));
+        assert!(!filter.insert_entering(Tick(0), tunnel(1), &[7; 12]));
     }
 
     #[test]

@@ -300,6 +300,8 @@ pub enum DropReason {
     WrongPrevious,
     /// IV and first block seen before.
     DuplicateIv,
+    /// A message that entered this tunnel before.
+    RepeatedEntering,
     /// Past its expiration.
     Expired,
     /// A body or fragment that can't be read.
@@ -365,6 +367,7 @@ impl DropReason {
             Self::UnknownTunnel => "unknown-tunnel",
             Self::WrongPrevious => "wrong-previous-hop",
             Self::DuplicateIv => "duplicate-iv",
+            Self::RepeatedEntering => "repeated-entering",
             Self::Expired => "expired",
             Self::Malformed => "malformed",
             Self::Checksum => "tunnel-checksum",

@@ -82,7 +82,9 @@ impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane")
             .field("conns", &self.conns.len())
+            .field("peers", &self.peers.len())
             .field("connected", &self.connected)
+            .field("pending_bytes", &self.pending_bytes)
             .field("relays", &self.table.len())
             .finish_non_exhaustive()
     }

@@ -153,7 +153,11 @@ impl RelayTable {
             return Taken::Dropped(DropReason::Malformed);
         };
         let Some(entry) = self.relays.get(&tunnel) else {
-            return if self.own.contains(&tunnel) { Taken::Own(message) } else { Taken::Dropped(DropReason::UnknownTunnel) };
+            return if self.own.contains(&tunnel) {
+                self.own_data(now, tunnel, message)
+            } else {
+                Taken::Dropped(DropReason::UnknownTunnel)
+            };
         };
         if matches!(entry.role, RelayRole::Gateway { .. }) {
             return Taken::Dropped(DropReason::UnknownTunnel);
@@ -184,6 +188,15 @@ impl RelayTable {
         Taken::Relayed
     }
 
+    /// For an endpoint of ours, if it wasn't there before.
+    fn own_data(&mut self, now: Now, tunnel: TunnelId, message: I2npMessage) -> Taken {
+        match message.body.first_chunk::<BODY_LEN>().and_then(|body| body.last_chunk::<MESSAGE_LEN>()) {
+            None => Taken::Dropped(DropReason::Malformed),
+            Some(encrypted) if self.filter.insert(now.tick, tunnel, encrypted) => Taken::Own(message),
+            Some(_) => Taken::Dropped(DropReason::DuplicateIv),
+        }
+    }
+
     /// Takes a TunnelGateway, from a session or from ourselves.
     pub(crate) fn tunnel_gateway(&mut self, now: Now, from: Option<RouterHash>, message: I2npMessage) -> Taken {
         let Some(tunnel) = i2np::tunnel_id(&message.body) else {
@@ -209,6 +222,9 @@ impl RelayTable {
         }
         if self.entering_count >= MAX_TURN_MESSAGES {
             return Taken::Dropped(DropReason::TurnLimit);
+        }
+        if !self.filter.insert_entering(now.tick, tunnel, &body.message) {
+            return Taken::Dropped(DropReason::RepeatedEntering);
         }
         if !self.share.take(now.tick, body.message.len()) {
             return Taken::Dropped(DropReason::TransitShare);

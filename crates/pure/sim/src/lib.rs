@@ -40,3 +40,4 @@ pub mod world;
 
 pub use net::LinkConfig;
 pub use node::User;
+pub use ramson_engine::IdentityId;

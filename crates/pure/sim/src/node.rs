@@ -2,7 +2,9 @@
 //! work keeps busy.
 
 mod engine_thread;
+mod judged;
 mod lane_thread;
+mod repeated;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -21,6 +23,7 @@ use crate::tamper::Tamper;
 use crate::trace::Trace;
 use crate::watch::Watch;
 use crate::world::Happening;
+use repeated::Phantoms;
 
 /// Outputs of one call. More is taken for a loop without end.
 const MAX_OUTPUTS: usize = 100_000;
@@ -57,6 +60,8 @@ pub(crate) struct Around<'a> {
 pub(crate) enum Letter {
     Lane(Vec<LaneEvent>),
     Command(Command),
+    /// What came before already, for an oracle.
+    Repeated(LaneEvent),
 }
 
 /// A thread with a core of its own.
@@ -117,6 +122,9 @@ pub(crate) struct Node<U> {
     standing: Vec<(ConnId, bool)>,
     readable: BTreeSet<ConnId>,
     writable: BTreeSet<ConnId>,
+    phantoms: Phantoms,
+    /// Destinations that it was asked for.
+    opened: BTreeSet<IdentityId>,
     rng: SeededRng,
     /// Virtual wall time at tick 0 on this machine's clock.
     pub(crate) epoch: Date,
@@ -142,6 +150,8 @@ impl<U: User> Node<U> {
             standing: Vec::new(),
             readable: BTreeSet::new(),
             writable: BTreeSet::new(),
+            phantoms: Phantoms::default(),
+            opened: BTreeSet::new(),
             rng,
             epoch,
         }

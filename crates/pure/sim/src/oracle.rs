@@ -5,13 +5,26 @@
 //! | [`STREAMS_EXACT`] | a stream gives other bytes than were sent, or ends well without all of them |
 //! | [`CLEAR_TEXT`] | application bytes in clear on a link, in a message between routers, or in what a tunnel's endpoint sees |
 //! | [`TUNNEL_HOPS`] | a tunnel with a router twice, or two of one /16, its owner included |
+//! | [`LIMITS`] | more of something than its registered limit |
+//! | [`FREED`] | something held for a destination that closed, or for nobody after all peers left |
+//! | [`IDENTITIES_APART`] | a message that came through one destination's tunnel changes what belongs to another, or to the router |
+//! | [`ANSWERS`] | a router asked as a router tells of the destinations on it |
+//! | [`PAIRING`] | an observer at the floodfills knows which destinations live on one router |
+//! | [`REPLAYS`] | a repeated connection attempt or message has an effect |
 //! | [`REACHABLE_AGAIN`] | a published destination that isn't reached in time after the last fault |
 
+pub(crate) mod answers;
 pub(crate) mod clear_text;
+pub(crate) mod limits;
+pub(crate) mod pairing;
 pub(crate) mod paths;
+pub(crate) mod replays;
 pub(crate) mod tunnel_hops;
 
 use std::time::Duration;
+
+pub use answers::Answer;
+pub use pairing::Guesses;
 
 use ramson_wire::Tick;
 
@@ -23,6 +36,18 @@ pub const STREAMS_EXACT: &str = "streams-exact";
 pub const CLEAR_TEXT: &str = "clear-text";
 /// See the module.
 pub const TUNNEL_HOPS: &str = "tunnel-hops";
+/// See the module.
+pub const LIMITS: &str = "limits";
+/// See the module.
+pub const FREED: &str = "freed";
+/// See the module.
+pub const IDENTITIES_APART: &str = "identities-apart";
+/// See the module.
+pub const ANSWERS: &str = "answers";
+/// See the module.
+pub const PAIRING: &str = "pairing";
+/// See the module.
+pub const REPLAYS: &str = "replays";
 /// See the module.
 pub const REACHABLE_AGAIN: &str = "reachable-again";
 

@@ -41,7 +41,7 @@ pub struct Run {
     /// Hostile ones, not part of what is measured.
     hostile: Vec<usize>,
     measures: Measures,
-    busy: Vec<Duration>,
+    counted: Vec<sampling::Counted>,
     sampled_at: Tick,
 }
 
@@ -64,12 +64,22 @@ impl Run {
     /// At the first moment, before anything happened.
     #[must_use]
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
+        Self::watched(scenario, seed, true)
+    }
+
+    /// Without oracles: only to measure what they cost.
+    #[must_use]
+    pub fn unwatched(scenario: &Scenario, seed: u64) -> Self {
+        Self::watched(scenario, seed, false)
+    }
+
+    fn watched(scenario: &Scenario, seed: u64, oracles: bool) -> Self {
         let config = WorldConfig {
             links: link_config(&scenario.links),
             costs: Costs { scale_percent: u64::from(scenario.cpu.scale_percent), ..Costs::measured() },
             skew_millis: (scenario.clocks.skew_ms.least, scenario.clocks.skew_ms.most),
             routers_per_subnet: scenario.addresses_per_subnet,
-            oracles: true,
+            oracles,
         };
         let world = World::new(seed, config);
         let mut run = Self {
@@ -82,7 +92,7 @@ impl Run {
             gone: BTreeSet::new(),
             hostile: Vec::new(),
             measures: Measures { seed, ..Measures::default() },
-            busy: Vec::new(),
+            counted: Vec::new(),
             sampled_at: Tick(0),
         };
         run.plan_start();

@@ -26,6 +26,11 @@ pub trait Tamper {
         events
     }
 
+    /// What the router does as well when it takes an event.
+    fn besides(&mut self, _now: Now, _event: &LaneEvent) -> Vec<Command> {
+        Vec::new()
+    }
+
     /// Bytes for a connection.
     fn sent(&mut self, _now: Now, bytes: Bytes) -> Bytes {
         bytes

@@ -1,19 +1,32 @@
 //! The eyes of the oracles: they see every byte on links and everything between lanes and engines.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use ramson_crypto::rng::SeededRng;
+use ramson_engine::Command;
 use ramson_lane::{LaneCommand, LaneEvent};
-use ramson_wire::{I2npMessage, MessageKind, RouterHash, Tick};
+use ramson_wire::bounds::Bound;
+use ramson_wire::{DestinationHash, I2npMessage, MessageKind, RouterHash, Tick};
 
 use crate::cpu;
 use crate::measure::Violation;
-use crate::oracle::Notes;
+use crate::oracle::answers::Answers;
 use crate::oracle::clear_text::ClearText;
+use crate::oracle::limits::{Draining, Limits};
+use crate::oracle::pairing::Pairing;
 use crate::oracle::paths::Paths;
+use crate::oracle::replays::{Replay, Replays};
 use crate::oracle::tunnel_hops::TunnelHops;
+use crate::oracle::{Guesses, Notes};
 
 /// One of so many own tunnel messages is followed through its tunnel.
 const FOLLOW_ONE_OF: u64 = 8;
+
+/// In networks of so many routers what belongs to others is compared around each message through a destination's tunnel.
+const SMALL: usize = 8;
+/// In larger ones around one of so many.
+const COMPARE_ONE_OF: u64 = 16;
 
 /// See the module.
 pub(crate) struct Watch {
@@ -21,22 +34,35 @@ pub(crate) struct Watch {
     notes: Notes,
     /// By number.
     routers: Vec<RouterHash>,
+    numbers: BTreeMap<RouterHash, usize>,
     paths: Paths,
     clear_text: ClearText,
     tunnel_hops: TunnelHops,
     tunnel_messages: u64,
+    replays: Replays,
+    limits: Limits,
+    pairing: Pairing,
+    answers: Answers,
+    /// Messages through tunnels of destinations.
+    of_destinations: u64,
 }
 
 impl Watch {
-    pub(crate) fn new(on: bool) -> Self {
+    pub(crate) fn new(on: bool, rng: SeededRng) -> Self {
         Self {
             on,
             notes: Notes::default(),
             routers: Vec::new(),
+            numbers: BTreeMap::new(),
             paths: Paths::default(),
             clear_text: ClearText::default(),
             tunnel_hops: TunnelHops::default(),
             tunnel_messages: 0,
+            replays: Replays::new(rng),
+            limits: Limits::default(),
+            pairing: Pairing::default(),
+            answers: Answers::default(),
+            of_destinations: 0,
         }
     }
 
@@ -53,8 +79,11 @@ impl Watch {
     pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr) {
         if number == self.routers.len() {
             self.routers.push(router);
+            self.numbers.insert(router, number);
             self.tunnel_hops.starts(router, address);
         }
+        self.replays.starts(number);
+        self.limits.starts(number);
     }
 
     /// Bytes on a link.
@@ -66,11 +95,27 @@ impl Watch {
 
     /// What a lane tells its engine.
     pub(crate) fn event(&mut self, at: Tick, router: usize, event: &LaneEvent) {
-        if let LaneEvent::Message { message, .. } = event
+        if let LaneEvent::Message { from, message } = event
             && self.on
         {
+            self.replays.received(at, router, *from, message);
+            if let Some(from) = from.filter(|_| message.kind == MessageKind::GARLIC) {
+                self.pairing.garlic(router, from);
+            }
             self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
         }
+    }
+
+    /// The first bytes on a connection that a router took.
+    pub(crate) fn greeting(&mut self, at: Tick, router: usize, bytes: &[u8]) {
+        if self.on {
+            self.replays.greeting(at, router, bytes);
+        }
+    }
+
+    /// What is to be repeated to a router now.
+    pub(crate) fn to_repeat(&mut self, at: Tick, router: usize) -> Vec<Replay> {
+        self.replays.due(at, router)
     }
 
     /// What an engine asks of its lane. Nothing that is done here costs the router time.
@@ -86,19 +131,101 @@ impl Watch {
                 _ => {}
             }
         }
+        self.pairing.commands(at, router, commands);
         cpu::forget_work();
+    }
+
+    /// What the applications on a router ask of it, whatever becomes of that.
+    pub(crate) fn wishes(&mut self, at: Tick, router: usize, wishes: &[Command]) {
+        for wish in wishes {
+            match wish {
+                Command::OpenDestination { id, keys, config, .. } => {
+                    let hash = keys.destination().hash();
+                    self.limits.used(at, router, id.0, true);
+                    self.answers.opened(router, id.0, hash);
+                    if config.publish {
+                        self.pairing.opened(at, hash, router);
+                    }
+                }
+                Command::CloseDestination { id } => {
+                    self.limits.used(at, router, id.0, false);
+                    self.answers.closed(router, id.0);
+                }
+                _ => {}
+            }
+        }
+        cpu::forget_work();
+    }
+
+    /// A router crashed.
+    pub(crate) fn fell(&mut self, router: usize) {
+        self.pairing.fell(router);
+    }
+
+    /// Whether to look at what a router holds, in this turn of it.
+    pub(crate) fn looks_at_bounds(&mut self) -> bool {
+        self.on && self.limits.look()
+    }
+
+    /// One of the things that a router holds.
+    pub(crate) fn held(&mut self, at: Tick, router: usize, bound: &Bound) {
+        self.limits.held(at, router, bound, &mut self.notes);
+    }
+
+    /// What a router held of what doesn't last, since it is alone.
+    pub(crate) fn alone(&mut self, at: Tick, router: usize, draining: &Draining) {
+        draining.judge(at, router, &mut self.notes);
+    }
+
+    /// Whether to compare what belongs to others before and after a message through a destination's tunnel.
+    pub(crate) fn compares_others(&mut self) -> bool {
+        self.of_destinations += 1;
+        let one_of = if self.routers.len() <= SMALL { 1 } else { COMPARE_ONE_OF };
+        self.on && self.of_destinations.is_multiple_of(one_of)
+    }
+
+    /// Destinations of a router, and whether it was sent their LeaseSet.
+    pub(crate) fn destinations_of(&self, router: usize) -> Vec<(DestinationHash, bool)> {
+        self.answers.of(router)
+    }
+
+    /// What the observer at the floodfills says.
+    pub(crate) fn guesses(&self) -> Vec<Guesses> {
+        self.pairing.guess()
+    }
+
+    /// The run ends.
+    pub(crate) fn ends(&mut self, at: Tick) {
+        if self.on {
+            self.pairing.judge(at, &mut self.notes);
+        }
     }
 
     fn sent(&mut self, at: Tick, (router, hash): (usize, RouterHash), to: RouterHash, message: &I2npMessage) {
         self.clear_text.look(at, router, &message.body, "in a message that a router sends", &mut self.notes);
+        if message.kind == MessageKind::DATABASE_STORE
+            && let Some(other) = self.numbers.get(&to)
+        {
+            self.answers.stored([router, *other], message);
+        }
+        if message.kind == MessageKind::TUNNEL_GATEWAY
+            && let Some(gateway) = self.numbers.get(&to)
+        {
+            self.replays.sent(at, *gateway, hash, message);
+        }
         if message.kind != MessageKind::TUNNEL_DATA {
             return;
         }
         self.tunnel_messages += 1;
         if self.tunnel_messages.is_multiple_of(FOLLOW_ONE_OF) {
-            let (_, clear) = self.paths.follow(hash, to, message);
+            let (steps, clear) = self.paths.follow(hash, to, message);
             if let Some(clear) = clear {
                 self.clear_text.look(at, router, &*clear, "at a tunnel's endpoint", &mut self.notes);
+            }
+            for step in steps {
+                if let Some(hop) = self.numbers.get(&step.place.0) {
+                    self.replays.sent(at, *hop, step.from, &step.message);
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! All routers, their network and their time, from one seed.
 
+mod ending;
 mod start;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::sha256;
 use ramson_engine::{Command, IdentityId, Progress, Status};
 use ramson_lane::{LaneCommand, LaneEvent};
-use ramson_wire::{Date, Tick};
+use ramson_wire::bounds::Bound;
+use ramson_wire::{Date, RouterInfo, Tick};
 
 use crate::cpu::Costs;
 use crate::disk::{Disk, DiskFaults};
@@ -22,6 +24,8 @@ use crate::schedule::Schedule;
 use crate::tamper::{Honest, Tamper};
 use crate::trace::Trace;
 use crate::watch::Watch;
+
+pub use start::NET_ID;
 
 /// Steps without virtual time advancing, for each router. A deadline that stays in the past would take more.
 const MAX_STEPS_AT_ONCE: u64 = 2_000;
@@ -44,6 +48,12 @@ pub(crate) enum Happening {
         router: usize,
         life: u32,
         events: Vec<LaneEvent>,
+    },
+    /// What came to a router before comes to its engine again.
+    Repeated {
+        router: usize,
+        life: u32,
+        event: LaneEvent,
     },
     /// A batch of the engine reaches the lane.
     ToLane {
@@ -142,7 +152,7 @@ impl<U: User> World<U> {
             tampers: BTreeMap::new(),
             infos: Vec::new(),
             trace: Trace::default(),
-            watch: Watch::new(config.oracles),
+            watch: Watch::new(config.oracles, seed.child("oracles")),
             steps: 0,
             at_once: 0,
             config,
@@ -211,6 +221,19 @@ impl<U: User> World<U> {
         Some(node.engine.status(node.now(self.now())))
     }
 
+    /// What a router publishes of itself.
+    #[must_use]
+    pub fn router_info(&self, router: usize) -> Option<&RouterInfo> {
+        self.node(router).map(|node| node.engine.router_info())
+    }
+
+    /// What a router holds against its limits.
+    pub fn bounds(&self, router: usize, visit: &mut dyn FnMut(Bound)) {
+        if let Some(node) = self.node(router) {
+            node.bounds(visit);
+        }
+    }
+
     /// The users of a router, whether it runs or not.
     pub fn user(&mut self, router: usize) -> Option<&mut U> {
         let place = self.places.get_mut(router)?;
@@ -275,6 +298,7 @@ impl<U: User> World<U> {
         place.spent += node.lane_thread.spent + node.engine_thread.spent;
         place.user = Some(node.user);
         place.disk.crash();
+        self.watch.fell(router);
         self.net.gone(&mut self.schedule, router, silent);
     }
 
@@ -370,6 +394,9 @@ impl<U: User> World<U> {
             Happening::EngineTurn { router, life } => self.with(router, Some(life), Node::engine_turn),
             Happening::ToEngine { router, life, events } => {
                 self.with(router, Some(life), |node, around| node.take_letter(around.schedule, Letter::Lane(events)));
+            }
+            Happening::Repeated { router, life, event } => {
+                self.with(router, Some(life), |node, around| node.take_repeated(around, event));
             }
             Happening::ToLane { router, life, commands } => {
                 self.with(router, Some(life), |node, around| node.take_commands(around.schedule, commands));

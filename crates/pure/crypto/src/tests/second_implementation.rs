@@ -1,4 +1,5 @@
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use curve25519_elligator2::{MapToPointVariant, MontgomeryPoint, RFC9380};
 use ed25519_dalek::Signer;
 use proptest::prelude::*;
 
@@ -13,6 +14,24 @@ proptest! {
         prop_assert_eq!(ours.public().0, x25519_dalek::x25519(private, x25519_dalek::X25519_BASEPOINT_BYTES));
         let shared = ours.diffie_hellman(&x25519::PublicKey(peer)).unwrap();
         prop_assert_eq!(shared.as_bytes(), &x25519_dalek::x25519(private, peer));
+    }
+
+    #[test]
+    fn elligator2_decodes_as_curve25519_elligator2(string: [u8; 32]) {
+        prop_assert_eq!(elligator2::decode(&string).0, MontgomeryPoint::map_to_point(&string).0);
+    }
+
+    #[test]
+    fn elligator2_encodes_as_curve25519_elligator2(private: [u8; 32], tweak: u8) {
+        let key = x25519::PrivateKey::from_bytes(&private).public();
+        // The other one takes the form that the private key says, ours the one that bit 0 says.
+        let ours = [tweak & !1, tweak | 1].map(|tweak| elligator2::encode_with(&key, tweak));
+        let theirs: Option<[u8; 32]> = RFC9380::to_representative(&private, tweak).into();
+        prop_assert_eq!(ours.map(|form| form.is_some()), [theirs.is_some(); 2]);
+        prop_assert!(ours.contains(&theirs));
+        for form in ours.into_iter().flatten() {
+            prop_assert_eq!(MontgomeryPoint::map_to_point(&form).0, key.0);
+        }
     }
 
     #[test]

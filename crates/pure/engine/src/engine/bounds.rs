@@ -20,6 +20,7 @@ impl Engine {
         let bytes = entries::<RouterHash>(self.connected.len() * 3 + self.congested.len());
         visit(Bound::new("engine-connected", self.connected.len(), usize::MAX, bytes).lasting());
         self.dear.bounds(visit);
+        self.repetitions.bounds(visit);
         self.lookups.bounds(visit);
         visit(self.replies.bound());
         self.netdb.bounds(visit);

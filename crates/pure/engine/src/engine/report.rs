@@ -100,6 +100,7 @@ impl Engine {
         let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
         drops.insert("strangers-garlic-queue", self.dear.dropped);
+        drops.insert("repeated-message", self.repetitions.dropped);
         drops.insert("destination-limit", self.refused_destinations);
         drops.extend(self.tunnels.drops());
         drops.extend(self.netdb.drops().iter().map(|(reason, count)| (reason.name(), *count)));

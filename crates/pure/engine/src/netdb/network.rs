@@ -141,6 +141,11 @@ impl NetDb {
         }
     }
 
+    /// An answer that came down a tunnel in clear, though each question asks for a sealed one: a stranger's.
+    pub(crate) fn refuse_clear_answer(&mut self) {
+        self.count(Reject::Unsolicited);
+    }
+
     /// A DatabaseSearchReply: down a tunnel of `owner`, or for [`Owner::Router`] straight to us.
     pub(crate) fn handle_search_reply(&mut self, now: Now, owner: Owner, reply: &DatabaseSearchReply) {
         match owner {

@@ -316,7 +316,7 @@ impl Publication {
         }
         let key = self.entry.key();
         let excluded = stored_at.into_iter().collect();
-        shared.send(owner, at, route, |rng, reply, reply_key| {
+        shared.send(owner, at, route, key, |rng, reply, reply_key| {
             message::lookup(rng, now, key, Kind::LeaseSet, reply, excluded, reply_key)
         });
         self.phase = Phase::Verifying { at, until: now.tick + config::VERIFY_TIMEOUT };

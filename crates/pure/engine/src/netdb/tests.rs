@@ -13,6 +13,7 @@ use ramson_wire::{
 
 use super::*;
 
+mod faults;
 mod lookups;
 mod publishing;
 mod serving;

@@ -108,8 +108,13 @@ impl Initiator {
         reply_chains(&self.state)
     }
 
-    /// Opens an NSR, of which there may be several with one or different ephemeral keys. `message` starts with the tag.
-    pub(super) fn read_reply<'a>(&self, own: &PrivateKey, message: &'a mut [u8]) -> Result<(Split, &'a mut [u8]), CryptoError> {
+    /// Opens an NSR, of which there may be several with one or different ephemeral keys, which it gives back. `message` starts with the
+    /// tag.
+    pub(super) fn read_reply<'a>(
+        &self,
+        own: &PrivateKey,
+        message: &'a mut [u8],
+    ) -> Result<(Split, PublicKey, &'a mut [u8]), CryptoError> {
         let (tag, rest) = message.split_first_chunk_mut::<8>().ok_or(CryptoError::BadTag)?;
         let (representative, rest) = rest.split_first_chunk_mut::<32>().ok_or(CryptoError::BadTag)?;
         let (mac, payload) = rest.split_first_chunk_mut::<{ aead::TAG_LEN }>().ok_or(CryptoError::BadTag)?;
@@ -122,7 +127,7 @@ impl Initiator {
         state.decrypt_and_hash(mac)?;
         let split = Split::of(&state);
         let payload = split.payload_key().open(aead::nonce(0), state.hash(), payload)?;
-        Ok((split, payload))
+        Ok((split, ephemeral, payload))
     }
 }
 

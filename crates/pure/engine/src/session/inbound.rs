@@ -54,9 +54,9 @@ impl Sessions {
         let message = message_of(garlic_body)?;
         let tag = tag_of(message).ok_or(SessionError::Truncated)?;
         let message = message.to_vec();
-        if let Some(key) = self.one_time.take(&tag) {
+        if let Some((key, asked)) = self.one_time.take(&tag) {
             let received = open_tagged(&key, 0, &tag, message)?;
-            return Ok(Opened { peer: None, cloves: received.cloves });
+            return Ok(Opened { peer: None, asked: Some(asked), cloves: received.cloves });
         }
         match self.tags.remove(&tag) {
             Some(TagOwner { session, set: SetName::Reply, number }) => self.open_reply(now, session, number, message),
@@ -93,7 +93,7 @@ impl Sessions {
             self.remove(id);
         }
         self.schedule(id);
-        Ok(Opened { peer: Some(peer), cloves: received.cloves })
+        Ok(Opened { peer: Some(peer), asked: None, cloves: received.cloves })
     }
 
     /// The blocks that only an ES may carry.
@@ -129,7 +129,8 @@ impl Sessions {
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let outgoing = session.outgoing.as_mut().ok_or(SessionError::UnknownTag)?;
         outgoing.tags.take_tag(number);
-        let (split, _) = outgoing.handshake.read_reply(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
+        let (split, ephemeral, _) =
+            outgoing.handshake.read_reply(&self.own, &mut message).map_err(|_| SessionError::Undecryptable)?;
         let received = Received::parse(message, REPLY_PAYLOAD)?;
         outgoing.tags.extend(u32::from(number) + 1 + u32::from(REPLY_WINDOW), id, &mut self.tags);
         if let Some(ack) = outgoing.ack.take() {
@@ -140,12 +141,16 @@ impl Sessions {
             let link = Link::new(id, split.to_responder(), split.to_initiator(), &self.limits, &mut self.tags);
             session.link = Some(Box::new(link));
             session.established = true;
+            outgoing.answered = Some(ephemeral);
             self.pending -= 1;
         }
-        session.hear(now.tick);
+        // One with another key may be of a peer who restarted and had our NS repeated: it has no tags of ours, so the session may be dead.
+        if outgoing.answered == Some(ephemeral) {
+            session.hear(now.tick);
+        }
         let peer = session.peer;
         self.schedule(id);
-        Ok(Opened { peer: Some(peer), cloves: received.cloves })
+        Ok(Opened { peer: Some(peer), asked: None, cloves: received.cloves })
     }
 
     fn open_new(&mut self, now: Now, mut message: Vec<u8>) -> Result<Opened, SessionError> {
@@ -164,7 +169,7 @@ impl Sessions {
         if let Some(responder) = bound {
             self.take_new(now, responder);
         }
-        Ok(Opened { peer, cloves: received.cloves })
+        Ok(Opened { peer, asked: None, cloves: received.cloves })
     }
 
     /// Makes a session to reply in, unless there is one that works.

@@ -139,7 +139,7 @@ impl Sessions {
         let mut session = Session::new(id, *to, now.tick, true);
         let mut tags = ReceiveSet::new(SetName::Reply, handshake.reply_chains());
         tags.extend(u32::from(REPLY_WINDOW), id, &mut self.tags);
-        session.outgoing = Some(Box::new(Outgoing { handshake, tags, ack }));
+        session.outgoing = Some(Box::new(Outgoing { handshake, tags, ack, answered: None }));
         self.add(session);
         Ok(Sealed { body: finish_body(body), new_session: true, ack })
     }

@@ -50,8 +50,14 @@ pub(crate) fn seal(now: Now, to: &PublicKey, cloves: &[GarlicClove], rng: &mut d
     Ok(finish_body(body))
 }
 
-/// Opens the body of an I2NP Garlic message to our router. The date has the window of new sessions; repetitions are for the caller's
-/// message-id filter.
+/// The key used once with which the body of an I2NP Garlic message to a router begins: what repetitions are known by, whatever the message
+/// around is called.
+pub(crate) fn ephemeral(body: &[u8]) -> Option<[u8; 32]> {
+    message_of(body).ok()?.first_chunk().copied()
+}
+
+/// Opens the body of an I2NP Garlic message to our router. The date has the window of new sessions; the caller looks for repetitions by
+/// [`ephemeral`].
 ///
 /// # Errors
 /// `Truncated`, `Undecryptable`, `Malformed`, `Clock`.

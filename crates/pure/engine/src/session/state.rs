@@ -18,6 +18,8 @@ pub(super) struct Outgoing {
     pub(super) handshake: Initiator,
     pub(super) tags: ReceiveSet,
     pub(super) ack: Option<AckId>,
+    /// Ephemeral key of the reply that made the session's tag sets.
+    pub(super) answered: Option<PublicKey>,
 }
 
 /// See [`super`] for the states.

@@ -116,7 +116,9 @@ impl Streaming {
             }
             return;
         }
-        if packet.sequence == 0 && !packet.has(packet::SYN) || !self.answers.take(now) {
+        // A late ack needs no answer. Asking for a sign of life, the peer waits in a stream that we lost with a restart.
+        let asks = packet.delay == Some(0);
+        if packet.sequence == 0 && !packet.has(packet::SYN) && !asks || !self.answers.take(now) {
             return;
         }
         if let Some(peer) = self.who(now, packet, incoming) {

@@ -1,4 +1,5 @@
 mod closing;
+mod faults;
 mod hostile;
 mod opening;
 mod operations;

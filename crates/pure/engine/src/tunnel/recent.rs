@@ -33,6 +33,11 @@ impl<T: Ord> Recent<T> {
         self.young.len() < self.limit || now.saturating_since(self.turned) >= self.keep
     }
 
+    /// Whether a value is remembered.
+    pub(crate) fn contains(&self, value: &T) -> bool {
+        self.old.contains(value) || self.young.contains(value)
+    }
+
     /// What both generations hold.
     pub(crate) fn bound(&self, name: &'static str) -> Bound {
         let held = self.young.len() + self.old.len();

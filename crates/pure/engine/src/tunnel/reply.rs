@@ -45,7 +45,8 @@ impl Tunnels {
             Ok(answers) => answers,
             Err(reason) => {
                 tracing::debug!(%reason, "tunnel build reply");
-                self.stats.bad_replies += 1;
+                // One that came late was counted as no reply.
+                self.stats.bad_replies += u64::from(!pending.overdue);
                 self.profiles.no_reply(now.tick, pending.secrets.routers());
                 self.give_up(now, pending);
                 return;
@@ -65,7 +66,7 @@ impl Tunnels {
         if agreed {
             self.install(now, pending);
         } else {
-            self.stats.rejected += 1;
+            self.stats.rejected += u64::from(!pending.overdue);
             self.give_up(now, pending);
         }
     }

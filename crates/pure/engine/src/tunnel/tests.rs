@@ -1,4 +1,5 @@
 mod building;
+mod faults;
 mod keeping;
 mod refusing;
 mod routing;

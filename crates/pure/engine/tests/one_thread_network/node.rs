@@ -70,6 +70,7 @@ impl Node {
                 LaneOutput::Event(event) => events.push(event),
                 LaneOutput::Timeout(due) => {
                     self.lane_due = due;
+                    self.lane.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
                     break;
                 }
             }

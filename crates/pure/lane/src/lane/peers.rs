@@ -15,8 +15,8 @@ use crate::{
     ConnId, DropReason, Fault, LaneEvent, LaneOutput,
     address::{Candidate, candidates},
     limits::{
-        CONGESTION_QUEUE, CONNECT_TIMEOUT, DIAL_ROUNDS, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL, MAX_WANTED,
-        MAX_WANTED_BY_TRANSIT, ROUND_PAUSE, WANTED_TIMEOUT,
+        CONGESTION_QUEUE, CONNECT_TIMEOUT, DIAL_ROUNDS, EXPIRED_BY, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL,
+        MAX_WANTED, MAX_WANTED_BY_TRANSIT, ROUND_PAUSE, WANTED_TIMEOUT,
     },
     timers::Timer,
 };
@@ -194,7 +194,7 @@ impl Lane {
         let pending = std::mem::take(&mut entry.pending);
         self.pending_bytes = self.pending_bytes.saturating_sub(pending.bytes);
         for (class, message) in pending.messages {
-            if message.expiration < now.date && class == Class::Transit {
+            if class == Class::Transit && message.expiration + EXPIRED_BY < now.date {
                 self.stats.drop(DropReason::Expired, 1);
             } else {
                 self.send(now, peer, message, class, None);

@@ -1,7 +1,7 @@
 //! Messages: up to the engine, into the relay table, out again.
 
 use ramson_transport::ntcp2::Class;
-use ramson_wire::{I2npMessage, MessageKind, Now, Tick};
+use ramson_wire::{I2npMessage, MessageKind, Now, RouterHash, Tick};
 
 use super::Lane;
 use crate::{
@@ -14,9 +14,18 @@ use crate::{
 impl Lane {
     /// A message came on a session.
     pub(super) fn message(&mut self, now: Now, conn: ConnId, message: I2npMessage) {
-        let Some(from) = self.conns.get(&conn).and_then(|entry| entry.peer) else {
-            return;
-        };
+        if let Some(from) = self.conns.get(&conn).and_then(|entry| entry.peer) {
+            self.message_of(now, from, message);
+        }
+    }
+
+    /// A message as if a session with `from` had brought it.
+    #[cfg(feature = "testing")]
+    pub fn handle_message(&mut self, now: Now, from: RouterHash, message: I2npMessage) {
+        self.message_of(now, from, message);
+    }
+
+    fn message_of(&mut self, now: Now, from: RouterHash, message: I2npMessage) {
         let taken = if message.kind == MessageKind::TUNNEL_DATA {
             self.table.tunnel_data(now, from, message)
         } else if message.kind == MessageKind::TUNNEL_GATEWAY {

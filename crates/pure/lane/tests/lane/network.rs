@@ -1,7 +1,7 @@
 //! The virtual network.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -47,6 +47,11 @@ impl Node {
         messages
     }
 
+    /// When the lane wants to be called again.
+    pub(crate) fn deadline(&self) -> Option<Tick> {
+        self.deadline
+    }
+
     pub(crate) fn drops(&self, reason: DropReason) -> u64 {
         self.lane.stats().drops.get(&reason).copied().unwrap_or(0)
     }
@@ -71,7 +76,8 @@ impl Node {
 struct Flow {
     from: (usize, ConnId),
     to: (usize, ConnId),
-    bytes: VecDeque<u8>,
+    /// With the time at which they can be read.
+    bytes: VecDeque<(Tick, Vec<u8>)>,
     ended: bool,
 }
 
@@ -82,6 +88,10 @@ pub(crate) struct Network {
     rng: SeededRng,
     /// Dials that are under way: dialer, connection, target.
     dials: Vec<(usize, ConnId, SocketAddr)>,
+    /// How long bytes are under way, from least to most.
+    pub(crate) delay: (Duration, Duration),
+    /// Pairs of nodes between which nothing moves, and nobody learns of it.
+    pub(crate) cut: BTreeSet<(usize, usize)>,
 }
 
 impl Network {
@@ -93,7 +103,8 @@ impl Network {
         let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
         let mut rng = SeededRng::new([seed; 32]);
         let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
-        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new() }
+        let delay = (Duration::ZERO, Duration::ZERO);
+        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new(), delay, cut: BTreeSet::new() }
     }
 
     pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {
@@ -114,11 +125,44 @@ impl Network {
         self.flows.iter().filter(|flow| !flow.ended).count() / 2
     }
 
-    /// Breaks all connections without telling anyone but the peers of `node`, whose lane is replaced: a crash.
+    /// Replaces a lane by a new one, without telling anyone: a crash of the machine.
     pub(crate) fn restart(&mut self, node: usize, config: LaneConfig) {
-        let mut rng = SeededRng::new([99; 32]);
-        self.nodes[node] = self::node(self.now, node, config, &mut rng);
-        self.flows.retain(|flow| flow.from.0 != node && flow.to.0 != node);
+        self.replace(node, config);
+        self.flows.retain(|flow| flow.from.0 != node);
+    }
+
+    /// Replaces a lane by a new one, and its connections end: a crash of the program.
+    pub(crate) fn crash(&mut self, node: usize, config: LaneConfig) {
+        self.replace(node, config);
+        for flow in self.flows.iter_mut().filter(|flow| flow.from.0 == node) {
+            flow.bytes.clear();
+            flow.ended = true;
+        }
+    }
+
+    fn replace(&mut self, node: usize, config: LaneConfig) {
+        self.nodes[node] = self::node(self.now, node, config, &mut self.rng);
+        self.dials.retain(|dial| dial.0 != node);
+        self.flows.retain(|flow| flow.to.0 != node);
+    }
+
+    /// Breaks one of the connections, at both ends at once.
+    pub(crate) fn reset(&mut self, which: usize) {
+        let Some(flow) = self.flows.get(which % self.flows.len().max(1)) else { return };
+        let ends = [flow.from, flow.to];
+        self.flows.retain(|flow| !ends.contains(&flow.from));
+        for (node, conn) in ends {
+            self.nodes[node].lane.handle_eof(self.now, conn);
+        }
+    }
+
+    fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&(a.min(b), a.max(b)))
+    }
+
+    fn is_ready(&self, flow: &Flow) -> bool {
+        let due = flow.bytes.front().map_or(flow.ended, |(at, _)| *at <= self.now.tick);
+        due && !self.is_cut(flow.from.0, flow.to.0)
     }
 
     /// Until nothing moves: outputs are drained, and random pieces of random pipes delivered.
@@ -132,18 +176,23 @@ impl Network {
         for node in 0..self.nodes.len() {
             moved |= self.drain(node);
         }
-        let ready: Vec<usize> =
-            (0..self.flows.len()).filter(|at| !self.flows[*at].bytes.is_empty() || self.flows[*at].ended).collect();
-        let choices = u32::try_from(ready.len() + self.dials.len()).unwrap();
+        let ready: Vec<usize> = (0..self.flows.len()).filter(|at| self.is_ready(&self.flows[*at])).collect();
+        let dials: Vec<usize> = (0..self.dials.len()).filter(|at| !self.is_lost(&self.dials[*at])).collect();
+        let choices = u32::try_from(ready.len() + dials.len()).unwrap();
         if choices == 0 {
             return moved;
         }
         let choice = rng::below(&mut self.rng, choices) as usize;
         match ready.get(choice) {
             Some(flow) => self.deliver(*flow),
-            None => self.establish(choice - ready.len()),
+            None => self.establish(dials[choice - ready.len()]),
         }
         true
+    }
+
+    /// Nobody answers this dial, not even with a refusal.
+    fn is_lost(&self, (from, _, remote): &(usize, ConnId, SocketAddr)) -> bool {
+        self.nodes.iter().position(|node| node.address == *remote).is_some_and(|to| self.is_cut(*from, to))
     }
 
     /// Lets time pass, with all timers in it.
@@ -151,7 +200,9 @@ impl Network {
         let end = self.now.tick + time;
         self.settle();
         loop {
-            let next = self.nodes.iter().filter_map(|node| node.deadline).min();
+            let arrivals = self.flows.iter().filter(|flow| !self.is_cut(flow.from.0, flow.to.0));
+            let arrivals = arrivals.filter_map(|flow| flow.bytes.front()).map(|(at, _)| *at);
+            let next = self.nodes.iter().filter_map(|node| node.deadline).chain(arrivals).min();
             let at = next.map_or(end, |next| next.min(end)).max(self.now.tick);
             let passed = at.saturating_since(self.now.tick);
             self.now = Now { tick: at, date: self.now.date + passed };
@@ -161,25 +212,32 @@ impl Network {
                 }
             }
             self.settle();
-            if at >= end && self.nodes.iter().all(|node| node.deadline.is_none_or(|next| next > end)) {
+            if at >= end && self.nodes.iter().all(|node| node.deadline.is_none_or(|next| next > end)) && !self.any_ready() {
                 return;
             }
         }
     }
 
+    fn any_ready(&self) -> bool {
+        self.flows.iter().any(|flow| self.is_ready(flow))
+    }
+
     fn deliver(&mut self, at: usize) {
         let flow = &mut self.flows[at];
         let (node, conn) = flow.to;
-        if flow.bytes.is_empty() {
+        let Some((_, waiting)) = flow.bytes.front_mut() else {
             let back = (flow.to, flow.from);
             self.flows.remove(at);
             self.flows.retain(|flow| (flow.from, flow.to) != back);
             self.nodes[node].lane.handle_eof(self.now, conn);
             return;
-        }
-        let most = u32::try_from(flow.bytes.len().min(3000)).unwrap();
+        };
+        let most = u32::try_from(waiting.len().min(3000)).unwrap();
         let len = 1 + rng::below(&mut self.rng, most) as usize;
-        let bytes: Vec<u8> = flow.bytes.drain(..len).collect();
+        let bytes: Vec<u8> = waiting.drain(..len).collect();
+        if waiting.is_empty() {
+            flow.bytes.pop_front();
+        }
         self.nodes[node].lane.handle_bytes(self.now, conn, &bytes);
         self.nodes[node].lane.end_turn(self.now);
     }
@@ -239,8 +297,13 @@ impl Network {
             if out.is_empty() {
                 return;
             }
+            let (least, most) = self.delay;
+            let spread = u64::try_from((most - least).as_nanos()).unwrap();
+            let due = self.now.tick + least + Duration::from_nanos(rng::between(&mut self.rng, 0, spread));
             if let Some(flow) = self.flows.iter_mut().find(|flow| flow.from == (at, conn)) {
-                flow.bytes.extend(out);
+                // A stream keeps its order.
+                let due = flow.bytes.back().map_or(due, |(last, _)| due.max(*last));
+                flow.bytes.push_back((due, out));
             }
         }
     }

@@ -221,6 +221,21 @@ fn a_copy_has_no_effect() {
 }
 
 #[test]
+fn a_copy_that_enters_a_tunnel_or_comes_to_an_own_one_has_no_effect() {
+    let mut net = chain(27);
+    let (message, data) = (enter(&net, 13, &note(net.now, 1, 200)), tunnel_data(&net, 15, &[9; 1024]));
+    for _ in 0..3 {
+        net.send(0, 3, message.clone(), Class::Own);
+        net.send(4, 5, data.clone(), Class::Own);
+        net.settle();
+    }
+    assert_eq!(net.nodes[3].lane.stats().gateway, 1);
+    assert_eq!(net.nodes[3].drops(DropReason::RepeatedEntering), 2);
+    assert_eq!(net.nodes[5].messages().len(), 2);
+    assert_eq!(net.nodes[5].drops(DropReason::DuplicateIv), 2);
+}
+
+#[test]
 fn only_the_previous_hop_is_heard() {
     let mut net = chain(24);
     let message = tunnel_data(&net, 11, &[9; 1024]);

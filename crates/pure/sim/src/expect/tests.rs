@@ -186,4 +186,6 @@ fn memory_stays_within_bounds() {
     let measures = Measures { samples: vec![memory(1_000), memory(2_000), memory(1_500)], ..Measures::default() };
     assert_eq!(only(expect(2_000), &measures), (Some(2_000), true));
     assert_eq!(only(expect(1_999), &measures), (Some(2_000), false));
+    let measures = Measures { samples: vec![memory(0)], ..Measures::default() };
+    assert_eq!(only(expect(2_000), &measures), (None, false));
 }

@@ -18,8 +18,12 @@ impl<U: User> Node<U> {
         }
         cpu::forget_work();
         let mut at = begin + around.costs.engine_turn();
+        let mut repeated = Vec::new();
         for letter in std::mem::take(&mut self.to_engine) {
-            self.handle_letter(around, &mut at, letter);
+            match letter {
+                Letter::Repeated(event) => repeated.push(event),
+                letter => self.handle_letter(around, &mut at, letter),
+            }
         }
         self.engine.handle_timeout(self.now(at));
         let mut commands = Vec::new();
@@ -27,9 +31,12 @@ impl<U: User> Node<U> {
         at = at + around.costs.work();
         self.hand_commands(around, at, commands);
         let wishes = self.user.poll(at, around.tamper);
+        around.watch.wishes(at, self.number, &wishes);
         for command in around.tamper.wishes(self.now(at), wishes) {
             self.command_later(around, at, command);
         }
+        let due = self.judge_repeated(around, at, repeated).unwrap_or(due);
+        self.look_at_bounds(around, at);
         self.engine_thread.busy_until = at;
         self.engine_thread.spent += at.saturating_since(begin);
         for due in [due, self.user.deadline()].into_iter().flatten() {
@@ -52,22 +59,34 @@ impl<U: User> Node<U> {
                     around.trace.add(*at, self.number, what, size);
                     around.watch.event(*at, self.number, &event);
                     *at = *at + around.costs.messages(1);
+                    let others = self.others(around, &event);
+                    let besides = around.tamper.besides(self.now(*at), &event);
                     self.engine.handle_lane(self.now(*at), event);
+                    for command in besides {
+                        self.engine.handle_command(self.now(*at), command);
+                    }
                     self.drain_engine(around, *at, &mut commands);
                     *at = *at + around.costs.work();
+                    self.compare_others(around, *at, others);
                 }
             }
             Letter::Command(command) => {
                 *at = *at + around.costs.messages(1);
+                match &command {
+                    Command::OpenDestination { id, .. } => drop(self.opened.insert(*id)),
+                    Command::CloseDestination { id } => drop(self.opened.remove(id)),
+                    _ => {}
+                }
                 self.engine.handle_command(self.now(*at), command);
                 self.drain_engine(around, *at, &mut commands);
                 *at = *at + around.costs.work();
             }
+            Letter::Repeated(_) => {}
         }
         self.hand_commands(around, *at, commands);
     }
 
-    fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
+    pub(super) fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
         for count in 0.. {
             assert!(count < MAX_OUTPUTS, "the engine's outputs never end");
             let output = self.engine.poll_output();
@@ -97,7 +116,7 @@ impl<U: User> Node<U> {
         self.user.handle_event(at, event);
     }
 
-    fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
+    pub(super) fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
         let commands = around.tamper.commands(self.now(at), commands);
         if commands.is_empty() {
             return;

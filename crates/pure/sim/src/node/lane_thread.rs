@@ -13,7 +13,7 @@ use crate::world::Happening;
 /// Bytes read from one connection in one turn, as in production.
 const READ_PER_TURN: usize = 64 * 1024;
 /// Batches that may wait for the engine before the lane stops reading, as in production.
-const ENGINE_BACKLOG: usize = 256;
+pub(super) const ENGINE_BACKLOG: usize = 256;
 /// How soon a paused lane looks whether the engine caught up, as in production.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -45,6 +45,7 @@ impl<U: User> Node<U> {
         self.write_all(around, &mut at);
         let due = self.drain_lane(around, at, &mut events);
         at = at + around.costs.work() + around.costs.messages(events.len());
+        let due = self.repeat(around, at, &mut events).unwrap_or(due);
         self.lane_thread.busy_until = at;
         self.lane_thread.spent += at.saturating_since(begin);
         self.hand_events(around, at, events);
@@ -68,6 +69,7 @@ impl<U: User> Node<U> {
             match self.lane.handle_incoming(self.now(at), remote) {
                 Some(conn) => {
                     self.conns.insert(conn, end);
+                    self.phantoms.accepted(conn);
                     if around.net.accepted(end, conn) {
                         self.readable.insert(conn);
                     }
@@ -97,6 +99,9 @@ impl<U: User> Node<U> {
                 match around.net.read(around.schedule, end, left) {
                     Read::Bytes(bytes) => {
                         left = left.saturating_sub(bytes.len());
+                        if self.phantoms.greets(conn) {
+                            around.watch.greeting(*at, self.number, &bytes);
+                        }
                         *at = *at + around.costs.socket(bytes.len());
                         self.lane.handle_bytes(self.now(*at), conn, &bytes);
                         *at = *at + around.costs.work();
@@ -115,7 +120,7 @@ impl<U: User> Node<U> {
         }
     }
 
-    fn drain_lane(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) -> Option<Tick> {
+    pub(super) fn drain_lane(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) -> Option<Tick> {
         for count in 0.. {
             assert!(count < MAX_OUTPUTS, "the lane's outputs never end");
             match self.lane.poll_output() {
@@ -133,7 +138,9 @@ impl<U: User> Node<U> {
                     }
                     self.readable.remove(&conn);
                     self.writable.remove(&conn);
+                    self.phantoms.closed(conn);
                 }
+                LaneOutput::Writable { conn } if self.phantoms.holds(conn) => self.write_to_phantom(around, at, conn),
                 LaneOutput::Writable { conn } => self.write(around, at, conn),
                 LaneOutput::Event(event) => events.push(event),
                 LaneOutput::Timeout(due) => return due,

@@ -215,6 +215,13 @@ impl Users {
         world.wake_user(place.router);
     }
 
+    /// At the end.
+    pub(super) fn close_all(&mut self, world: &mut World<Load>) {
+        for number in 0..self.places.len() {
+            self.close(world, number);
+        }
+    }
+
     fn visit_due(&mut self, world: &mut World<Load>) {
         let Some(pages) = self.pages.clone() else { return };
         let now = world.now();

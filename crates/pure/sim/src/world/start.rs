@@ -14,7 +14,8 @@ use super::{FLUSH_EVERY, Happening, Honest, Place, World};
 use crate::disk::Disk;
 use crate::node::{Node, User};
 
-const NET_ID: u8 = 99;
+/// The network that all routers are of: none that exists.
+pub const NET_ID: u8 = 99;
 /// All runs begin on some day after this.
 const FIRST_DATE: u64 = 1_790_000_000_000;
 const DAY_MILLIS: u64 = 86_400_000;
@@ -121,6 +122,7 @@ impl<U: User> World<U> {
         self.schedule.add(tick + FLUSH_EVERY, Happening::Flush { router: number, life });
         self.with(number, None, |node, around| {
             let wishes = node.user.started(tick);
+            around.watch.wishes(tick, number, &wishes);
             for command in around.tamper.wishes(node.now(tick), wishes) {
                 node.command_later(around, tick, command);
             }

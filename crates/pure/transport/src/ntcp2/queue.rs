@@ -27,6 +27,8 @@ const TRANSIT_TARGET: Duration = Duration::from_millis(100);
 const TRANSIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Transit older than this is dropped whatever the rest of the queue does.
 const TRANSIT_MAX_AGE: Duration = Duration::from_secs(2);
+/// Transit so long past its expiration is dropped: other routers' clocks may be wrong by as much (Java and i2pd: 60 s).
+const TRANSIT_EXPIRED_BY: Duration = Duration::from_secs(60);
 /// A queue with no more than this isn't standing.
 const TRANSIT_FLOOR_BYTES: usize = 4 * 1100;
 
@@ -253,7 +255,7 @@ impl SendQueues {
     fn drop_aged(&mut self, now: Now) {
         while let Some((queued, item)) = self.transit.items.front() {
             let waited = now.tick.saturating_since(*queued);
-            let expired = matches!(item, Item::Message(message) if message.expiration < now.date);
+            let expired = matches!(item, Item::Message(message) if message.expiration + TRANSIT_EXPIRED_BY < now.date);
             if expired {
                 self.drops.transit_expired += 1;
             } else if waited > TRANSIT_MAX_AGE || self.codel.drops(now.tick, waited, self.transit.bytes) {

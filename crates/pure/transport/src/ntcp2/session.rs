@@ -405,6 +405,12 @@ impl Session {
         self.events.push_back(Event::Closed(reason));
     }
 
+    /// Bytes of unfinished handshake messages, in and out.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> [usize; 2] {
+        [self.input.len(), self.output.len()]
+    }
+
     #[cfg(test)]
     pub(crate) fn limit_nonces(&mut self, frames: u64) {
         if let State::Open(open) = &mut self.state {

@@ -3,6 +3,7 @@
 mod data;
 mod handshake;
 mod hostile;
+mod operations;
 mod vectors;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -157,3 +157,14 @@ fn routers_survive_a_restart_and_expire() {
     let gone = drain(&mut again).into_iter().filter(|output| matches!(output, NetDbOutput::Store { value: None, .. }));
     assert_eq!(gone.count(), 28);
 }
+
+#[test]
+fn changes_are_put_out_before_they_are_too_many() {
+    let mut netdb = machine(at(0), Config::new(NET_ID, Signer::new(1).hash()));
+    for number in 2..1_200 {
+        netdb.add_router(at(0), Signer::new(number).info(at(0).date), Source::Handshake);
+        netdb.bounds(&mut |bound| assert!(bound.fill <= bound.limit || bound.name == "netdb-outputs", "{bound:?}"));
+    }
+    let stored = drain(&mut netdb).iter().filter(|output| matches!(output, NetDbOutput::Store { value: Some(_), .. })).count();
+    assert_eq!(stored, 1_024);
+}

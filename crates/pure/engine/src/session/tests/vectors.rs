@@ -79,10 +79,10 @@ fn new_session_and_reply() {
     // A second reply has another tag and leads to the same keys.
     let mut second = Vec::new();
     responder.write_reply(|| unreachable!(), b"more", &mut second).unwrap();
-    let (_, payload) = initiator.read_reply(&alice, &mut second).unwrap();
+    let (_, _, payload) = initiator.read_reply(&alice, &mut second).unwrap();
     assert_eq!(payload, b"more");
 
-    let (at_alice, payload) = initiator.read_reply(&alice, &mut nsr).unwrap();
+    let (at_alice, _, payload) = initiator.read_reply(&alice, &mut nsr).unwrap();
     assert_eq!(payload, bytes(&v["nsr_payload"]));
     assert_chains(at_alice.to_responder(), &v["tags_ab"], None);
     assert_chains(at_bob.to_responder(), &v["tags_ab"], None);

@@ -154,3 +154,17 @@ fn shutdown_resets_all() {
     assert_eq!(text(&ends[0].1), "Shutdown");
     assert_eq!(text(&ends[1].1), "Reset");
 }
+
+#[test]
+fn who_waits_for_the_data_of_a_restarted_peer_is_told() {
+    let mut pair = Pair::new(9, Link::default());
+    let ends = open(&mut pair);
+    shut(&mut pair, 0, &ends[0]);
+    let peer = &mut pair.hosts[1];
+    let rng = Box::new(ramson_crypto::rng::SeededRng::new([3; 32]));
+    peer.streaming = Streaming::new(Arc::clone(&peer.signer), StreamingConfig::default(), rng);
+    // All that we sent is acknowledged, so only a look at the idle stream can find out.
+    pair.run(Duration::from_secs(100));
+    assert_eq!(text(&ends[0].1), "Reset");
+    assert!(pair.hosts[0].streaming.is_empty());
+}

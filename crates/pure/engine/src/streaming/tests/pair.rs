@@ -54,6 +54,8 @@ pub(super) struct Host {
     pub(super) incoming: Vec<(StreamId, Arc<StreamRings>)>,
     pub(super) closed: BTreeMap<StreamId, CloseReason>,
     pub(super) connected: Vec<StreamId>,
+    /// The peer's port of each foreign stream.
+    pub(super) ports: BTreeMap<StreamId, u16>,
     pub(super) sent: usize,
     pub(super) resent: usize,
     busy_until: Tick,
@@ -73,7 +75,12 @@ pub(super) struct Pair {
     next_stream: u64,
     /// Sees each packet before it leaves; false loses it.
     pub(super) filter: Filter,
+    /// The first packets that left, by their sender, so that they can come again.
+    pub(super) history: Vec<(usize, Incoming)>,
 }
+
+/// Packets kept in `Pair::history`.
+const HISTORY: usize = 400;
 
 pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Host {
     let mut own = rng.child(label);
@@ -88,6 +95,7 @@ pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Hos
         incoming: Vec::new(),
         closed: BTreeMap::new(),
         connected: Vec::new(),
+        ports: BTreeMap::new(),
         sent: 0,
         resent: 0,
         busy_until: Tick(0),
@@ -108,6 +116,7 @@ impl Pair {
             count: 0,
             next_stream: 0,
             filter: Box::new(|_, _| true),
+            history: Vec::new(),
         }
     }
 
@@ -123,6 +132,16 @@ impl Pair {
         self.hosts[from].streaming.connect(self.now, id, to, 1, 2, Arc::clone(rings));
         self.drain();
         id
+    }
+
+    /// Opens a stream from a port of its own, by which the other side knows it again.
+    pub(super) fn connect_from_port(&mut self, from: usize, port: u16) -> (StreamId, Arc<StreamRings>) {
+        let (id, rings) = (StreamId(self.next_stream), Arc::new(StreamRings::new()));
+        self.next_stream += 1;
+        let to = self.hosts[1 - from].destination.clone();
+        self.hosts[from].streaming.connect(self.now, id, to, port, 2, Arc::clone(&rings));
+        self.drain();
+        (id, rings)
     }
 
     pub(super) fn news(&mut self, host: usize, id: StreamId, rings: &StreamRings) {
@@ -147,11 +166,18 @@ impl Pair {
                         assert!(packet.len() < 4096);
                         let proven_sender = self.link.proven.then_some(self.hosts[from].hash);
                         let to = if to == self.hosts[0].hash { 0 } else { 1 };
-                        if (self.filter)(from, &packet) {
-                            self.fly(from, to, Incoming { from_port, to_port, packet, proven_sender });
+                        let incoming = Incoming { from_port, to_port, packet, proven_sender };
+                        if self.history.len() < HISTORY {
+                            self.history.push((from, incoming.clone()));
+                        }
+                        if (self.filter)(from, &incoming.packet) {
+                            self.fly(from, to, incoming);
                         }
                     }
-                    StreamingOutput::Incoming { stream, rings, .. } => self.hosts[from].incoming.push((stream, rings)),
+                    StreamingOutput::Incoming { stream, rings, from_port, .. } => {
+                        self.hosts[from].ports.insert(stream, from_port);
+                        self.hosts[from].incoming.push((stream, rings));
+                    }
                     StreamingOutput::Connected { stream } => self.hosts[from].connected.push(stream),
                     StreamingOutput::Closed { stream, reason } => {
                         assert!(self.hosts[from].closed.insert(stream, reason).is_none());

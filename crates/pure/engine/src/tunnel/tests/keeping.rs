@@ -7,7 +7,8 @@ use ramson_wire::MessageKind;
 use super::world::World;
 use crate::identity::{IdentityId, Owner};
 use crate::profile::Standing;
-use crate::tunnel::{Direction, PoolConfig};
+use crate::tunnel::pool::Life;
+use crate::tunnel::{Direction, PoolConfig, Tunnels};
 
 const CLIENT: Owner = Owner::Identity(IdentityId(1));
 
@@ -133,4 +134,28 @@ fn a_hop_that_agrees_and_then_drops_is_found_out() {
     assert_eq!(lives.filter(|life| life.routers.contains(&bad)).count(), 0);
     let counts = machine.counts(CLIENT);
     assert!(counts.inbound >= 3 && counts.outbound >= 3, "{counts:?}");
+}
+
+#[test]
+fn a_pool_keeps_a_bounded_number_of_tunnels() {
+    let mut world = World::new(3, 9);
+    world.open(CLIENT, PoolConfig { inbound_length: 0, outbound_length: 0, ..PoolConfig::client() });
+    world.run(Duration::from_secs(5));
+    let now = world.now;
+    let machine = &mut world.creator().machine;
+    let first = machine.pools[&CLIENT].inbound.keys().copied().next().unwrap();
+    for _ in 0..200 {
+        let life = |machine: &mut Tunnels| Life::new(now, Vec::new(), Vec::new(), &mut *machine.rng);
+        let (inbound, outbound) = (life(machine), life(machine));
+        let id = machine.add_inbound(CLIENT, inbound, None);
+        machine.add_outbound(CLIENT, outbound, None);
+        if let Some(tunnel) = machine.pools.get_mut(&CLIENT).unwrap().inbound.get_mut(&id) {
+            tunnel.life.given_up = true;
+        }
+    }
+    let pool = &machine.pools[&CLIENT];
+    assert_eq!((pool.inbound.len(), pool.outbound.len()), (64, 64));
+    assert!(pool.inbound.contains_key(&first), "those given up go first");
+    assert_eq!(machine.own_ids.len(), 64);
+    machine.bounds(&mut |bound| assert!(bound.fill <= bound.limit || bound.name == "tunnel-outputs", "{bound:?}"));
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
 use ramson_lane::tunnel_data::{Endpoint, Gateway};
@@ -49,11 +50,24 @@ pub(super) struct Node {
     /// Messages for this router that are nothing about tunnels.
     pub(super) others: Vec<I2npMessage>,
     pub(super) changed: usize,
+    /// Relays that the machine had installed.
+    pub(super) installed: u64,
     pub(super) dead: bool,
     /// Routers that it asked to have a session with, or sent something to: they can answer it.
     pub(super) met: BTreeSet<RouterHash>,
     /// Nobody else knows its RouterInfo.
     pub(super) unknown: bool,
+}
+
+/// What happens to messages on their way, shares in 1/100.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) loss: u32,
+    pub(super) doubled: u32,
+    /// Longest delay in milliseconds: any shorter one is as likely, so messages overtake each other.
+    pub(super) delay: u64,
+    /// Tunnel data suffers too.
+    pub(super) data: bool,
 }
 
 type Filter = Box<dyn FnMut(&RouterHash, &RouterHash, &mut I2npMessage) -> bool>;
@@ -64,6 +78,12 @@ pub(super) struct World {
     index: BTreeMap<RouterHash, usize>,
     pub(super) known: Known,
     queue: VecDeque<(RouterHash, RouterHash, I2npMessage)>,
+    /// Delayed ones, by the time of arrival.
+    late: BTreeMap<(Tick, u64), (RouterHash, RouterHash, I2npMessage)>,
+    count: u64,
+    pub(super) faults: Faults,
+    /// Builds that came to their receiver.
+    pub(super) reached: BTreeSet<(RouterHash, Bytes)>,
     /// Says whether a message gets through.
     pub(super) filter: Filter,
     /// All build messages that were sent, with sender and receiver.
@@ -124,6 +144,10 @@ impl World {
             index: BTreeMap::new(),
             known: Known(Vec::new()),
             queue: VecDeque::new(),
+            late: BTreeMap::new(),
+            count: 0,
+            faults: Faults::default(),
+            reached: BTreeSet::new(),
             filter: Box::new(|_, _, _| true),
             builds: Vec::new(),
             rng: rng.child("world"),
@@ -145,6 +169,7 @@ impl World {
                 received: Vec::new(),
                 others: Vec::new(),
                 changed: 0,
+                installed: 0,
                 dead: false,
                 met: BTreeSet::new(),
                 unknown: false,
@@ -191,7 +216,7 @@ impl World {
             for n in 0..self.nodes.len() {
                 self.drain(n);
             }
-            let Some((from, to, mut message)) = self.queue.pop_front() else {
+            let Some((from, to, mut message)) = self.queue.pop_front().or_else(|| self.pop_late()) else {
                 return;
             };
             if [MessageKind::SHORT_TUNNEL_BUILD, MessageKind::VARIABLE_TUNNEL_BUILD].contains(&message.kind) {
@@ -208,8 +233,38 @@ impl World {
             }
             let node = &self.nodes[n];
             if !node.dead && (!node.unknown || node.met.contains(&from)) {
+                if message.kind == MessageKind::SHORT_TUNNEL_BUILD {
+                    self.reached.insert((to, message.body.clone()));
+                }
                 self.arrive(n, Some(from), message);
             }
+        }
+    }
+
+    fn pop_late(&mut self) -> Option<(RouterHash, RouterHash, I2npMessage)> {
+        let entry = self.late.first_entry().filter(|entry| entry.key().0 <= self.now.tick)?;
+        Some(entry.remove())
+    }
+
+    /// Puts a message on its way. Doubled are builds and what is for gateways: a lane drops doubled tunnel data by its IV, and what
+    /// leaves tunnels may come as often as their ends like.
+    fn send(&mut self, from: RouterHash, to: RouterHash, message: I2npMessage) {
+        let Faults { loss, doubled, delay, data } = self.faults;
+        let is_data = message.kind == MessageKind::TUNNEL_DATA;
+        let spared = is_data && !data;
+        if !spared && self.random(100) < usize::try_from(loss).unwrap() {
+            return;
+        }
+        let may_double = [MessageKind::SHORT_TUNNEL_BUILD, MessageKind::TUNNEL_GATEWAY].contains(&message.kind);
+        let copies = if may_double && self.random(100) < usize::try_from(doubled).unwrap() { 2 } else { 1 };
+        for _ in 0..copies {
+            if spared || delay == 0 {
+                self.queue.push_back((from, to, message.clone()));
+                continue;
+            }
+            let delay = Duration::from_millis(ramson_crypto::rng::between(&mut self.rng, 0, delay));
+            self.count += 1;
+            self.late.insert((self.now.tick + delay, self.count), (from, to, message.clone()));
         }
     }
 
@@ -226,8 +281,9 @@ impl World {
                     node.met.insert(peer);
                 }
                 TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) if to == us => self.arrive(n, None, message),
-                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) => self.queue.push_back((us, to, message)),
+                TunnelOutput::Lane(LaneCommand::Send { to, message, .. }) => self.send(us, to, message),
                 TunnelOutput::Lane(LaneCommand::Install(relay)) => {
+                    node.installed += 1;
                     let gateway = Gateway::new(Box::new(self.rng.child(&format!("{n} {}", relay.tunnel.get()))));
                     let old = node.relays.insert(relay.tunnel, Installed { relay: *relay, gateway, endpoint: Endpoint::new() });
                     assert!(old.is_none_or(|old| old.relay.expires <= now.tick), "tunnel ids are unique");
@@ -310,7 +366,7 @@ impl World {
         let id = MessageId(u32::try_from(self.random(u32::MAX)).unwrap());
         let body = TunnelData { tunnel, data }.to_bytes();
         let message = I2npMessage::new(MessageKind::TUNNEL_DATA, id, self.now.date + Duration::from_secs(8), body);
-        self.queue.push_back((self.hash(n), to, message));
+        self.send(self.hash(n), to, message);
     }
 
     fn deliver(&mut self, n: usize, delivery: TunnelDelivery, message: I2npMessage) {
@@ -326,7 +382,7 @@ impl World {
         if to == us {
             self.arrive(n, None, message);
         } else {
-            self.queue.push_back((us, to, message));
+            self.send(us, to, message);
         }
     }
 
@@ -334,7 +390,7 @@ impl World {
     pub(super) fn send_into(&mut self, gateway: RouterHash, tunnel: TunnelId, message: &I2npMessage) {
         let body = TunnelGateway { tunnel, message: message.encode_long().into() }.to_bytes();
         let outer = I2npMessage::new(MessageKind::TUNNEL_GATEWAY, MessageId(1), message.expiration, body);
-        self.queue.push_back((RouterHash([9; 32]), gateway, outer));
+        self.send(RouterHash([9; 32]), gateway, outer);
         self.settle();
     }
 

@@ -20,7 +20,8 @@ const RATE: [(u64, &str); 4] = [(1, "B/s"), (1_000, "kB/s"), (1_000_000, "MB/s")
 
 /// All of them as figures.
 pub(super) fn all(run: &Run<'_>) -> String {
-    let steps = steps(&run.measures.samples);
+    let start = Sample::default();
+    let steps = steps(&start, &run.measures.samples);
     [
         network::builds(run, &steps),
         network::lookups(run, &steps),
@@ -72,12 +73,12 @@ impl Step<'_> {
     }
 }
 
-/// From the first sample on, as many as there is room for.
-fn steps(samples: &[Sample]) -> Vec<Step<'_>> {
-    let every = samples.len().saturating_sub(1).div_ceil(COLUMNS).max(1);
-    let Some((mut before, rest)) = samples.split_first() else { return Vec::new() };
-    let mut steps = Vec::new();
-    for chunk in rest.chunks(every) {
+/// From the start to the last sample, as many as there is room for.
+fn steps<'a>(start: &'a Sample, samples: &'a [Sample]) -> Vec<Step<'a>> {
+    let later = samples.iter().position(|sample| sample.at > start.at).unwrap_or(samples.len());
+    let samples = samples.split_at(later).1;
+    let (mut before, mut steps) = (start, Vec::new());
+    for chunk in samples.chunks(samples.len().div_ceil(COLUMNS).max(1)) {
         let Some(after) = chunk.last() else { continue };
         let widest = |spread: fn(&Sample) -> Spread| {
             let least = chunk.iter().map(|sample| spread(sample).least).min().unwrap_or(0);

@@ -1,0 +1,141 @@
+//! What the oracles look at inside a router: whose state a message changes, what is held, what strangers are answered.
+
+use ramson_crypto::meter;
+use ramson_crypto::rng::{self, SeededRng};
+use ramson_engine::{IdentityId, Output, Owner};
+use ramson_lane::LaneEvent;
+use ramson_wire::bounds::Bound;
+use ramson_wire::i2np::LookupKind;
+use ramson_wire::{I2npMessage, MessageKind, NetDbKey, RouterHash, Tick, TunnelId};
+
+use super::lane_thread::ENGINE_BACKLOG;
+use super::{Around, MAX_OUTPUTS, Node, User};
+use crate::cpu;
+use crate::oracle::answers::{self, Answer, KINDS};
+use crate::oracle::{ANSWERS, IDENTITIES_APART};
+use crate::trace;
+
+/// Batches for the engine beyond those that make the lane pause: commands, and what is under way then.
+const MAILBOX_MORE: usize = 256;
+
+/// What belonged to others before a message came through a tunnel of a destination.
+pub(super) struct Others(Vec<(Owner, u64)>);
+
+impl<U: User> Node<U> {
+    /// Before a message is handled. Nothing if it has no owner, or if other things would be done in the same call.
+    pub(super) fn others(&self, around: &mut Around<'_>, event: &LaneEvent) -> Option<Others> {
+        let LaneEvent::Message { message, .. } = event else { return None };
+        if !matches!(message.kind, MessageKind::TUNNEL_DATA | MessageKind::TUNNEL_GATEWAY) {
+            return None;
+        }
+        let tunnel = TunnelId::new(u32::from_be_bytes(*message.body.first_chunk()?))?;
+        let owner = self.engine.owner_of_tunnel(tunnel).filter(|owner| *owner != Owner::Router)?;
+        if self.engine.has_backlog() || !around.watch.compares_others() {
+            return None;
+        }
+        let others = self
+            .owners()
+            .into_iter()
+            .filter(|other| *other != owner)
+            .map(|other| (other, self.engine.fingerprint(other)))
+            .collect();
+        cpu::forget_work();
+        Some(Others(others))
+    }
+
+    pub(super) fn owners(&self) -> Vec<Owner> {
+        self.opened.iter().map(|id| Owner::Identity(*id)).chain([Owner::Router]).collect()
+    }
+
+    /// And after it.
+    pub(super) fn compare_others(&self, around: &mut Around<'_>, at: Tick, others: Option<Others>) {
+        let Some(Others(others)) = others else { return };
+        for (other, before) in others {
+            if self.engine.fingerprint(other) != before {
+                let what = format!("router {}: a message for one destination changed {}", self.number, name(other));
+                around.watch.violated(at, IDENTITIES_APART, what);
+            }
+        }
+        cpu::forget_work();
+    }
+
+    /// Everything it holds against its limits, its mailbox included.
+    pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
+        self.lane.bounds(visit);
+        self.engine.bounds(visit);
+        let letters = self.to_engine.len();
+        visit(Bound::new("mailbox", letters, ENGINE_BACKLOG + MAILBOX_MORE, 0));
+    }
+
+    /// Now and then, when all outputs are drained.
+    pub(super) fn look_at_bounds(&self, around: &mut Around<'_>, at: Tick) {
+        if around.watch.looks_at_bounds() {
+            self.bounds(&mut |bound| around.watch.held(at, self.number, &bound));
+        }
+    }
+
+    /// Asks for the destinations here and for keys that nobody has, as a stranger who dials and asks.
+    pub(crate) fn ask_for_destinations(&mut self, around: &mut Around<'_>, rng: &mut SeededRng) {
+        let at = around.schedule.now();
+        for (hash, was_sent) in around.watch.destinations_of(self.number) {
+            for kind in KINDS {
+                let nobodys = NetDbKey(rng::bytes(rng));
+                let nobody = self.answer(around, at, rng, nobodys, kind);
+                let known = self.answer(around, at, rng, NetDbKey::from(hash), kind);
+                let gives = [("send", u64::from(MessageKind::DATABASE_STORE.0), 0)];
+                if known != nobody && !(was_sent && known.outputs == gives) {
+                    let what =
+                        format!("router {}: {kind:?} for a destination of it gave {known:?}, else {nobody:?}", self.number);
+                    around.watch.violated(at, ANSWERS, what);
+                }
+            }
+        }
+    }
+
+    /// What comes of a question.
+    fn answer(&mut self, around: &mut Around<'_>, at: Tick, rng: &mut SeededRng, key: NetDbKey, kind: LookupKind) -> Answer {
+        // Each time somebody else, so that no quota counts.
+        let from = RouterHash(rng::bytes(rng));
+        let message = answers::question(self.now(at).date, rng::below(rng, u32::MAX), key, from, kind);
+        self.answer_to(around, at, from, message)
+    }
+
+    /// What comes of a stranger's message. Nobody else learns of it.
+    pub(crate) fn answer_to(&mut self, around: &mut Around<'_>, at: Tick, from: RouterHash, message: I2npMessage) -> Answer {
+        let now = self.now(at);
+        self.engine.handle_timeout(now);
+        self.forget_outputs();
+        let event = LaneEvent::Message { from: Some(from), message };
+        let _ = meter::take();
+        for event in around.tamper.events(now, vec![event]) {
+            self.engine.handle_lane(now, event);
+        }
+        let (mut answer, mut commands) = (Answer::default(), Vec::new());
+        for output in self.forget_outputs() {
+            match output {
+                Output::Lane(command) => commands.push(command),
+                output => {
+                    let ((name, detail), size) = trace::of_engine_output(&output);
+                    answer.outputs.push((name, detail, size));
+                }
+            }
+        }
+        answer.work = meter::take();
+        let commands = around.tamper.commands(now, commands);
+        answer.outputs.extend(answers::messages(&commands));
+        cpu::forget_work();
+        answer
+    }
+
+    fn forget_outputs(&mut self) -> Vec<Output> {
+        let outputs = std::iter::from_fn(|| Some(self.engine.poll_output()));
+        outputs.take(MAX_OUTPUTS).take_while(|output| !matches!(output, Output::Timeout(_))).collect()
+    }
+}
+
+fn name(owner: Owner) -> String {
+    match owner {
+        Owner::Router => "the router".to_owned(),
+        Owner::Identity(IdentityId(id)) => format!("destination {id}"),
+    }
+}
