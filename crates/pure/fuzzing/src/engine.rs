@@ -205,7 +205,11 @@ impl<B: Border> World<'_, B> {
     fn reply(&self, ops: &mut Ops<'_>) -> Option<StoreReply> {
         let how = ops.byte();
         let gateway = self.network.hash(usize::from(how / 4) % NODES);
-        (how % 4 > 0).then(|| StoreReply { token: u32::from(how), tunnel: TunnelId::new(u32::from(how % 4 - 1)), gateway })
+        (!how.is_multiple_of(4)).then(|| StoreReply {
+            token: u32::from(how),
+            tunnel: TunnelId::new(u32::from(how % 4 - 1)),
+            gateway,
+        })
     }
 
     fn store_router(&self, ops: &mut Ops<'_>) -> Vec<u8> {
@@ -291,7 +295,7 @@ impl<B: Border> World<'_, B> {
             }
             3 => LaneEvent::PeerWanted { peer },
             4 | 5 => LaneEvent::Congestion { peer, congested: which % 8 == 4 },
-            6 => LaneEvent::RouterInfo { info: router(ops.byte()).info.clone(), from: peer, flood: ops.byte() % 2 == 0 },
+            6 => LaneEvent::RouterInfo { info: router(ops.byte()).info.clone(), from: peer, flood: ops.byte().is_multiple_of(2) },
             _ => LaneEvent::Stats(LaneStats { transit_bytes: u64::from(ops.number()) * 1000, ..LaneStats::default() }),
         };
         self.network.event(event);

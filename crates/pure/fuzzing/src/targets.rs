@@ -30,9 +30,9 @@ const MANY: u32 = 20_000;
 /// Executions of a machine in the short run.
 const SOME: u32 = 2_000;
 /// Of a slow one.
-const FEW: u32 = 600;
+const FEW: u32 = 400;
 /// Of whole engines.
-const SLOW: u32 = 60;
+const SLOW: u32 = 40;
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Seeds, runs: u32, aims: &'static [&'static str]) -> Target {
     Target { name, run, seeds, runs, aims }
@@ -236,7 +236,7 @@ pub const TARGETS: &[Target] = &[
     target(
         "netdb",
         engine::engine,
-        seeds::engine::netdb,
+        seeds::network::netdb,
         SLOW,
         &[
             "pure/engine/src/netdb.rs",
@@ -257,7 +257,7 @@ pub const TARGETS: &[Target] = &[
     target(
         "tunnels",
         engine::engine,
-        seeds::engine::tunnels,
+        seeds::network::tunnels,
         SLOW,
         &[
             "pure/engine/src/tunnel.rs",
