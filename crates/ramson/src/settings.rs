@@ -282,7 +282,8 @@ impl TunnelSettings {
     fn check(&self) -> anyhow::Result<()> {
         let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
         let ours = ["router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&self.keys.as_str());
-        if !plain_file || ours || self.keys.starts_with("netdb.redb") {
+        // Files are made under their name and `.new`.
+        if !plain_file || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
             bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
         }
         for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {

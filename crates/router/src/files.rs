@@ -5,8 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
-use atomic_write_file::unix::OpenOptionsExt as _;
 use zeroize::Zeroizing;
 
 use crate::error::StartError;
@@ -101,14 +99,30 @@ pub(crate) fn read_secret(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Sta
     Ok(Some(bytes))
 }
 
-/// Writes a secret file with mode 0600: whole and durable, or not at all.
+/// Writes a secret file with mode 0600: whole and durable, or not at all. Until it is whole it has another name, always
+/// the same: what a killed router left there is gone when the next one writes its keys.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
-    let write = || {
-        let mut file = AtomicWriteFile::options().mode(0o600).preserve_mode(false).open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    write().map_err(|source| StartError::File { action: "write", path: path.to_owned(), source })
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    write_durably(path, &new, bytes).map_err(|source| {
+        // A full disk took a part of it.
+        let _ = std::fs::remove_file(&new);
+        StartError::File { action: "write", path: path.to_owned(), source }
+    })
+}
+
+fn write_durably(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)?;
+    // The name is durable when the folder is.
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -117,6 +131,23 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_secret_is_written_whole_and_replaces_what_was_never_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("web.keys"), folder.path().join("web.keys.new"));
+        std::fs::write(&new, "half").unwrap();
+        std::fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+        write_secret(&path, b"whole").unwrap();
+        assert_eq!(read_secret(&path).unwrap().unwrap().as_slice(), b"whole");
+        assert_eq!(mode(&path), 0o600);
+        assert!(!new.exists());
+        // Where it can't get its name, nothing stays.
+        let taken = folder.path().join("taken.keys");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(matches!(write_secret(&taken, b"whole"), Err(StartError::File { action: "write", .. })));
+        assert!(!folder.path().join("taken.keys.new").exists());
     }
 
     #[test]
