@@ -47,7 +47,10 @@ fn what_is_sent_arrives() {
             assert!(failed(visits).is_empty(), "seed {seed}: {:?}", failed(visits));
         }
         assert_eq!(measures.violations, [], "seed {seed}");
-        assert!(measures.ready_after.iter().all(|after| after.is_some_and(|after| after < Duration::from_secs(30))), "seed {seed}");
+        assert!(
+            measures.ready_after.iter().all(|after| after.is_some_and(|after| after < Duration::from_secs(30))),
+            "seed {seed}"
+        );
     }
 }
 
@@ -99,7 +102,8 @@ fn a_network_without_users_is_quiet() {
 /// A router drops out of the middle of everything, with a visit about every ten seconds before, at and after that.
 fn survives(seed: u64, victim: usize, silent: bool) {
     let mut scenario = small_network(6, 400);
-    scenario.load.pages = Some(Pages { sites: 1, visitors: 2, from_secs: 20, bytes: [20_000, 20_000].into(), ..Pages::default() });
+    scenario.load.pages =
+        Some(Pages { sites: 1, visitors: 2, from_secs: 20, bytes: [20_000, 20_000].into(), ..Pages::default() });
     let mut run = Run::new(&scenario, seed);
     let crash = Duration::from_millis(60_700 + seed * 111);
     run.run_to(crash);

@@ -50,10 +50,10 @@ impl NetDb {
             self.count(Reject::Unsolicited);
             return;
         };
-        if identity.awaits_own(&store.key) {
+        if identity.awaits_own(&store.key, None) {
             match set.clone().verify() {
                 Ok(own) if NetDbKey::from(own.destination().hash()) == store.key => {
-                    identity.found_own(&mut self.shared, now, &own);
+                    identity.found_own(&mut self.shared, now, own.published());
                 }
                 _ => self.count(Reject::BadSignature),
             }
@@ -108,6 +108,15 @@ impl NetDb {
         let StoreEntry::RouterInfo(info) = store.entry else {
             return;
         };
+        if self.router.awaits_own(&store.key, from.as_ref()) {
+            match info.verify() {
+                Ok(own) if NetDbKey::from(own.hash()) == store.key => {
+                    self.router.found_own(&mut self.shared, now, own.published())
+                }
+                _ => self.count(Reject::BadSignature),
+            }
+            return;
+        }
         let hash = info.hash();
         let serves = self.shared.config.floodfill && flood.is_some();
         let source = match self.router.goal(Kind::Router, &store.key) {
