@@ -15,12 +15,21 @@ fn main() {
             let target = find(name);
             short_run(&target.inputs(), 1, target.runs, target.run);
         }
-        ["write", folder] => TARGETS.iter().for_each(|target| write(target, &Path::new(folder).join(target.name))),
-        _ => {
-            eprintln!("usage: list | aims TARGET | run TARGET | write FOLDER");
-            std::process::exit(2);
+        ["run", name, number, count] => {
+            let parsed = (number.parse(), count.parse());
+            let (Ok(number), Ok(count)) = parsed else { usage() };
+            let target = find(name);
+            short_run(&target.inputs(), number, count, target.run);
         }
+        ["try", name, file] => (find(name).run)(&std::fs::read(file).expect("a file to be tried")),
+        ["write", folder] => TARGETS.iter().for_each(|target| write(target, &Path::new(folder).join(target.name))),
+        _ => usage(),
     }
+}
+
+fn usage() -> ! {
+    eprintln!("usage: list | aims TARGET | run TARGET [SEED COUNT] | try TARGET FILE | write FOLDER");
+    std::process::exit(2);
 }
 
 fn find(name: &str) -> &'static Target {

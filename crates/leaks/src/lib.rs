@@ -130,6 +130,16 @@ impl Watch {
         self.shared.lock().targets.iter().any(|(heard, at)| *at == level && heard.starts_with(target))
     }
 
+    /// Fails the test if anything has leaked since this watch was made.
+    #[expect(clippy::panic, reason = "this is how a test fails")]
+    pub fn check(&mut self) {
+        let leaks = self.take();
+        if !leaks.is_empty() {
+            let lines: Vec<String> = leaks.iter().map(Leak::to_string).collect();
+            panic!("the log names what it must not:\n{}", lines.join("\n"));
+        }
+    }
+
     /// Takes the leaks since this watch was made. It no longer fails the test by them.
     #[must_use]
     pub fn take(&mut self) -> Vec<Leak> {
@@ -140,12 +150,9 @@ impl Watch {
 }
 
 impl Drop for Watch {
-    #[expect(clippy::panic, reason = "this is how a test fails")]
     fn drop(&mut self) {
-        let leaks = self.take();
-        if !leaks.is_empty() && !std::thread::panicking() {
-            let lines: Vec<String> = leaks.iter().map(Leak::to_string).collect();
-            panic!("the log names what it must not:\n{}", lines.join("\n"));
+        if !std::thread::panicking() {
+            self.check();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The control socket: a Unix socket in the data folder (0600), over which the other commands ask the running
 //! router. One JSON object a line each way; a request is `{"version":1,"command":"status"}`.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -43,16 +44,35 @@ impl Drop for SocketFile {
     }
 }
 
-/// Makes the socket. A leftover of a killed router is replaced: the folder's lock proves that it is one.
-pub(crate) fn listen(data_dir: &DataDir) -> anyhow::Result<(UnixListener, SocketFile)> {
+/// Makes the socket. A leftover of a killed router is replaced: the folder's lock proves that it is one. In a folder
+/// that can't be written to there is none; the router runs, and says that nobody can ask it.
+pub(crate) fn listen(data_dir: &DataDir) -> anyhow::Result<Option<(UnixListener, SocketFile)>> {
     let path = data_dir.file(SOCKET);
-    drop(SocketFile(path.clone()));
-    let listener = UnixListener::bind(&path)
-        .with_context(|| format!("cannot make the control socket {}; give a --data-dir with a short path", path.display()))?;
+    let listener = match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(&path),
+    };
+    let listener = match listener {
+        Err(error) if takes_nothing(error.kind()) => {
+            tracing::warn!(
+                "cannot make the control socket {}: {error}; the router runs, but `ramson status` will not find it",
+                path.display()
+            );
+            return Ok(None);
+        }
+        listener => listener
+            .with_context(|| format!("cannot make the control socket {}; give a --data-dir with a short path", path.display()))?,
+    };
     let file = SocketFile(path);
     std::fs::set_permissions(&file.0, std::fs::Permissions::from_mode(0o600))
         .with_context(|| format!("cannot protect {}", file.0.display()))?;
-    Ok((listener, file))
+    Ok(Some((listener, file)))
+}
+
+/// What a folder answers that is full or may only be read.
+fn takes_nothing(kind: ErrorKind) -> bool {
+    use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// Answers until dropped.
@@ -76,7 +96,7 @@ async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
     BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
     let mut text = match serde_json::from_str::<Request>(&line) {
         Ok(Request { version: VERSION, command }) if command == "status" => {
-            serde_json::to_string(&StatusReport::from(*router.status().await?))?
+            serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?
         }
         Ok(Request { version: VERSION, .. }) => serde_json::to_string(&Refusal { error: "unknown command" })?,
         Ok(_) => serde_json::to_string(&Refusal { error: "unknown version of the request" })?,

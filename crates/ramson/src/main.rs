@@ -13,7 +13,7 @@ mod sim;
 mod site;
 mod status;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -124,7 +124,9 @@ fn raise_descriptor_limit() {
 fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let filter = log_filter(arguments.log.as_deref().unwrap_or(arguments.command.log_level()))?;
     raise_descriptor_limit();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for terminals: in a file or a journal they are noise.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match arguments.command {
         Command::Run { config, data_dir, settings } => {
             let data_dir = settings::data_dir(data_dir)?;

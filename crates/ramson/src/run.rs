@@ -37,11 +37,13 @@ pub(crate) async fn run(data_path: &Path, settings: Settings) -> anyhow::Result<
         tunnels.push((tunnel, keys));
     }
     let proxy_keys = new_destination()?;
-    let (socket, _socket_file) = control::listen(&data_dir)?;
+    let (socket, _socket_file) = control::listen(&data_dir)?.unzip();
     let router = Router::start(config, Arc::clone(&data_dir))?;
 
     let mut services = JoinSet::new();
-    services.spawn(control::serve(socket, router.clone()));
+    if let Some(socket) = socket {
+        services.spawn(control::serve(socket, router.clone()));
+    }
     for (tunnel, keys) in tunnels {
         let destination = router.open(&tunnel.name, keys, tunnel.destination());
         say(&format!("tunnel {}: http://{}/", tunnel.name, destination.address().hash().to_b32()));

@@ -193,14 +193,19 @@ impl Settings {
     pub(crate) fn over_file(self, config: Option<PathBuf>, data_dir: &Path) -> anyhow::Result<Self> {
         let path = config.clone().unwrap_or_else(|| data_dir.join("ramson.toml"));
         let file = match std::fs::read_to_string(&path) {
+            Ok(text) if text.is_empty() => {
+                tracing::warn!("the settings file {} is empty: all settings are the defaults", path.display());
+                Self::default()
+            }
             Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
             // A data folder that can't be one is told of when it is opened.
             Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Self::default()
             }
             Err(error) => {
+                let first = if error.kind() == ErrorKind::NotFound { "make" } else { "mend" };
                 return Err(error).with_context(|| {
-                    format!("cannot read the settings file {}; make it, or name another with --config", path.display())
+                    format!("cannot read the settings file {}; {first} it, or name another with --config", path.display())
                 });
             }
         };
@@ -276,7 +281,9 @@ impl Settings {
 impl TunnelSettings {
     fn check(&self) -> anyhow::Result<()> {
         let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
-        if !plain_file || ["router.keys", "netdb.redb", "lock", "ramson.toml"].contains(&self.keys.as_str()) {
+        let ours = ["router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&self.keys.as_str());
+        // Files are made under their name and `.new`.
+        if !plain_file || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
             bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
         }
         for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {

@@ -31,6 +31,7 @@ pub(crate) struct StatusReport {
     lookups: LookupsReport,
     transit: TransitReport,
     traffic: TrafficReport,
+    storage: StorageReport,
     drops: BTreeMap<String, u64>,
     destinations: Vec<DestinationReport>,
 }
@@ -95,6 +96,12 @@ struct TrafficReport {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+struct StorageReport {
+    /// Why nothing can be saved now.
+    problem: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 struct DestinationReport {
     name: String,
     b32: String,
@@ -103,8 +110,8 @@ struct DestinationReport {
     published: bool,
 }
 
-impl From<Status> for StatusReport {
-    fn from(status: Status) -> Self {
+impl StatusReport {
+    pub(crate) fn new(status: Status, storage_problem: Option<String>) -> Self {
         Self {
             ready: status.ready,
             router: RouterReport {
@@ -139,6 +146,7 @@ impl From<Status> for StatusReport {
                 received_bytes: status.traffic.received_bytes,
                 transit_bytes: status.traffic.transit_bytes,
             },
+            storage: StorageReport { problem: storage_problem },
             drops: status.drops.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
             destinations: status
                 .destinations
@@ -221,6 +229,7 @@ fn describe(report: &StatusReport) -> String {
             traffic.sent_bytes, traffic.transit_bytes, traffic.received_bytes
         ),
     ];
+    lines.extend(report.storage.problem.iter().map(|problem| format!("disk         {problem}")));
     lines.extend(
         report.drops.iter().filter(|drop| *drop.1 > 0).map(|(reason, count)| format!("dropped      {count} for {reason}")),
     );

@@ -5,6 +5,7 @@
 #[path = "network/sam_client.rs"]
 mod sam_client;
 #[path = "network/testnet.rs"]
+#[allow(dead_code, reason = "it serves other tests too")]
 mod testnet;
 
 #[path = "network/a_server_tunnel_carries_bytes_both_ways.rs"]

@@ -9,6 +9,8 @@ mod running;
 mod a_broken_key_file_is_refused_and_left_alone;
 #[path = "program/a_data_folder_serves_one_router_at_a_time.rs"]
 mod a_data_folder_serves_one_router_at_a_time;
+#[path = "program/a_leak_in_its_log_fails_a_test.rs"]
+mod a_leak_in_its_log_fails_a_test;
 #[path = "program/a_mistake_in_the_settings_is_named.rs"]
 mod a_mistake_in_the_settings_is_named;
 #[path = "program/a_port_in_use_is_named.rs"]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::mailbox::{CloseOnDrop, Mailbox};
 use crate::router::Router;
 use crate::routes::{Meaning, Routes, ToEngine};
+use crate::storage::Trouble;
 
 /// Where the wishes of a router's handles arrive, and its events go out to them. Dropping it ends the router for all of them.
 pub struct Desk {
@@ -31,7 +32,7 @@ impl Desk {
     pub fn new(hash: RouterHash, router_info: Bytes, wake: impl Fn() + Send + Sync + 'static) -> (Self, Router) {
         let mailbox = Arc::new(Mailbox::with_bell(Box::new(wake)));
         let (sender, progress) = watch::channel(Progress::NoRouters);
-        let router = Router::new(hash, router_info, Arc::clone(&mailbox), progress, Vec::new());
+        let router = Router::new(hash, router_info, Arc::clone(&mailbox), progress, Trouble::default(), Vec::new());
         (Self { mailbox, routes: Some(Routes::new(sender)), commands: Vec::new() }, router)
     }
 

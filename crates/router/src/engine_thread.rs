@@ -44,6 +44,8 @@ impl EngineThread {
                     for command in self.routes.close_all() {
                         self.command(command, &mut commands, &mut records);
                     }
+                    self.engine.flush(self.clock.now());
+                    self.drain(&mut commands, &mut records);
                     self.pass_on(&mut commands, &mut records);
                     return;
                 }

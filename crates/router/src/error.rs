@@ -67,14 +67,6 @@ pub enum StartError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The state database.
-    #[error("cannot use the database {}: {problem}; move it away to start with an empty one", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
     /// Our own RouterInfo.
     #[error(transparent)]
     OwnRouter(#[from] ramson_engine::OwnRouterError),

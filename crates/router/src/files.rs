@@ -5,8 +5,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
-use atomic_write_file::unix::OpenOptionsExt as _;
 use zeroize::Zeroizing;
 
 use crate::error::StartError;
@@ -29,7 +27,10 @@ impl DataDir {
             let path = path.to_owned();
             move |source| StartError::File { action, path, source }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
+            sync_parent(path);
+        }
         let mode = std::fs::metadata(path).map_err(failed("read", path))?.permissions().mode();
         if mode & 0o077 != 0 {
             if !is_ours(path).map_err(failed("read", path))? {
@@ -38,13 +39,7 @@ impl DataDir {
             std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed("protect", path))?;
         }
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(failed("open", &lock_path))?;
+        let lock = open_lock(&lock_path).map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: path.to_owned() }),
@@ -57,6 +52,22 @@ impl DataDir {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// A new folder is durable when the one that holds it is, and the keys in it with it. One that can't be opened, as it
+/// may be another user's, is left to the system.
+fn sync_parent(path: &Path) {
+    let parent = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+    if let Some(Err(error)) = parent.map(|parent| File::open(parent).and_then(|parent| parent.sync_all())) {
+        tracing::debug!(%error, "the folder that holds the data folder cannot be synced");
+    }
+}
+
+/// A folder that can't be written to, as a disk becomes by itself that reports errors, still holds the keys of a router
+/// and its lock.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.or_else(|error| File::open(path).map_err(|_| error))
 }
 
 /// Whether nothing but a router's files tells what the folder is for. A home folder, given by mistake, must not be
@@ -88,14 +99,30 @@ pub(crate) fn read_secret(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Sta
     Ok(Some(bytes))
 }
 
-/// Writes a secret file with mode 0600: whole and durable, or not at all.
+/// Writes a secret file with mode 0600: whole and durable, or not at all. Until it is whole it has another name, always
+/// the same: what a killed router left there is gone when the next one writes its keys.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
-    let write = || {
-        let mut file = AtomicWriteFile::options().mode(0o600).preserve_mode(false).open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    write().map_err(|source| StartError::File { action: "write", path: path.to_owned(), source })
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    write_durably(path, &new, bytes).map_err(|source| {
+        // A full disk took a part of it.
+        let _ = std::fs::remove_file(&new);
+        StartError::File { action: "write", path: path.to_owned(), source }
+    })
+}
+
+fn write_durably(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)?;
+    // The name is durable when the folder is.
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -104,6 +131,23 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_secret_is_written_whole_and_replaces_what_was_never_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("web.keys"), folder.path().join("web.keys.new"));
+        std::fs::write(&new, "half").unwrap();
+        std::fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+        write_secret(&path, b"whole").unwrap();
+        assert_eq!(read_secret(&path).unwrap().unwrap().as_slice(), b"whole");
+        assert_eq!(mode(&path), 0o600);
+        assert!(!new.exists());
+        // Where it can't get its name, nothing stays.
+        let taken = folder.path().join("taken.keys");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(matches!(write_secret(&taken, b"whole"), Err(StartError::File { action: "write", .. })));
+        assert!(!folder.path().join("taken.keys.new").exists());
     }
 
     #[test]

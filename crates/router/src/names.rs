@@ -61,7 +61,10 @@ impl Names {
         };
         let (names, skipped) = Self::parse(&text);
         if skipped > 0 {
-            tracing::warn!(skipped, "lines of the hosts file could not be used");
+            tracing::warn!(
+                "{skipped} lines of {} are not used, as none is a name with its destination: mend or remove them",
+                path.display()
+            );
         }
         Ok(names)
     }

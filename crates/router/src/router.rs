@@ -127,6 +127,7 @@ struct Shared {
     router_info: Bytes,
     engine: Arc<Mailbox<ToEngine>>,
     progress: watch::Receiver<Progress>,
+    trouble: storage::Trouble,
     next_identity: AtomicU32,
     next_stream: Arc<AtomicU64>,
     threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -148,7 +149,8 @@ impl Router {
         let keys = RouterKeys::load_or_create(&data_dir.file("router.keys"), &mut *rng)?;
         let (listeners, port) = listen(&config, config.port.unwrap_or(keys.port))?;
         let reseed = reseed::read(&config.reseed)?;
-        let (routers, database) = storage::open(&data_dir.file("netdb.redb"))?;
+        let mut stored = storage::open(&data_dir.file("netdb.redb"));
+        let routers = std::mem::take(&mut stored.routers);
 
         let local = Arc::new(LocalIdentity {
             hash: keys.secrets.identity.hash(),
@@ -174,13 +176,14 @@ impl Router {
         let mailbox = Arc::new(Mailbox::new());
         let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
             .map_err(|source| StartError::Thread { name: "lane", source })?;
-        let (storage, storage_thread) = storage::start(database, data_dir)?;
+        let (storage, storage_thread) = storage::start(stored, data_dir)?;
+        let trouble = storage.trouble().clone();
         let (progress_sender, progress) = watch::channel(Progress::NoRouters);
         let engine_thread =
             EngineThread { engine, clock, mailbox: Arc::clone(&mailbox), lane, storage, routes: Routes::new(progress_sender) };
         let threads =
             vec![spawn("lane", move || lane_thread.run())?, spawn("engine", move || engine_thread.run())?, storage_thread];
-        Ok(Self::new(local.hash, router_info.bytes().clone(), mailbox, progress, threads))
+        Ok(Self::new(local.hash, router_info.bytes().clone(), mailbox, progress, trouble, threads))
     }
 
     /// The handle of a router whose driver reads `engine`.
@@ -189,6 +192,7 @@ impl Router {
         router_info: Bytes,
         engine: Arc<Mailbox<ToEngine>>,
         progress: watch::Receiver<Progress>,
+        trouble: storage::Trouble,
         threads: Vec<JoinHandle<()>>,
     ) -> Self {
         let shared = Shared {
@@ -196,6 +200,7 @@ impl Router {
             router_info,
             engine,
             progress,
+            trouble,
             next_identity: AtomicU32::new(1),
             next_stream: Arc::new(AtomicU64::new(1)),
             threads: std::sync::Mutex::new(threads),
@@ -226,6 +231,12 @@ impl Router {
         let (answer, reply) = oneshot::channel();
         self.shared.engine.send(ToEngine::Status { answer });
         reply.await.map_err(|_| Closed)
+    }
+
+    /// Why what the router learns can't be saved now, if so. Its keys are safe, and it goes on without.
+    #[must_use]
+    pub fn storage_problem(&self) -> Option<String> {
+        self.shared.trouble.get()
     }
 
     /// Brings up a destination. It closes when the last clone of the handle is dropped.

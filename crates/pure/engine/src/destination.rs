@@ -20,16 +20,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{CryptoRng, ed25519, x25519};
-use ramson_wire::i2np::{Data, DatabaseStore, StoreEntry};
+use ramson_wire::i2np::{Data, DatabaseStore, ReplyKey, StoreEntry};
 use ramson_wire::{
-    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, Now, Tick,
-    TunnelDelivery, Unverified, payload,
+    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, NetDbKey, Now,
+    Tick, TunnelDelivery, Unverified, payload,
 };
 
 use crate::identity::IdentityId;
 use crate::interface::{DestinationConfig, Event, RequestId};
 use crate::netdb;
-use crate::session::{Classified, SessionEvent, Sessions};
+use crate::session::{Classified, Opened, SessionEvent, Sessions};
 use crate::streaming::{CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput};
 use crate::tunnel::InboundLease;
 use lease_set::OwnLeaseSet;
@@ -198,13 +198,17 @@ impl Destination {
     }
 
     /// A one-time key under which a look-up's answer will come.
-    pub(crate) fn expect_reply(&mut self, now: Now, tag: ramson_wire::SessionTag, key: [u8; 32]) {
-        self.sessions.add_one_time_key(now, tag, key);
+    pub(crate) fn expect_reply(&mut self, now: Now, reply: &ReplyKey, asked: NetDbKey) {
+        self.sessions.add_one_time_key(now, reply, asked);
     }
 
     /// A garlic message came through one of our tunnels.
     pub(crate) fn handle_garlic(&mut self, now: Now, body: &[u8]) {
         match self.sessions.decrypt(now, body) {
+            Ok(Opened { asked: Some(asked), cloves, .. }) => {
+                let answers = cloves.into_iter().map(|clove| clove.message).filter(|message| netdb::is_answer(&asked, message));
+                self.outputs.extend(answers.map(DestinationOutput::NetDb));
+            }
             Ok(opened) => {
                 // LeaseSets first: they tell who sent the rest.
                 let (stores, rest): (Vec<_>, Vec<_>) =
@@ -254,9 +258,7 @@ impl Destination {
 
     fn handle_store(&mut self, now: Now, key: Option<x25519::PublicKey>, message: I2npMessage) {
         let Some(key) = key else {
-            // Under a one-time key: a floodfill's answer.
-            self.outputs.push_back(DestinationOutput::NetDb(message));
-            return;
+            return; // its sender is nobody
         };
         match DatabaseStore::from_bytes(&message.body) {
             Ok(DatabaseStore { entry: StoreEntry::LeaseSet2(set), .. }) => self.learn_of_sender(now, key, set),
@@ -348,7 +350,7 @@ impl Destination {
         }
         match clove.message.kind {
             MessageKind::DATA => self.handle_data(now, key, &clove.message),
-            MessageKind::DATABASE_SEARCH_REPLY | MessageKind::DELIVERY_STATUS => {
+            MessageKind::DELIVERY_STATUS => {
                 self.outputs.push_back(DestinationOutput::NetDb(clove.message));
             }
             _ => {}

@@ -157,6 +157,8 @@ impl Engine {
         for bytes in snapshot.reseed {
             engine.add_reseeded(now, bytes);
         }
+        // A reseed is saved at once: it may be gone when the router starts again.
+        engine.netdb.flush();
         engine.netdb.publish_router_info(now, router_info);
         engine.settle(now);
         Ok(engine)
@@ -249,6 +251,13 @@ impl Engine {
         self.start_due(now);
         self.replies.expire(now.tick);
         self.work(now);
+        self.settle(now);
+    }
+
+    /// Puts out what the disk doesn't have yet, before the router is stopped.
+    pub fn flush(&mut self, now: Now) {
+        self.now = now;
+        self.netdb.flush();
         self.settle(now);
     }
 

@@ -7,7 +7,8 @@ use ramson_crypto::ed25519::SigningKey;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::x25519::{PrivateKey, PublicKey};
 use ramson_wire::bounds::Bound;
-use ramson_wire::{Destination, DestinationHash, GarlicClove, Now, SessionTag, Tick};
+use ramson_wire::i2np::ReplyKey;
+use ramson_wire::{Destination, DestinationHash, GarlicClove, NetDbKey, Now, SessionTag, Tick};
 
 use crate::session::{Limits, SessionEvent, Sessions};
 use crate::streaming::{
@@ -77,7 +78,8 @@ impl Garlic {
 
     /// Expects one message under a key for one use.
     pub fn expect(&mut self, now: Now, tag: [u8; 8], key: [u8; 32]) {
-        self.0.add_one_time_key(now, SessionTag(tag), key);
+        let reply = ReplyKey { key, tag: SessionTag(tag) };
+        self.0.add_one_time_key(now, &reply, NetDbKey([0; 32]));
     }
 
     /// The next event.

@@ -41,6 +41,7 @@ pub(crate) use config::Config;
 #[cfg(test)]
 pub(crate) use config::Limits;
 pub(crate) use lease_sets::accept;
+pub(crate) use message::is_answer;
 pub(crate) use output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath, Via};
 pub(crate) use routers::{AddResult, Reject, Source};
 

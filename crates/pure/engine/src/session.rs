@@ -51,7 +51,9 @@ use bytes::Bytes;
 use ramson_crypto::CryptoRng;
 use ramson_crypto::x25519::{PrivateKey, PublicKey};
 use ramson_wire::garlic::GarlicClove;
-use ramson_wire::{Now, SessionTag, Tick};
+use ramson_wire::i2np::ReplyKey;
+use ramson_wire::{NetDbKey, Now, Tick};
+use zeroize::Zeroizing;
 
 pub(crate) use limits::Limits;
 use state::Session;
@@ -98,6 +100,8 @@ pub(crate) struct Opened {
     /// The static key that the sender proved to own; `None` for one-time keys and unbound new sessions. Which destination has this key is
     /// for the caller to check against its LeaseSet.
     pub(crate) peer: Option<PublicKey>,
+    /// It came under the one-time key of a look-up of this.
+    pub(crate) asked: Option<NetDbKey>,
     /// In the order sent; empty for a message of acknowledgements or keys.
     pub(crate) cloves: Vec<GarlicClove>,
 }
@@ -213,9 +217,9 @@ impl Sessions {
         self.own.public()
     }
 
-    /// Expects one reply under `tag`, for 180 s. Limit 1024, the oldest is dropped.
-    pub(crate) fn add_one_time_key(&mut self, now: Now, tag: SessionTag, key: [u8; 32]) {
-        self.one_time.insert(now.tick, tag, key);
+    /// Expects one reply to a look-up of `asked`, for 180 s. Limit 1024, the oldest is dropped.
+    pub(crate) fn add_one_time_key(&mut self, now: Now, reply: &ReplyKey, asked: NetDbKey) {
+        self.one_time.insert(now.tick, reply.tag, Zeroizing::new(reply.key), asked);
     }
 
     /// The next event.

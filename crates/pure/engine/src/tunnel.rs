@@ -175,6 +175,8 @@ pub(crate) struct Tunnels {
     pending: BTreeMap<MessageId, Pending>,
     one_time: OneTimeKeys,
     probes: BTreeMap<MessageId, Probe>,
+    /// When an identity learns that a first hop of its tunnels is dead.
+    losses: BTreeMap<(Owner, RouterHash), Tick>,
     transit: Transit,
     stats: TunnelStats,
     outputs: VecDeque<TunnelOutput>,
@@ -211,6 +213,7 @@ impl Tunnels {
             pending: BTreeMap::new(),
             one_time: OneTimeKeys::default(),
             probes: BTreeMap::new(),
+            losses: BTreeMap::new(),
             transit: Transit::new(now.tick),
             stats: TunnelStats::default(),
             outputs: VecDeque::new(),
@@ -259,10 +262,29 @@ impl Tunnels {
         u64::try_from(waiting).unwrap_or(u64::MAX)
     }
 
+    /// Usable outbound tunnels of an owner that begin with this router.
+    #[cfg(test)]
+    pub(crate) fn outbound_through(&self, owner: Owner, first: &RouterHash) -> usize {
+        let tunnels = self.pools.get(&owner).into_iter().flat_map(|pool| pool.outbound.values());
+        tunnels.filter(|tunnel| tunnel.life.routers.first() == Some(first) && tunnel.life.fails < pool::MAX_FAILS).count()
+    }
+
+    /// Build requests of this sender waiting for [`Tunnels::work`].
+    #[cfg(test)]
+    pub(crate) fn waiting_requests_of(&self, sender: RouterHash) -> usize {
+        self.transit.queued_of(sender)
+    }
+
     /// What own builds, tunnels and tests hold.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
-        self.pending.len() + self.own_ids.len() + self.probes.len() + self.one_time.len() + self.dirty.len() + self.pools.len()
+        self.losses.len()
+            + self.pending.len()
+            + self.own_ids.len()
+            + self.probes.len()
+            + self.one_time.len()
+            + self.dirty.len()
+            + self.pools.len()
     }
 
     /// Totals of requests of others.
@@ -324,6 +346,7 @@ impl Tunnels {
         self.own_ids.retain(|_, whose| *whose != owner);
         self.pending.retain(|_, pending| pending.owner != owner);
         self.probes.retain(|_, probe| probe.owner != owner);
+        self.losses.retain(|(whose, _), _| *whose != owner);
         self.dirty.retain(|(whose, _)| *whose != owner);
         self.one_time.forget(owner);
         self.pacing.forget(owner);

@@ -128,7 +128,7 @@ impl<B: Border> World<'_, B> {
             }
             op::DAMAGE => self.damage(side, ops),
             op::LOSE => drop(self.take(side)),
-            op::PASS => self.pass(Duration::from_millis(u64::from(ops.number()) * if side % 2 == 0 { 1 } else { 20 })),
+            op::PASS => self.pass(Duration::from_millis(u64::from(ops.number()) * if side.is_multiple_of(2) { 1 } else { 20 })),
             op::GARBAGE => {
                 let body = Bytes::copy_from_slice(ops.long_part());
                 assert!(self.sides[to].decrypt(self.now, &body).is_none(), "garbage opens");

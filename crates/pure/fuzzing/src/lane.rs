@@ -116,7 +116,7 @@ fn step<B: Border>(op: u8, ops: &mut Ops<'_>, bench: &mut Bench<B>) {
         op::EOF => bench.eof(ops.byte()),
         op::DIALED => {
             let conn = ops.byte();
-            bench.dialed(conn, ops.byte() % 4 != 0);
+            bench.dialed(conn, !ops.byte().is_multiple_of(4));
         }
         op::PASS => bench.pass(Duration::from_millis(u64::from(ops.number()) * 10)),
         _ => command(op, ops, bench),
@@ -195,13 +195,13 @@ fn command<B: Border>(op: u8, ops: &mut Ops<'_>, bench: &mut Bench<B>) {
             bench.install(Relay { tunnel, role, keys: layer(), previous, expires });
         }
         op::REMOVE => bench.command(LaneCommand::Remove { tunnel: tunnel(ops) }),
-        op::OWN if number % 2 == 0 => {
+        op::OWN if number.is_multiple_of(2) => {
             let expires = bench.now.tick + Duration::from_secs(u64::from(ops.byte()) * 3);
             bench.command(LaneCommand::InstallOwn { tunnel: tunnel(ops), expires });
         }
         op::OWN => bench.command(LaneCommand::RemoveOwn { tunnel: tunnel(ops) }),
         op::DISCONNECT => bench.command(LaneCommand::Disconnect { peer }),
-        _ => bench.command(LaneCommand::SetRouterInfo { info: router(1).info, announce: number % 2 == 0 }),
+        _ => bench.command(LaneCommand::SetRouterInfo { info: router(1).info.clone(), announce: number.is_multiple_of(2) }),
     }
 }
 

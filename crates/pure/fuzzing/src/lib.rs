@@ -15,6 +15,7 @@
 //! with its entry in `fuzz/Cargo.toml`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
+pub mod engine;
 pub mod format;
 pub mod garlic;
 pub mod lane;
@@ -34,7 +35,10 @@ pub fn run(name: &str, data: &[u8]) {
     (target.run)(data);
 }
 
+/// Told of what a machine holds.
+type Visit<'a> = &'a mut dyn FnMut(ramson_wire::bounds::Bound);
+
 /// Asserts that nothing is held beyond its limit. A limit of 0 stands for what is drained between two calls.
-fn within_bounds(bounds: &mut dyn FnMut(&mut dyn FnMut(ramson_wire::bounds::Bound))) {
+fn within_bounds(bounds: &mut dyn FnMut(Visit<'_>)) {
     bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{}: {} of {}", bound.name, bound.fill, bound.limit));
 }

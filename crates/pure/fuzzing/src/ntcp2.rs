@@ -3,6 +3,7 @@
 pub mod peer;
 pub mod watched;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +43,12 @@ pub fn router_info_block(router: &Router) -> Vec<u8> {
     block(2, &[&[0], router.info.bytes().as_ref()].concat())
 }
 
+/// Whether a payload begins with that block, with or without the flag to flood it.
+fn is_router_info_of(router: &Router, payload: &[u8]) -> bool {
+    let block = router_info_block(router);
+    payload.get(..3) == block.get(..3) && payload.get(4..).is_some_and(|rest| rest.starts_with(&block[4..]))
+}
+
 /// The messages of a payload, as far as it can be read: a second reader, to compare.
 fn messages_of(mut payload: &[u8]) -> (Vec<I2npMessage>, bool) {
     let mut messages = Vec::new();
@@ -66,8 +73,8 @@ fn messages_of(mut payload: &[u8]) -> (Vec<I2npMessage>, bool) {
 /// The hostile side of a session with a responder.
 struct Dialer {
     /// Who it is.
-    own: Router,
-    target: Router,
+    own: Rc<Router>,
+    target: Rc<Router>,
     handshake: Option<Initiator>,
     keys: Option<Keys>,
     first: Vec<u8>,
@@ -140,7 +147,7 @@ impl Dialer {
         let key = if with_own_key { &self.own.local.static_key } else { &stranger.local.static_key };
         let (keys, message) = handshake.confirm(key, &self.payload);
         self.keys = Some(keys);
-        self.proven = with_own_key && !self.garbage && self.payload.starts_with(&router_info_block(&self.own));
+        self.proven = with_own_key && !self.garbage && is_router_info_of(&self.own, &self.payload);
         Some(message)
     }
 
@@ -348,7 +355,7 @@ pub fn initiator_with(data: &[u8], border: &mut impl Border) {
 
 /// The hostile side of a session with an initiator.
 struct Answering {
-    own: Router,
+    own: Rc<Router>,
     handshake: Option<Responder>,
     keys: Option<Keys>,
     /// Message 2 was made with the right keys.

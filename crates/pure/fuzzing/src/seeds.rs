@@ -2,9 +2,12 @@
 
 pub mod engine;
 pub mod lane;
+pub mod network;
 pub mod ntcp2;
 pub mod routers;
 pub mod wire;
+
+use crate::ops::Script;
 
 /// Inputs with the names of their files.
 pub type Seeds = Vec<(String, Vec<u8>)>;
@@ -12,6 +15,11 @@ pub type Seeds = Vec<(String, Vec<u8>)>;
 /// Names inputs by what they are and a number.
 fn named(parts: Vec<(&str, Vec<u8>)>) -> Seeds {
     parts.into_iter().enumerate().map(|(number, (name, bytes))| (format!("{number:02}-{name}"), bytes)).collect()
+}
+
+/// Operations as inputs.
+fn scripts(parts: Vec<(&str, Script)>) -> Seeds {
+    named(parts.into_iter().map(|(name, script)| (name, script.0)).collect())
 }
 
 /// The first text of that name in a file of vectors, as hexadecimal digits.

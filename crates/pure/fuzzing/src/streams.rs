@@ -152,7 +152,7 @@ impl<B: Border> World<'_, B> {
             op::INJECT => {
                 self.forged = true;
                 let packet = Bytes::copy_from_slice(ops.long_part());
-                let proven = (ops.byte() % 2 == 0).then(|| self.hash(1 - host));
+                let proven = ops.byte().is_multiple_of(2).then(|| self.hash(1 - host));
                 self.hosts[host].handle_packet(self.now, packet, proven);
             }
             op::PASS => self.pass(Duration::from_millis(u64::from(ops.number()) * if host == 0 { 1 } else { 10 })),
@@ -242,7 +242,7 @@ impl<B: Border> World<'_, B> {
         let Some(flying) = self.take(which) else { return };
         let mut packet = flying.packet.to_vec();
         ops.change(&mut packet);
-        let proven = (ops.byte() % 4 != 0).then(|| self.hash(flying.from));
+        let proven = (!ops.byte().is_multiple_of(4)).then(|| self.hash(flying.from));
         self.forged |= packet != flying.packet;
         self.hosts[1 - flying.from].handle_packet(self.now, packet.into(), proven);
     }

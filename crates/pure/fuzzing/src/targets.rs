@@ -2,7 +2,7 @@
 
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
-use crate::{garlic, lane, ntcp2, streams};
+use crate::{engine, garlic, lane, ntcp2, streams};
 
 /// Something to be fuzzed.
 pub struct Target {
@@ -30,7 +30,9 @@ const MANY: u32 = 20_000;
 /// Executions of a machine in the short run.
 const SOME: u32 = 2_000;
 /// Of a slow one.
-const FEW: u32 = 600;
+const FEW: u32 = 400;
+/// Of whole engines.
+const SLOW: u32 = 40;
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: fn() -> Seeds, runs: u32, aims: &'static [&'static str]) -> Target {
     Target { name, run, seeds, runs, aims }
@@ -208,6 +210,72 @@ pub const TARGETS: &[Target] = &[
             "pure/engine/src/streaming/stream.rs",
             "pure/engine/src/streaming/timeouts.rs",
             "pure/engine/src/streaming/timers.rs",
+        ],
+    ),
+    target(
+        "engine",
+        engine::engine,
+        seeds::engine::engine,
+        SLOW,
+        &[
+            "pure/engine/src/engine.rs",
+            "pure/engine/src/engine/dear.rs",
+            "pure/engine/src/engine/destinations.rs",
+            "pure/engine/src/engine/glue.rs",
+            "pure/engine/src/engine/load.rs",
+            "pure/engine/src/engine/report.rs",
+            "pure/engine/src/engine/routing.rs",
+            "pure/engine/src/destination.rs",
+            "pure/engine/src/destination/lease_set.rs",
+            "pure/engine/src/destination/outbound.rs",
+            "pure/engine/src/destination/owners.rs",
+            "pure/engine/src/destination/peer.rs",
+            "pure/engine/src/own_router.rs",
+        ],
+    ),
+    target(
+        "netdb",
+        engine::engine,
+        seeds::network::netdb,
+        SLOW,
+        &[
+            "pure/engine/src/netdb.rs",
+            "pure/engine/src/netdb/config.rs",
+            "pure/engine/src/netdb/floodfill.rs",
+            "pure/engine/src/netdb/lease_sets.rs",
+            "pure/engine/src/netdb/limits.rs",
+            "pure/engine/src/netdb/lookup.rs",
+            "pure/engine/src/netdb/message.rs",
+            "pure/engine/src/netdb/network.rs",
+            "pure/engine/src/netdb/output.rs",
+            "pure/engine/src/netdb/owner.rs",
+            "pure/engine/src/netdb/publish.rs",
+            "pure/engine/src/netdb/routers.rs",
+            "pure/engine/src/netdb/shared.rs",
+        ],
+    ),
+    target(
+        "tunnels",
+        engine::engine,
+        seeds::network::tunnels,
+        SLOW,
+        &[
+            "pure/engine/src/tunnel.rs",
+            "pure/engine/src/tunnel/build.rs",
+            "pure/engine/src/tunnel/data.rs",
+            "pure/engine/src/tunnel/garlic.rs",
+            "pure/engine/src/tunnel/hop.rs",
+            "pure/engine/src/tunnel/manage.rs",
+            "pure/engine/src/tunnel/pacing.rs",
+            "pure/engine/src/tunnel/pool.rs",
+            "pure/engine/src/tunnel/probe.rs",
+            "pure/engine/src/tunnel/recent.rs",
+            "pure/engine/src/tunnel/record.rs",
+            "pure/engine/src/tunnel/reply.rs",
+            "pure/engine/src/tunnel/request.rs",
+            "pure/engine/src/tunnel/select.rs",
+            "pure/engine/src/tunnel/transit.rs",
+            "pure/engine/src/profile.rs",
         ],
     ),
 ];

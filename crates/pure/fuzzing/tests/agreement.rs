@@ -1,5 +1,5 @@
 //! What lies in `fuzz/` is what this crate says.
-#![allow(clippy::disallowed_methods, reason = "the test reads the repository")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "the test reads the repository")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

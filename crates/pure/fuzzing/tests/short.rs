@@ -7,7 +7,7 @@ use ramson_fuzzing::mutate::short_run;
 fn run(share: usize) {
     for target in TARGETS.iter().skip(share).step_by(SHARES) {
         let seeds: Vec<Vec<u8>> = (target.seeds)().into_iter().map(|(_, bytes)| bytes).collect();
-        println!("{}", target.name);
+        eprintln!("{}", target.name);
         short_run(&seeds, 1, target.runs, target.run);
     }
 }

@@ -13,8 +13,8 @@ const BYTES_PER_SEC: u64 = 100_000_000;
 /// The command line.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Routers, 5 to 500.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(5..=500))]
+    /// Routers, 5 to 200.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(5..=200))]
     pub(crate) routers: usize,
     /// Time of a packet from one router to another, 0 to 500; each is late by up to a tenth of it.
     #[arg(long, value_name = "L", default_value_t = 5, value_parser = RangedU64ValueParser::<u64>::new().range(0..=500))]

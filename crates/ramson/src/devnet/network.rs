@@ -115,6 +115,7 @@ fn build(arguments: &Arguments, notes: &Sender<Note>) -> (World<Bridge>, anyhow:
         costs: Costs::none(),
         skew_millis: (0, 0),
         routers_per_subnet: 1,
+        // Nobody asks what they saw.
         oracles: false,
     };
     let mut world = World::new(arguments.seed, config);
@@ -227,7 +228,7 @@ impl Driver {
         let mut pace = Pace::new(Instant::now(), self.world.now());
         let mut notes = Vec::new();
         loop {
-            let target = pace.target(Instant::now(), self.world.now());
+            let target = pace.target(Instant::now(), self.world.next_at());
             while self.world.step(target) {}
             // What was wished meanwhile is wished at the time that is reached.
             for note in notes.drain(..).chain(self.notes.try_iter()) {

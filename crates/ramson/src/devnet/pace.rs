@@ -25,10 +25,10 @@ impl Pace {
         Self { wall, tick, judged: (wall, tick) }
     }
 
-    /// Until when the network, which is at `reached`, has to run now.
-    pub(crate) fn target(&mut self, wall: Instant, reached: Tick) -> Tick {
+    /// Until when the network, in which the next thing happens at `next`, has to run now. While nothing is to happen it isn't behind.
+    pub(crate) fn target(&mut self, wall: Instant, next: Option<Tick>) -> Tick {
         let due = self.tick + wall.saturating_duration_since(self.wall);
-        let target = due.min(reached + MOST_BEHIND);
+        let target = next.map_or(due, |next| due.min(next + MOST_BEHIND));
         if target < due {
             (self.wall, self.tick) = (wall, target);
         }
@@ -59,17 +59,18 @@ mod tests {
 
     const START: Tick = Tick(1_000_000_000);
 
+    const MS: Duration = Duration::from_millis(1);
+
     #[test]
     fn virtual_time_passes_as_the_clock_does() {
         let wall = Instant::now();
         let mut pace = Pace::new(wall, START);
-        let mut reached = START;
-        for _ in 0..100 {
-            reached = pace.target(wall + reached.saturating_since(START) + Duration::from_millis(7), reached);
-        }
-        assert_eq!(reached, START + Duration::from_millis(700));
-        let later = wall + Duration::from_millis(700);
-        assert_eq!(pace.until(later, reached + Duration::from_millis(3)), Duration::from_millis(3));
+        // Asleep for long, woken by the next thing a little late, woken before it, and with nothing to come.
+        assert_eq!(pace.target(wall + 501 * MS, Some(START + 500 * MS)), START + 501 * MS);
+        assert_eq!(pace.target(wall + 700 * MS, Some(START + 900 * MS)), START + 700 * MS);
+        assert_eq!(pace.target(wall + 5_000 * MS, None), START + 5_000 * MS);
+        let later = wall + 5_000 * MS;
+        assert_eq!(pace.until(later, START + 5_003 * MS), 3 * MS);
         assert_eq!(pace.until(later, START), Duration::ZERO);
         assert_eq!(pace.slowness(wall + JUDGE_EVERY, START + JUDGE_EVERY), None);
     }
@@ -78,11 +79,11 @@ mod tests {
     fn a_network_that_is_far_behind_is_slow_and_not_hurried() {
         let wall = Instant::now();
         let mut pace = Pace::new(wall, START);
-        let late = wall + Duration::from_secs(5);
-        let reached = pace.target(late, START);
-        assert_eq!(reached, START + MOST_BEHIND);
-        assert_eq!(pace.target(late + Duration::from_millis(1), reached), reached + Duration::from_millis(1));
+        let late = wall + 5_000 * MS;
+        let reached = pace.target(late, Some(START + MS));
+        assert_eq!(reached, START + MS + MOST_BEHIND);
+        assert_eq!(pace.target(late + MS, Some(reached)), reached + MS);
         assert_eq!(pace.slowness(late, reached), None, "too soon to judge");
-        assert_eq!(pace.slowness(wall + JUDGE_EVERY, START + Duration::from_secs(5)), Some(50));
+        assert_eq!(pace.slowness(wall + JUDGE_EVERY, START + 5_000 * MS), Some(50));
     }
 }

@@ -12,8 +12,8 @@ fn refused(more: &[&str]) -> String {
 
 #[test]
 fn with_what_is_allowed() {
-    assert_names(&refused(&["--routers", "4"]), &["--routers", "4", "5..=500"]);
-    assert_names(&refused(&["--routers", "501"]), &["--routers", "501", "5..=500"]);
+    assert_names(&refused(&["--routers", "4"]), &["--routers", "4", "5..=200"]);
+    assert_names(&refused(&["--routers", "201"]), &["--routers", "201", "5..=200"]);
     assert_names(&refused(&["--latency-ms", "501"]), &["--latency-ms", "501", "0..=500"]);
     assert_names(&refused(&["--loss", "31"]), &["--loss", "31", "0 to 30 percent"]);
     assert_names(&refused(&["--loss", "x"]), &["--loss", "x", "0 to 30 percent"]);

@@ -15,7 +15,6 @@ fn for_ten_routers_that_are_ready_soon() {
     assert_eq!(std::fs::metadata(net.dir()).unwrap().permissions().mode() & 0o777, 0o700);
     let mut told = net.net.clone();
     let ready_secs = told["ready_secs"].as_f64().unwrap();
-    println!("ready after {ready_secs} s");
     assert!(ready_secs > 0.0 && ready_secs < GENEROUS_SECS, "{ready_secs}");
 
     let mut ports = BTreeSet::new();

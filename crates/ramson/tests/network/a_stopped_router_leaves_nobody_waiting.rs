@@ -5,6 +5,7 @@ use crate::testnet::{PATIENCE, TestNet, lonely_router, one_hop};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_they_asked() {
+    let _leaks = ramson_leaks::watch_process();
     let folder = tempfile::tempdir().unwrap();
     let router = lonely_router(folder.path());
     let destination = router.open("client", new_destination().unwrap(), DestinationConfig::default());
@@ -42,6 +43,7 @@ async fn nor_does_a_closed_destination() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_frees_its_data_folder() {
+    let _leaks = ramson_leaks::watch_process();
     let folder = tempfile::tempdir().unwrap();
     let first = lonely_router(folder.path());
     let hash = first.hash();

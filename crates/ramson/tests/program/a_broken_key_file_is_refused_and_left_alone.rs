@@ -18,7 +18,9 @@ fn torn_anywhere() {
         changed[at] ^= 1;
         let mut longer = whole.clone();
         longer.push(0);
-        for broken in [&whole[..0], &whole[..1], &whole[..whole.len() / 2], &whole[..whole.len() - 1], &changed, &longer] {
+        let (zeroed, garbage) = (vec![0; whole.len()], vec![0x55; whole.len()]);
+        let cut = [0, 1, 21, 64, whole.len() / 2, whole.len() - 32, whole.len() - 1].map(|len| &whole[..len]);
+        for broken in cut.into_iter().chain([&changed[..], &longer, &zeroed, &garbage]) {
             std::fs::write(&path, broken).unwrap();
             let message = Running::run(folder.path(), &[]).refused();
             assert_names(&message, &[path.to_str().unwrap(), "broken", "backup"]);

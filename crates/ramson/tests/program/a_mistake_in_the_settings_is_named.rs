@@ -12,6 +12,8 @@ fn in_the_file() {
         (&format!("{TUNNEL}outbound-length = 9\n"), &["web", "outbound-length", "0 to 7"]),
         (&format!("{TUNNEL}inbound-quantity = 17\n"), &["web", "inbound-quantity", "1 to 16"]),
         (&TUNNEL.replace("web.keys", "router.keys"), &["web", "keys", "data folder"]),
+        (&TUNNEL.replace("web.keys", "netdb.redb"), &["web", "keys", "data folder"]),
+        (&TUNNEL.replace("web.keys", "other.keys.new"), &["web", "keys", "data folder"]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = write_settings(folder.path(), text);

@@ -9,16 +9,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ramson_leaks::Watch;
 use serde_json::Value;
 
 /// Far more than anything here takes, on a busy machine too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running program of our own; killed when dropped.
+/// A running program of our own; killed when dropped. Its log must not name anybody: a leak fails the test at its end.
 pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     errors: Option<std::thread::JoinHandle<String>>,
+    /// Over the log, which comes when it has ended. A test may forbid more.
+    pub(crate) leaks: Watch,
 }
 
 /// How a program ended.
@@ -41,7 +44,8 @@ impl Running {
         Self::start_as(shell, arguments)
     }
 
-    fn start_as(mut command: Command, arguments: &[&str]) -> Self {
+    /// By a command that runs the program with the arguments it is given.
+    pub(crate) fn start_as(mut command: Command, arguments: &[&str]) -> Self {
         let mut child =
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
@@ -53,13 +57,14 @@ impl Running {
             stderr.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, lines, errors: Some(errors) }
+        Self { child, lines, errors: Some(errors), leaks: Watch::of_texts() }
     }
 
     /// `ramson run` on a data folder, in a network of its own, with free ports; `more` comes last and wins.
     pub(crate) fn run(data_dir: &Path, more: &[&str]) -> Self {
         let mut arguments = vec!["run", "--data-dir", data_dir.to_str().unwrap()];
         for (flag, value) in [
+            ("--log", "trace"),
             ("--net-id", "99"),
             ("--bind", "127.0.0.1"),
             ("--port", "0"),
@@ -117,8 +122,17 @@ impl Running {
             }
         }
         let status: ExitStatus = self.child.wait().unwrap();
-        let stderr = self.errors.take().unwrap().join().unwrap();
+        let stderr = self.log(status.code());
         Ended { code: status.code(), stdout, stderr, took: start.elapsed() }
+    }
+
+    /// All that it wrote to stderr, checked. What a program that refused to start tells its user is no log, whose lines
+    /// begin with the time.
+    fn log(&mut self, code: Option<i32>) -> String {
+        let text = self.errors.take().unwrap().join().unwrap();
+        let logged = |line: &&str| code != Some(2) || line.starts_with(|c: char| c.is_ascii_digit());
+        text.lines().filter(logged).for_each(|line| self.leaks.check_text(line));
+        text
     }
 
     /// Asserts that it refused to start, and returns the message.
@@ -135,6 +149,9 @@ impl Drop for Running {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self.errors.is_some() && !std::thread::panicking() {
+            self.log(None);
+        }
     }
 }
 

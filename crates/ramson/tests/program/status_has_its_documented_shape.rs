@@ -40,6 +40,7 @@ fn as_one_json_object() {
             "lookups": { "asked": "count", "found": "count", "failed": "count" },
             "transit": { "participant": "count", "gateway": "count", "endpoint": "count" },
             "traffic": { "sent_bytes": "count", "received_bytes": "count", "transit_bytes": "count" },
+            "storage": { "problem": null },
             "drops": null,
             "destinations": [
                 { "name": "text", "b32": "text", "inbound": "count", "outbound": "count", "published": "bool" }

@@ -113,9 +113,9 @@ impl Engine {
                     self.reply(path, message);
                 }
             }
-            NetDbOutput::ExpectReply { owner: Owner::Router, key } => self.replies.expect(now.tick, key),
-            NetDbOutput::ExpectReply { owner: Owner::Identity(id), key } => {
-                self.with_destination(id, |destination| destination.expect_reply(now, key.tag, key.key));
+            NetDbOutput::ExpectReply { owner: Owner::Router, asked, key } => self.replies.expect(now.tick, &key, asked),
+            NetDbOutput::ExpectReply { owner: Owner::Identity(id), asked, key } => {
+                self.with_destination(id, |destination| destination.expect_reply(now, &key, asked));
             }
             NetDbOutput::LookupDone { owner, request, result } => self.lookup_done(now, owner, request, result),
             NetDbOutput::Publication { owner, state } => {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use ramson_lane::LaneCommand;
 use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, ReplyKey};
-use ramson_wire::{CloveDelivery, Codec, I2npMessage, MessageKind, Now, RouterHash, RouterInfo, SessionTag, Tick};
+use ramson_wire::{CloveDelivery, Codec, I2npMessage, MessageKind, NetDbKey, Now, RouterHash, RouterInfo, SessionTag, Tick};
+use zeroize::Zeroizing;
 
 use super::Engine;
 use super::dear::DearSource;
 use crate::destination::garlic_body;
 use crate::identity::{IdentityId, Owner};
-use crate::netdb::{LookupRequest, Source, Via};
+use crate::netdb::{self, LookupRequest, Source, Via};
 use crate::session::{Classified, router_garlic};
 use crate::tunnel::TransitPolicy;
 
@@ -23,7 +24,7 @@ const BUILD_BUDGET: usize = 8;
 /// Answers to the router's own look-ups, each expected once under its key.
 #[derive(Default)]
 pub(super) struct RouterReplies {
-    keys: BTreeMap<SessionTag, [u8; 32]>,
+    keys: BTreeMap<SessionTag, (Zeroizing<[u8; 32]>, NetDbKey)>,
     order: VecDeque<(Tick, SessionTag)>,
 }
 
@@ -32,13 +33,13 @@ impl RouterReplies {
     const MAX: usize = 512;
     const LIFE: Duration = Duration::from_secs(60);
 
-    pub(super) fn expect(&mut self, now: Tick, reply: ReplyKey) {
+    pub(super) fn expect(&mut self, now: Tick, reply: &ReplyKey, asked: NetDbKey) {
         if self.order.len() >= Self::MAX
             && let Some((_, oldest)) = self.order.pop_front()
         {
             self.keys.remove(&oldest);
         }
-        self.keys.insert(reply.tag, reply.key);
+        self.keys.insert(reply.tag, (Zeroizing::new(reply.key), asked));
         self.order.push_back((now + Self::LIFE, reply.tag));
     }
 
@@ -47,7 +48,7 @@ impl RouterReplies {
         Bound::new("engine-replies", self.order.len(), Self::MAX, bytes)
     }
 
-    fn take(&mut self, tag: &SessionTag) -> Option<[u8; 32]> {
+    fn take(&mut self, tag: &SessionTag) -> Option<(Zeroizing<[u8; 32]>, NetDbKey)> {
         self.keys.remove(tag)
     }
 
@@ -124,18 +125,19 @@ impl Engine {
         match (owner, message.kind) {
             (Owner::Router, MessageKind::GARLIC) => self.open_router_reply(now, &message),
             (Owner::Identity(id), MessageKind::GARLIC) => self.garlic_for(now, id, message),
+            (_, MessageKind::DATABASE_STORE | MessageKind::DATABASE_SEARCH_REPLY) => self.netdb.refuse_clear_answer(),
             _ => self.handle_netdb(now, None, Via::Tunnel(owner), message),
         }
     }
 
     fn open_router_reply(&mut self, now: Now, message: &I2npMessage) {
         let body = garlic_body(message);
-        let Some(key) = router_garlic::leading_tag(body).and_then(|tag| self.replies.take(&tag)) else {
+        let Some((key, asked)) = router_garlic::leading_tag(body).and_then(|tag| self.replies.take(&tag)) else {
             return;
         };
         match router_garlic::open_one_time(&key, body) {
             Ok(cloves) => {
-                for clove in cloves {
+                for clove in cloves.into_iter().filter(|clove| netdb::is_answer(&asked, &clove.message)) {
                     self.handle_netdb(now, None, Via::Tunnel(Owner::Router), clove.message);
                 }
             }

@@ -5,15 +5,15 @@ mod owners;
 use ramson_crypto::ed25519;
 use ramson_wire::garlic::GarlicClove;
 use ramson_wire::i2np::{
-    DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, StoreEntry, TunnelGateway,
+    DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, ReplyKey, StoreEntry, TunnelGateway,
 };
 use ramson_wire::{
     CloveDelivery, Codec, Date, DestinationHash, DestinationKeys, I2npMessage, Lease, LeaseSet2, LeaseSet2Builder, Mapping,
-    MessageId, MessageKind, RouterIdentity, Seconds32, TunnelId,
+    MessageId, MessageKind, NetDbKey, RouterIdentity, Seconds32, TunnelId,
 };
 
 use super::*;
-use crate::interface::DestinationConfig;
+use crate::interface::{DestinationConfig, Record};
 use crate::session::{Sessions, router_garlic};
 use crate::status::DestinationStatus;
 
@@ -72,7 +72,11 @@ struct Bench {
     /// Ids of our tunnels towards us, in the order in which they came.
     tunnels: Vec<TunnelId>,
     sent: Vec<(RouterHash, I2npMessage)>,
+    /// Keys for the answers to the questions that the floodfill got.
+    reply_keys: Vec<(NetDbKey, ReplyKey)>,
     events: Vec<Event>,
+    /// Hashes of routers in the order in which they went to the disk.
+    saved: Vec<RouterHash>,
 }
 
 impl Bench {
@@ -90,7 +94,16 @@ impl Bench {
         let info = own_router::sign(&floodfill, now.date, &config([10, 0, 0, 2])).unwrap();
         let snapshot = Snapshot { reseed: vec![info.bytes().clone()], ..Snapshot::default() };
         let engine = Engine::new(now, config([10, 1, 0, 3]), secrets("us"), snapshot, Box::new(rng("engine"))).unwrap();
-        let mut bench = Self { engine, floodfill, now, tunnels: Vec::new(), sent: Vec::new(), events: Vec::new() };
+        let mut bench = Self {
+            engine,
+            floodfill,
+            now,
+            tunnels: Vec::new(),
+            sent: Vec::new(),
+            reply_keys: Vec::new(),
+            events: Vec::new(),
+            saved: Vec::new(),
+        };
         bench.drain();
         bench
     }
@@ -101,7 +114,8 @@ impl Bench {
                 Output::Lane(LaneCommand::InstallOwn { tunnel, .. }) => self.tunnels.push(tunnel),
                 Output::Lane(LaneCommand::Send { to, message, .. }) => self.sent.push((to, message)),
                 Output::Event(event) => self.events.push(event),
-                Output::Lane(_) | Output::Store(_) => {}
+                Output::Store(Record::Router { hash, .. }) => self.saved.push(hash),
+                Output::Lane(_) | Output::Store(Record::RouterGone { .. }) => {}
                 Output::Timeout(due) => {
                     self.engine.bounds(&mut |bound| assert!(bound.fill <= bound.limit, "{bound:?}"));
                     return due;
@@ -169,7 +183,23 @@ impl Bench {
                 read.extend(cloves.into_iter().map(|clove| clove.message));
             }
         }
+        let lookups = read.iter().filter(|message| message.kind == MessageKind::DATABASE_LOOKUP);
+        let keys = lookups.filter_map(|message| DatabaseLookup::from_bytes(&message.body).ok());
+        self.reply_keys.extend(keys.filter_map(|lookup| Some((lookup.key, lookup.reply_key?))));
         read
+    }
+
+    /// The key for the answer to the last question about this.
+    fn reply_key(&mut self, asked: DestinationHash) -> ReplyKey {
+        let found = self.reply_keys.iter().rev().find(|(key, _)| *key == asked.into());
+        found.map(|(_, key)| key.clone()).unwrap()
+    }
+
+    /// An answer as a floodfill sends it: sealed, down a tunnel of ours.
+    fn answer_through(&mut self, tunnel: TunnelId, key: &ReplyKey, kind: MessageKind, body: Vec<u8>) {
+        let clove = GarlicClove { delivery: CloveDelivery::Local, message: self.message(kind, body) };
+        let garlic = router_garlic::seal_one_time(&key.key, key.tag, &clove, &mut rng("floodfill's answer")).unwrap();
+        self.give_through(tunnel, MessageKind::GARLIC, garlic.to_vec());
     }
 
     fn lookups(&mut self, hash: DestinationHash) -> usize {
@@ -231,6 +261,20 @@ impl Bench {
 }
 
 #[test]
+fn what_it_knows_goes_to_the_disk_at_a_start_and_before_a_stop() {
+    let mut bench = Bench::new(NET);
+    assert_eq!(bench.saved, [bench.floodfill.identity.hash()], "the reseed");
+    bench.run(1);
+    let config = EngineConfig { addresses: vec![SocketAddr::from(([10, 2, 0, 4], 12_345))], ..bench.engine.config.clone() };
+    let info = own_router::sign(&secrets("newcomer"), bench.now.date, &config).unwrap();
+    let hash = info.hash();
+    bench.engine.netdb.add_router(bench.now, info, Source::Handshake);
+    bench.engine.flush(bench.now);
+    bench.drain();
+    assert_eq!(bench.saved.last(), Some(&hash));
+}
+
+#[test]
 fn a_look_ups_answer_counts_only_through_the_tunnel_of_who_asked() {
     let mut bench = Bench::new(NET);
     let (through_a, through_b) = (bench.open(A, false), bench.open(B, false));
@@ -242,11 +286,11 @@ fn a_look_ups_answer_counts_only_through_the_tunnel_of_who_asked() {
     let set = lease_set(&stranger, x25519::PublicKey([9; 32]), bench.now.date);
     let store = DatabaseStore::lease_set2(&set, None).to_bytes();
     let nothing = DatabaseSearchReply { key: hash.into(), routers: Vec::new(), from: bench.floodfill.identity.hash() }.to_bytes();
-    bench.give_through(through_b, MessageKind::DATABASE_STORE, store.clone());
-    bench.give_through(through_b, MessageKind::DATABASE_SEARCH_REPLY, nothing.clone());
+    let key = bench.reply_key(hash);
+    bench.answer_through(through_b, &key, MessageKind::DATABASE_STORE, store.clone());
     bench.give(MessageKind::DATABASE_SEARCH_REPLY, nothing);
     assert_eq!(bench.found(), []);
-    bench.give_through(through_a, MessageKind::DATABASE_STORE, store);
+    bench.answer_through(through_a, &key, MessageKind::DATABASE_STORE, store);
     assert_eq!(bench.found(), [(1, true)]);
     // Neither the network nor B is told what A knows: B asks for itself, A needn't any more.
     assert_eq!(bench.network_asks(hash), [MessageKind::DATABASE_SEARCH_REPLY]);
@@ -263,16 +307,59 @@ fn look_ups_are_counted() {
     let through_a = bench.open(A, false);
     let before = bench.engine.status(bench.now).lookups;
     let (stranger, nobody) = (keys("stranger"), keys("nobody").destination().hash());
+    bench.sent.clear();
     bench.look_up(A, 1, stranger.destination().hash());
+    assert_eq!(bench.lookups(stranger.destination().hash()), 1);
     bench.look_up(A, 2, stranger.destination().hash());
     bench.look_up(A, 3, nobody);
+    assert_eq!(bench.lookups(nobody), 1);
+    let keys = [stranger.destination().hash(), nobody].map(|hash| bench.reply_key(hash));
     let set = lease_set(&stranger, x25519::PublicKey([9; 32]), bench.now.date);
-    bench.give_through(through_a, MessageKind::DATABASE_STORE, DatabaseStore::lease_set2(&set, None).to_bytes());
+    bench.answer_through(through_a, &keys[0], MessageKind::DATABASE_STORE, DatabaseStore::lease_set2(&set, None).to_bytes());
     let nothing = DatabaseSearchReply { key: nobody.into(), routers: Vec::new(), from: bench.floodfill.identity.hash() };
-    bench.give_through(through_a, MessageKind::DATABASE_SEARCH_REPLY, nothing.to_bytes());
+    bench.answer_through(through_a, &keys[1], MessageKind::DATABASE_SEARCH_REPLY, nothing.to_bytes());
     let after = bench.engine.status(bench.now).lookups;
     let counts = [after.asked - before.asked, after.found - before.found, after.failed - before.failed];
     assert_eq!(counts, [2, 1, 1], "two that want the same make one search");
+}
+
+#[test]
+fn a_look_ups_answer_counts_only_under_its_own_key() {
+    let mut bench = Bench::new(NET);
+    let through = bench.open(A, true);
+    let key_of_a = bench.stored().unwrap().1.x25519_key().unwrap();
+    let (first, second) = (keys("first"), keys("second"));
+    let hashes = [&first, &second].map(|keys| keys.destination().hash());
+    bench.sent.clear();
+    bench.look_up(A, 1, hashes[0]);
+    assert_eq!(bench.lookups(hashes[0]), 1);
+    bench.look_up(A, 2, hashes[1]);
+    assert_eq!(bench.lookups(hashes[1]), 1);
+    let key = |bench: &mut Bench, at: usize| bench.reply_key(hashes[at]);
+    let (now, own) = (bench.now.date, x25519::PrivateKey::generate(&mut rng("stranger's key")));
+    let public = own.public();
+    let store = |keys: &DestinationKeys| DatabaseStore::lease_set2(&lease_set(keys, public, now), None).to_bytes();
+    let from = bench.floodfill.identity.hash();
+    let nothing = |at: usize| DatabaseSearchReply { key: hashes[at].into(), routers: Vec::new(), from }.to_bytes();
+    // In clear, and from a stranger in a session that it begins.
+    let mut sessions = Sessions::new(own, Box::new(rng("stranger's sessions")));
+    for at in 0..2 {
+        bench.give_through(through, MessageKind::DATABASE_SEARCH_REPLY, nothing(at));
+        let message = bench.message(MessageKind::DATABASE_SEARCH_REPLY, nothing(at));
+        let clove = GarlicClove { delivery: CloveDelivery::Local, message };
+        let garlic = sessions.encrypt(bench.now, &key_of_a, &[clove], false).unwrap().body.to_vec();
+        bench.give_through(through, MessageKind::GARLIC, garlic);
+    }
+    bench.give_through(through, MessageKind::DATABASE_STORE, store(&first));
+    // Under the other question's key, which is used up by it.
+    let other = key(&mut bench, 1);
+    bench.answer_through(through, &other, MessageKind::DATABASE_STORE, store(&first));
+    bench.answer_through(through, &other, MessageKind::DATABASE_STORE, store(&second));
+    assert_eq!(bench.found(), []);
+    assert_eq!(bench.lookups(hashes[0]) + bench.lookups(hashes[1]), 0, "nobody was asked again for it");
+    let right = key(&mut bench, 0);
+    bench.answer_through(through, &right, MessageKind::DATABASE_STORE, store(&first));
+    assert_eq!(bench.found(), [(1, true)]);
 }
 
 #[test]

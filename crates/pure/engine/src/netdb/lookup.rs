@@ -222,7 +222,9 @@ impl Lookup {
     fn send(&mut self, shared: &mut Shared, now: Now, owner: Owner, to: RouterHash, route: Route) {
         let excluded = self.asked.keys().copied().collect();
         let Goal { key, kind, .. } = self.goal;
-        shared.send(owner, to, route, |rng, reply, reply_key| message::lookup(rng, now, key, kind, reply, excluded, reply_key));
+        shared.send(owner, to, route, key, |rng, reply, reply_key| {
+            message::lookup(rng, now, key, kind, reply, excluded, reply_key)
+        });
         self.asked.entry(to).or_default().times += 1;
         self.tries += 1;
         let direct = matches!(route, Route::Direct);

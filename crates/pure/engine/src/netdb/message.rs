@@ -49,6 +49,12 @@ pub(super) fn lookup(
     build(rng, now, kind, config::LOOKUP_LIFE, &body)
 }
 
+/// Whether a message is an answer to the question for `asked`. Stores and search replies both begin with the key.
+pub(crate) fn is_answer(asked: &NetDbKey, message: &I2npMessage) -> bool {
+    let kinds = [MessageKind::DATABASE_STORE, MessageKind::DATABASE_SEARCH_REPLY];
+    kinds.contains(&message.kind) && message.body.starts_with(&asked.0)
+}
+
 /// A store.
 pub(super) fn store(rng: &mut dyn CryptoRng, now: Now, body: &DatabaseStore) -> I2npMessage {
     let kind = MessageKind::DATABASE_STORE;

@@ -50,10 +50,10 @@ impl NetDb {
             self.count(Reject::Unsolicited);
             return;
         };
-        if identity.awaits_own(&store.key) {
+        if identity.awaits_own(&store.key, None) {
             match set.clone().verify() {
                 Ok(own) if NetDbKey::from(own.destination().hash()) == store.key => {
-                    identity.found_own(&mut self.shared, now, &own);
+                    identity.found_own(&mut self.shared, now, own.published());
                 }
                 _ => self.count(Reject::BadSignature),
             }
@@ -108,6 +108,15 @@ impl NetDb {
         let StoreEntry::RouterInfo(info) = store.entry else {
             return;
         };
+        if self.router.awaits_own(&store.key, from.as_ref()) {
+            match info.verify() {
+                Ok(own) if NetDbKey::from(own.hash()) == store.key => {
+                    self.router.found_own(&mut self.shared, now, own.published())
+                }
+                _ => self.count(Reject::BadSignature),
+            }
+            return;
+        }
         let hash = info.hash();
         let serves = self.shared.config.floodfill && flood.is_some();
         let source = match self.router.goal(Kind::Router, &store.key) {
@@ -139,6 +148,11 @@ impl NetDb {
         {
             self.flood_router(now, &info);
         }
+    }
+
+    /// An answer that came down a tunnel in clear, though each question asks for a sealed one: a stranger's.
+    pub(crate) fn refuse_clear_answer(&mut self) {
+        self.count(Reject::Unsolicited);
     }
 
     /// A DatabaseSearchReply: down a tunnel of `owner`, or for [`Owner::Router`] straight to us.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ramson_wire::i2np::ReplyKey;
-use ramson_wire::{I2npMessage, LeaseSet2, RouterHash, RouterInfo, TunnelId};
+use ramson_wire::{I2npMessage, LeaseSet2, NetDbKey, RouterHash, RouterInfo, TunnelId};
 
 use crate::identity::Owner;
 
@@ -13,7 +13,7 @@ pub(crate) enum Via {
     Direct,
     /// A local clove of a garlic message sealed to the router's key.
     Garlic,
-    /// Down an inbound tunnel of this owner, in garlic of that owner or not.
+    /// Down an inbound tunnel of this owner; answers to look-ups only under the one-time key of their question.
     Tunnel(Owner),
 }
 
@@ -111,6 +111,8 @@ pub(crate) enum NetDbOutput {
     ExpectReply {
         /// Whose.
         owner: Owner,
+        /// What is asked for: the answer must be about this.
+        asked: NetDbKey,
         /// The key and tag.
         key: ReplyKey,
     },

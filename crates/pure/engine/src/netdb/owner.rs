@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ramson_wire::bounds::{Bound, Fullest, entries};
 use ramson_wire::i2np::DatabaseSearchReply;
-use ramson_wire::{LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick};
+use ramson_wire::{Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick};
 
 use super::config;
 use super::lookup::{self, Goal, Kind, Lookup, Step};
@@ -193,17 +193,17 @@ impl OwnerState {
         }
     }
 
-    /// An own LeaseSet came back from a floodfill.
-    pub(super) fn found_own(&mut self, shared: &mut Shared, now: Now, set: &LeaseSet2) {
+    /// What we published came back from a floodfill.
+    pub(super) fn found_own(&mut self, shared: &mut Shared, now: Now, published: Date) {
         if let Some(publication) = &mut self.publication {
-            publication.handle_found(shared, now, self.owner, set);
+            publication.handle_found(shared, now, self.owner, published);
         }
     }
 
-    /// True while the publication waits for its LeaseSet to come back.
-    pub(super) fn awaits_own(&self, key: &NetDbKey) -> bool {
+    /// True while the publication waits for its entry to come back, from this router if it comes straight.
+    pub(super) fn awaits_own(&self, key: &NetDbKey, from: Option<&RouterHash>) -> bool {
         let publication = self.publication.as_ref();
-        publication.is_some_and(|publication| publication.awaits(key))
+        publication.is_some_and(|publication| publication.awaits(key, from))
     }
 
     /// True while a LeaseSet lookup for the key is in flight.

@@ -1,5 +1,5 @@
-//! One publication: our RouterInfo, or the LeaseSet of an identity. Stored at the closest floodfill, confirmed, and for LeaseSets
-//! looked up at another one.
+//! One publication: our RouterInfo, or the LeaseSet of an identity. Stored at the closest floodfill, confirmed, and looked up at
+//! another one. If that doesn't have it, it names floodfills that are closer still: we may know few of them.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -12,7 +12,7 @@ use super::lease_sets::end_of;
 use super::lookup::Kind;
 use super::message;
 use super::output::{NetDbOutput, Paths, PublicationState, ReplyPath};
-use super::shared::{Prefer, Route, Shared};
+use super::shared::{Fetch, Prefer, Route, Shared};
 use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
@@ -43,7 +43,7 @@ impl Entry {
     }
 }
 
-/// States: `Due` → `Sent` → (RouterInfo) `Done`, (LeaseSet) `VerifyDue` → `Verifying` → `Done`. Without confirmation or a good answer it
+/// States: `Due` → `Sent` → `VerifyDue` → `Verifying` → `Done`. Without confirmation or a good answer it
 /// goes back to `Due` with the next floodfill; a new version, or midnight, goes back to `Due` with the closest one.
 #[derive(Clone, Copy, Debug, Hash)]
 enum Phase {
@@ -285,10 +285,7 @@ impl Publication {
             let at = self.earliest(now);
             self.restart(at);
         } else {
-            self.phase = match self.entry {
-                Entry::Router(_) => Phase::Done,
-                Entry::LeaseSet(_) => Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS)),
-            };
+            self.phase = Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS));
         }
         self.reach(shared, owner, PublicationState::Stored);
         true
@@ -310,14 +307,18 @@ impl Publication {
             return;
         };
         let route = shared.route(owner, paths, at, Prefer::Tunnels);
-        if !matches!(route, Route::Tunnels(_)) {
+        if matches!(route, Route::NoTunnels | Route::Unreachable) {
             self.phase = Phase::VerifyDue(now.tick + config::PUBLISH_IDLE);
             return;
         }
+        let kind = match self.entry {
+            Entry::Router(_) => Kind::Router,
+            Entry::LeaseSet(_) => Kind::LeaseSet,
+        };
         let key = self.entry.key();
         let excluded = stored_at.into_iter().collect();
-        shared.send(owner, at, route, |rng, reply, reply_key| {
-            message::lookup(rng, now, key, Kind::LeaseSet, reply, excluded, reply_key)
+        shared.send(owner, at, route, key, |rng, reply, reply_key| {
+            message::lookup(rng, now, key, kind, reply, excluded, reply_key)
         });
         self.phase = Phase::Verifying { at, until: now.tick + config::VERIFY_TIMEOUT };
     }
@@ -327,7 +328,7 @@ impl Publication {
         self.phase = if self.verify_failures >= config::MAX_VERIFY_FAILURES { Phase::Done } else { Phase::Due(now.tick) };
     }
 
-    /// The awaited floodfill says it doesn't have it.
+    /// The awaited floodfill says it doesn't have it, and who may be closer.
     pub(super) fn handle_search_reply(
         &mut self,
         shared: &mut Shared,
@@ -338,16 +339,33 @@ impl Publication {
     ) {
         if reply.key == self.entry.key() && matches!(self.phase, Phase::Verifying { at, .. } if at == reply.from) {
             self.verify_failed(now);
+            if self.fetch_unknown(shared, owner, reply) && matches!(self.phase, Phase::Due(_)) {
+                self.phase = Phase::Due(now.tick + config::PUBLISH_IDLE);
+            }
             self.step_again(shared, now, owner, paths);
         }
     }
 
-    /// A LeaseSet of our own came back, verified by the caller.
-    pub(super) fn handle_found(&mut self, shared: &mut Shared, now: Now, owner: Owner, set: &LeaseSet2) {
-        let (Phase::Verifying { .. }, Entry::LeaseSet(ours)) = (self.phase, &self.entry) else {
-            return;
+    /// Has the named floodfills fetched that we don't know; false if there are none.
+    fn fetch_unknown(&self, shared: &mut Shared, owner: Owner, reply: &DatabaseSearchReply) -> bool {
+        let prefer = match owner {
+            Owner::Router => Prefer::Tunnels,
+            Owner::Identity(_) => Prefer::OnlyTunnels,
         };
-        if set.published() >= ours.published() {
+        let named = reply.routers.iter().take(config::REPLY_FLOODFILLS);
+        let unknown = named.filter(|hash| **hash != shared.config.our_hash && shared.routers.get(hash).is_none());
+        let fetches: Vec<Fetch> = unknown.map(|hash| Fetch { hash: *hash, ask: Some(reply.from), prefer }).collect();
+        let any = !fetches.is_empty();
+        shared.fetches.extend(fetches);
+        any
+    }
+
+    /// Our own entry came back, verified by the caller.
+    pub(super) fn handle_found(&mut self, shared: &mut Shared, now: Now, owner: Owner, published: Date) {
+        if !matches!(self.phase, Phase::Verifying { .. }) {
+            return;
+        }
+        if published >= self.entry.published() {
             self.phase = Phase::Done;
             self.reach(shared, owner, PublicationState::Verified);
         } else {
@@ -355,9 +373,10 @@ impl Publication {
         }
     }
 
-    /// True while an own LeaseSet of this key is awaited for verification.
-    pub(super) fn awaits(&self, key: &NetDbKey) -> bool {
-        matches!(self.phase, Phase::Verifying { .. }) && self.entry.key() == *key
+    /// True while an own entry of this key is awaited for verification, from this router if it came straight.
+    pub(super) fn awaits(&self, key: &NetDbKey, from: Option<&RouterHash>) -> bool {
+        let asked = matches!(&self.phase, Phase::Verifying { at, .. } if from.is_none_or(|from| from == at));
+        asked && self.entry.key() == *key
     }
 
     /// A message sent straight to `to` didn't leave: go on at once.

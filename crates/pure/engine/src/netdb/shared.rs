@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use ramson_crypto::{CryptoRng, rng};
 use ramson_wire::i2np::ReplyKey;
-use ramson_wire::{I2npMessage, RouterHash, SessionTag};
+use ramson_wire::{I2npMessage, NetDbKey, RouterHash, SessionTag};
 
 use super::config::Config;
 use super::output::{NetDbOutput, Paths, ReplyPath};
@@ -94,12 +94,13 @@ impl Shared {
         self.connected.contains(to) || dialable(to).is_some()
     }
 
-    /// Sends a lookup that `make` builds, with a one-time key for the answer if it comes through a tunnel.
+    /// Sends a lookup of `asked` that `make` builds, with a one-time key for the answer if it comes through a tunnel.
     pub(super) fn send(
         &mut self,
         owner: Owner,
         to: RouterHash,
         route: Route,
+        asked: NetDbKey,
         make: impl FnOnce(&mut dyn CryptoRng, ReplyPath, Option<ReplyKey>) -> I2npMessage,
     ) {
         let Route::Tunnels(reply) = route else {
@@ -109,8 +110,8 @@ impl Shared {
             return;
         };
         let key = ReplyKey { tag: SessionTag(rng::bytes(&mut *self.rng)), key: rng::bytes(&mut *self.rng) };
-        let message = make(&mut *self.rng, reply, Some(key));
-        self.out.push_back(NetDbOutput::ExpectReply { owner, key });
+        let message = make(&mut *self.rng, reply, Some(key.clone()));
+        self.out.push_back(NetDbOutput::ExpectReply { owner, asked, key });
         self.push_wrapped(owner, to, message);
     }
 

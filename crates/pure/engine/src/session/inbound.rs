@@ -54,9 +54,9 @@ impl Sessions {
         let message = message_of(garlic_body)?;
         let tag = tag_of(message).ok_or(SessionError::Truncated)?;
         let message = message.to_vec();
-        if let Some(key) = self.one_time.take(&tag) {
+        if let Some((key, asked)) = self.one_time.take(&tag) {
             let received = open_tagged(&key, 0, &tag, message)?;
-            return Ok(Opened { peer: None, cloves: received.cloves });
+            return Ok(Opened { peer: None, asked: Some(asked), cloves: received.cloves });
         }
         match self.tags.remove(&tag) {
             Some(TagOwner { session, set: SetName::Reply, number }) => self.open_reply(now, session, number, message),
@@ -93,7 +93,7 @@ impl Sessions {
             self.remove(id);
         }
         self.schedule(id);
-        Ok(Opened { peer: Some(peer), cloves: received.cloves })
+        Ok(Opened { peer: Some(peer), asked: None, cloves: received.cloves })
     }
 
     /// The blocks that only an ES may carry.
@@ -150,7 +150,7 @@ impl Sessions {
         }
         let peer = session.peer;
         self.schedule(id);
-        Ok(Opened { peer: Some(peer), cloves: received.cloves })
+        Ok(Opened { peer: Some(peer), asked: None, cloves: received.cloves })
     }
 
     fn open_new(&mut self, now: Now, mut message: Vec<u8>) -> Result<Opened, SessionError> {
@@ -169,7 +169,7 @@ impl Sessions {
         if let Some(responder) = bound {
             self.take_new(now, responder);
         }
-        Ok(Opened { peer, cloves: received.cloves })
+        Ok(Opened { peer, asked: None, cloves: received.cloves })
     }
 
     /// Makes a session to reply in, unless there is one that works.

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ramson_crypto::x25519::PublicKey;
-use ramson_wire::{SessionTag, Tick};
-use zeroize::Zeroizing;
+use ramson_wire::{NetDbKey, SessionTag, Tick};
 
 use super::tagset::Secret;
 use crate::fingerprint::Digest;
@@ -69,10 +68,10 @@ impl TagTable {
     }
 }
 
-/// Keys for one reply each. Limit: [`OneTimeKeys::LIMIT`], the one that expires first is dropped for a new one.
+/// Keys for one reply each, and what was asked with them. Limit: [`OneTimeKeys::LIMIT`], the one that expires first is dropped for a new one.
 #[derive(Default)]
 pub(super) struct OneTimeKeys {
-    keys: BTreeMap<SessionTag, (Tick, Secret)>,
+    keys: BTreeMap<SessionTag, (Tick, Secret, NetDbKey)>,
     order: BTreeSet<(Tick, SessionTag)>,
 }
 
@@ -81,7 +80,7 @@ impl OneTimeKeys {
     /// How long a reply is waited for; i2pd keeps its keys as long.
     const LIFETIME: Duration = Duration::from_secs(180);
 
-    pub(super) fn insert(&mut self, now: Tick, tag: SessionTag, key: [u8; 32]) {
+    pub(super) fn insert(&mut self, now: Tick, tag: SessionTag, key: Secret, asked: NetDbKey) {
         self.take(&tag);
         if self.keys.len() >= Self::LIMIT
             && let Some((_, oldest)) = self.order.pop_first()
@@ -89,7 +88,7 @@ impl OneTimeKeys {
             self.keys.remove(&oldest);
         }
         let expires = now + Self::LIFETIME;
-        self.keys.insert(tag, (expires, Zeroizing::new(key)));
+        self.keys.insert(tag, (expires, key, asked));
         self.order.insert((expires, tag));
     }
 
@@ -97,10 +96,10 @@ impl OneTimeKeys {
         self.keys.contains_key(tag)
     }
 
-    pub(super) fn take(&mut self, tag: &SessionTag) -> Option<Secret> {
-        let (expires, key) = self.keys.remove(tag)?;
+    pub(super) fn take(&mut self, tag: &SessionTag) -> Option<(Secret, NetDbKey)> {
+        let (expires, key, asked) = self.keys.remove(tag)?;
         self.order.remove(&(expires, *tag));
-        Some(key)
+        Some((key, asked))
     }
 
     pub(super) fn expire(&mut self, now: Tick) {

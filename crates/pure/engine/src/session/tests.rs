@@ -12,8 +12,9 @@ use std::time::Duration;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::x25519::{PrivateKey, PublicKey};
 use ramson_wire::garlic::{CloveDelivery, GarlicClove};
+use ramson_wire::i2np::ReplyKey;
 use ramson_wire::i2np::{I2npMessage, MessageKind};
-use ramson_wire::{Date, MessageId, Now, Tick};
+use ramson_wire::{Date, MessageId, NetDbKey, Now, Tick};
 
 use super::{AckId, Limits, Opened, Sealed, SessionError, SessionEvent, Sessions};
 

@@ -9,6 +9,7 @@ use ramson_crypto::{CryptoRng, x25519};
 use ramson_wire::bounds::{Bound, by_identity, entries};
 use ramson_wire::garlic::{CloveDelivery, GarlicClove};
 use ramson_wire::{I2npMessage, MessageKind, Now, SessionTag, Tick};
+use zeroize::Zeroizing;
 
 use super::build;
 use crate::identity::Owner;
@@ -60,7 +61,7 @@ pub(crate) enum KeyUse {
 }
 
 struct Entry {
-    key: [u8; 32],
+    key: Zeroizing<[u8; 32]>,
     owner: Owner,
     purpose: KeyUse,
     until: Tick,
@@ -80,7 +81,7 @@ impl OneTimeKeys {
         {
             self.keys.remove(&oldest);
         }
-        if let Some(old) = self.keys.insert(tag, Entry { key, owner, purpose, until }) {
+        if let Some(old) = self.keys.insert(tag, Entry { key: Zeroizing::new(key), owner, purpose, until }) {
             self.ends.remove(&(old.until, tag));
         }
         self.ends.insert((until, tag));

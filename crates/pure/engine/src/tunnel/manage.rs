@@ -17,6 +17,8 @@ const MAX_STARTS: u32 = 6;
 /// First pause after a failed build; doubled with each failure in a row, up to the longest.
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// When an identity reacts to a dead first hop, drawn for each.
+const LOSS_SPREAD_MS: (u64, u64) = (500, 5_000);
 
 /// A build that waits for its reply.
 pub(super) struct Pending {
@@ -43,6 +45,13 @@ pub(super) enum Helper {
 }
 
 impl Pending {
+    /// We sent the request straight to this router and wait for its effect.
+    fn was_sent_to(&self, peer: &RouterHash) -> bool {
+        !self.overdue
+            && (self.direction == Direction::Outbound || self.helper == Helper::Direct)
+            && self.secrets.routers().next() == Some(peer)
+    }
+
     /// The router next to us.
     pub(super) fn neighbour(&self) -> Option<&RouterHash> {
         let mut routers = self.secrets.routers();
@@ -58,6 +67,7 @@ impl Tunnels {
     pub(crate) fn handle_timeout(&mut self, now: Now, source: &dyn HopSource) {
         self.now = now;
         self.candidates.refresh(now.tick, now.date, source, &self.rules);
+        self.run_losses(now);
         self.expire_pending(now);
         self.expire_tunnels(now);
         self.run_probes(now);
@@ -66,37 +76,62 @@ impl Tunnels {
         self.due = self.next_due(now);
     }
 
-    /// No session to this router can be opened: what began with it fails now.
+    /// No session to this router can be opened: what began with it fails. The router's own at once; each identity's after a time of its
+    /// own, or their rebuilds in one moment would tell that they are of one router.
     pub(crate) fn handle_connect_failed(&mut self, now: Now, peer: RouterHash) {
         self.now = now;
         self.connected.remove(&peer);
         self.profiles.unreachable(now.tick, &peer);
-        let sent_directly = |pending: &Pending| {
-            !pending.overdue
-                && (pending.direction == Direction::Outbound || pending.helper == Helper::Direct)
-                && pending.secrets.routers().next() == Some(&peer)
-        };
-        let failed: Vec<MessageId> =
-            self.pending.iter().filter(|(_, pending)| sent_directly(pending)).map(|(id, _)| *id).collect();
+        let owners: Vec<Owner> = self.pools.keys().copied().collect();
+        for owner in owners {
+            if owner == Owner::Router {
+                self.lose_first_hop(now, owner, peer);
+            } else if self.begins_with(owner, &peer) && !self.losses.contains_key(&(owner, peer)) {
+                let (low, high) = LOSS_SPREAD_MS;
+                let at = now.tick + Duration::from_millis(rng::between(&mut *self.rng, low, high));
+                self.losses.insert((owner, peer), at);
+                self.wake(at);
+            }
+        }
+        self.wake(now.tick);
+    }
+
+    /// Whether a tunnel or a build of this owner begins with this router.
+    fn begins_with(&self, owner: Owner, peer: &RouterHash) -> bool {
+        let pool = self.pools.get(&owner);
+        pool.is_some_and(|pool| pool.outbound.values().any(|tunnel| tunnel.life.routers.first() == Some(peer)))
+            || self.pending.values().any(|pending| pending.owner == owner && pending.was_sent_to(peer))
+    }
+
+    /// The owner learns that a first hop of its is dead.
+    fn lose_first_hop(&mut self, now: Now, owner: Owner, peer: RouterHash) {
+        let failed = self.pending.iter().filter(|(_, pending)| pending.owner == owner && pending.was_sent_to(&peer));
+        let failed: Vec<MessageId> = failed.map(|(id, _)| *id).collect();
         for id in failed {
             if let Some(pending) = self.pending.remove(&id) {
                 self.stats.no_reply += 1;
                 self.give_up(now, pending);
             }
         }
-        let owners: Vec<Owner> = self.pools.keys().copied().collect();
-        for owner in owners {
-            let Some(pool) = self.pools.get_mut(&owner) else {
-                continue;
-            };
-            let begin_there = pool.outbound.values_mut().filter(|tunnel| tunnel.life.routers.first() == Some(&peer));
-            let hit = begin_there.map(|tunnel| tunnel.life.fails = MAX_FAILS).count();
-            if hit > 0 {
-                self.drop_failed(now, owner);
-                self.outputs.push_back(TunnelOutput::PoolChanged { owner });
+        let Some(pool) = self.pools.get_mut(&owner) else {
+            return;
+        };
+        let begin_there = pool.outbound.values_mut().filter(|tunnel| tunnel.life.routers.first() == Some(&peer));
+        let hit = begin_there.map(|tunnel| tunnel.life.fails = MAX_FAILS).count();
+        if hit > 0 {
+            self.drop_failed(now, owner);
+            self.outputs.push_back(TunnelOutput::PoolChanged { owner });
+        }
+    }
+
+    /// Identities whose time has come learn of dead first hops, unless a session stands again.
+    fn run_losses(&mut self, now: Now) {
+        let due = self.losses.extract_if(.., |_, at| *at <= now.tick).map(|(key, _)| key).collect::<Vec<_>>();
+        for (owner, peer) in due {
+            if !self.connected.contains(&peer) {
+                self.lose_first_hop(now, owner, peer);
             }
         }
-        self.wake(now.tick);
     }
 
     fn expire_pending(&mut self, now: Now) {
@@ -219,7 +254,7 @@ impl Tunnels {
     }
 
     fn next_due(&self, now: Now) -> Option<Tick> {
-        let mut due: Option<Tick> = self.next_probe();
+        let mut due: Option<Tick> = self.next_probe().into_iter().chain(self.losses.values().copied()).min();
         let mut note = |at: Tick| due = Some(due.map_or(at, |due: Tick| due.min(at)));
         for pending in self.pending.values() {
             note(pending.started.tick + if pending.overdue { LATE_REPLY } else { BUILD_TIMEOUT });

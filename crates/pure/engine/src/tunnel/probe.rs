@@ -5,6 +5,7 @@ use std::time::Duration;
 use ramson_crypto::rng;
 use ramson_wire::i2np::DeliveryStatus;
 use ramson_wire::{Codec, I2npMessage, MessageId, MessageKind, Now, SessionTag, Tick, TunnelDelivery, TunnelId};
+use zeroize::Zeroizing;
 
 use super::build::Direction;
 use super::garlic::{self, KeyUse};
@@ -108,10 +109,10 @@ impl Tunnels {
             body: status.to_bytes().into(),
         };
         let tag = SessionTag(rng::bytes(&mut *self.rng));
-        let key: [u8; 32] = rng::bytes(&mut *self.rng);
+        let key = Zeroizing::new(rng::bytes(&mut *self.rng));
         let message = garlic::seal_one_time(now, (tag, &key), inner, &mut *self.rng).ok()?;
         self.push_outbound(now, owner, outbound, delivery, message).ok()?;
-        self.one_time.insert((tag, key), owner, KeyUse::Probe, now.tick + patience);
+        self.one_time.insert((tag, *key), owner, KeyUse::Probe, now.tick + patience);
         self.probes.insert(id, Probe { owner, outbound, inbound, until: now.tick + patience });
         self.stats.tests += 1;
         Some(())

@@ -20,7 +20,8 @@ use super::recent::{Recent, Seen};
 use super::{TunnelOutput, garlic};
 use crate::fingerprint::Digest;
 
-/// Requests waiting in all. A new one is dropped when it is full.
+/// Requests waiting in all. Beyond: the newest of the sender that has most is dropped, so that many flooding senders together leave room
+/// for one that doesn't flood.
 pub(crate) const MAX_QUEUE: usize = 128;
 /// Requests waiting of one sender.
 pub(crate) const MAX_QUEUE_PER_SENDER: usize = 16;
@@ -159,6 +160,12 @@ impl Transit {
         digest.add((self.tunnels.len(), self.ends.last(), self.queued, self.replay.taken()));
     }
 
+    /// Requests of one sender waiting.
+    #[cfg(test)]
+    pub(crate) fn queued_of(&self, sender: RouterHash) -> usize {
+        self.queue.get(&Some(sender)).map_or(0, VecDeque::len)
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
@@ -175,12 +182,23 @@ impl Transit {
         }
         let held = self.queue.get(&from).map_or(0, VecDeque::len);
         let share = if from.is_some() { MAX_QUEUE_PER_SENDER } else { MAX_QUEUE_UNKNOWN };
-        if self.queued >= MAX_QUEUE || held >= share {
+        if held >= share || self.queued >= MAX_QUEUE && !self.make_room(held) {
             self.stats.dropped_queue += 1;
             return;
         }
         self.queue.entry(from).or_default().push_back(Waiting { since: now, form, body });
         self.queued += 1;
+    }
+
+    /// Drops a request of the sender that has most; false if none has two more than `held`.
+    fn make_room(&mut self, held: usize) -> bool {
+        let most = self.queue.values_mut().max_by_key(|queue| queue.len());
+        let dropped = most.filter(|queue| queue.len() > held + 1).and_then(VecDeque::pop_back).is_some();
+        if dropped {
+            self.queued = self.queued.saturating_sub(1);
+            self.stats.dropped_queue += 1;
+        }
+        dropped
     }
 
     fn may_ask(&mut self, now: Tick, from: Option<RouterHash>, few: bool) -> bool {

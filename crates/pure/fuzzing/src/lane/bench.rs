@@ -1,6 +1,7 @@
 //! A lane, and hostile peers at the other ends of its connections.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ramson_crypto::rng::SeededRng;
@@ -38,11 +39,12 @@ pub struct Bench<B> {
     config: LaneConfig,
     /// The time.
     pub now: Now,
-    peers: Vec<Router>,
-    own: Router,
+    peers: Vec<Rc<Router>>,
+    own: Rc<Router>,
     links: BTreeMap<ConnId, Link>,
     last_dialed: Option<ConnId>,
-    wanted: BTreeSet<RouterHash>,
+    /// Since when an answer is awaited.
+    wanted: BTreeMap<RouterHash, Tick>,
     connected: BTreeSet<RouterHash>,
     /// Who ever proved to be whom.
     proven: BTreeSet<RouterHash>,
@@ -67,7 +69,7 @@ impl<B: Border> Bench<B> {
             own,
             links: BTreeMap::new(),
             last_dialed: None,
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
             connected: BTreeSet::new(),
             proven: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -316,13 +318,19 @@ impl<B: Border> Bench<B> {
 
     fn event(&mut self, event: LaneEvent) {
         match event {
-            LaneEvent::PeerWanted { peer } => assert!(self.wanted.insert(peer), "asked for again before the answer"),
+            LaneEvent::PeerWanted { peer } => {
+                let asked = self.wanted.insert(peer, self.now.tick);
+                let patient = asked.is_none_or(|at| self.now.tick.saturating_since(at) >= Duration::from_secs(20));
+                assert!(patient, "asked for again before the answer");
+            }
             LaneEvent::Connected { peer, .. } => {
                 assert!(self.proven.contains(&peer), "connected with whom?");
                 assert!(self.connected.insert(peer), "connected twice");
                 self.wanted.remove(&peer);
             }
-            LaneEvent::ConnectFailed { peer, .. } => drop(self.wanted.remove(&peer)),
+            LaneEvent::ConnectFailed { peer, .. } => {
+                self.wanted.remove(&peer);
+            }
             LaneEvent::Disconnected { peer } => assert!(self.connected.remove(&peer), "disconnected twice"),
             LaneEvent::RouterInfo { from, .. } => assert!(self.proven.contains(&from), "a RouterInfo of nobody"),
             LaneEvent::Message { from, .. } => {

@@ -1,12 +1,8 @@
 //! Seeds of the engine's targets.
 
-use super::{Seeds, named};
+use super::{Seeds, scripts};
 use crate::ops::Script;
-use crate::{garlic, streams};
-
-fn scripts(parts: Vec<(&str, Script)>) -> Seeds {
-    named(parts.into_iter().map(|(name, script)| (name, script.0)).collect())
-}
+use crate::{engine, garlic, streams};
 
 /// Seeds of the target `garlic_sessions`.
 pub fn garlic_sessions() -> Seeds {
@@ -90,5 +86,57 @@ pub fn streams() -> Seeds {
             Script::default().op(&[INJECT, 0]).long_part(&[1; 60]).op(&[0, INJECT, 0]).long_part(&[0; 22]).op(&[1, RUN, 3]),
         ),
         ("silence", opened().op(&[WRITE, 0, 9, 0, PASS, 1, 255, 0, PASS, 1, 255, 0])),
+    ])
+}
+
+/// Seeds of the target `engine`: destinations and their streams.
+pub fn engine() -> Seeds {
+    use engine::kind::{LOOKUP, RAW, STORE_LEASES, STORE_ROUTER};
+    use engine::op::{ASK, CHANGE, CLOSE, CONNECT, LANE, LOSE, MESSAGE, OPEN, PASS, REPEAT, RUN, WRITE};
+    use engine::way::{DIRECT, GARLIC, TUNNEL};
+    let started = || Script::default().op(&[0, RUN, 20]);
+    // Two destinations in one router, without hops.
+    let two = || Script::default().op(&[0, OPEN, 1, 192, OPEN, 2, 192, RUN, 30]);
+    scripts(vec![
+        ("started", started().op(&[ASK, 7, 0])),
+        ("opened", started().op(&[OPEN, 1, 196, RUN, 60, ASK, 7, 0, CLOSE, 1])),
+        ("two-talk", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 30, WRITE, 0, 90, 0, RUN, 30, WRITE, 128, 0, 0, RUN, 9])),
+        ("nobody-there", two().op(&[CONNECT, 1, 5, WRITE, 0, 1, 0, RUN, 60, ASK, 1, 6, RUN, 60])),
+        ("asking", two().op(&[ASK, 1, 2, ASK, 2, 1, ASK, 1, 7, ASK, 3, 1, RUN, 30, CLOSE, 2])),
+        ("closing", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 9, CLOSE, 2, RUN, 60])),
+        (
+            "lossy",
+            two().op(&[
+                CONNECT, 1, 2, WRITE, 0, 99, 0, RUN, 1, LOSE, 0, LOSE, 1, REPEAT, 0, CHANGE, 1, 2, 0, 9, 1, 0, 40, 2, RUN, 40,
+            ]),
+        ),
+        (
+            "leases-in-tunnel",
+            two().op(&[MESSAGE, STORE_LEASES, 4, 1, 2, 0, 0, 0, 1, TUNNEL, 0, ASK, 1, 4, CONNECT, 1, 4, WRITE, 0, 9, 0, RUN, 30]),
+        ),
+        (
+            "router-in-tunnel",
+            two().op(&[MESSAGE, STORE_ROUTER, 9, 0, 0, 1, TUNNEL, 1, MESSAGE, LOOKUP, 1, 0, 0, 0, 1, TUNNEL, 0]),
+        ),
+        (
+            "garlic-in-tunnel",
+            two()
+                .op(&[MESSAGE, RAW, 11])
+                .long_part(&[[0, 0, 0, 110].as_slice(), &[5; 110]].concat())
+                .op(&[0, 1, TUNNEL, 0, RUN, 3]),
+        ),
+        (
+            "garlic-to-router",
+            started().op(&[MESSAGE, LOOKUP, 1, 0, 1, 0, 1, GARLIC, MESSAGE, STORE_ROUTER, 9, 5, 0, 1, GARLIC, RUN, 3]),
+        ),
+        ("data-direct", started().op(&[MESSAGE, RAW, 20]).long_part(&[0, 0, 0, 1, 1]).op(&[0, 1, DIRECT])),
+        (
+            "lane-news",
+            two().op(&[
+                LANE, 4, 1, LANE, 5, 1, LANE, 7, 1, 0, LANE, 2, 2, 0, LANE, 3, 3, LANE, 3, 99, LANE, 6, 1, 20, 0, LANE, 1, 1,
+                RUN, 9,
+            ]),
+        ),
+        ("long-idle", two().op(&[PASS, 3, 255, 255, ASK, 7, 0, PASS, 3, 255, 255])),
     ])
 }

@@ -3,14 +3,10 @@
 use ramson_wire::{Codec, FragmentHeader, I2npMessage, MessageId, MessageKind, RouterHash, TunnelDelivery};
 
 use super::routers::{START, router};
-use super::{Seeds, named};
+use super::{Seeds, scripts};
 use crate::lane::op;
 use crate::ntcp2::{block, router_info_block};
 use crate::ops::Script;
-
-fn scripts(parts: Vec<(&str, Script)>) -> Seeds {
-    named(parts.into_iter().map(|(name, script)| (name, script.0)).collect())
-}
 
 /// Two peers have connected.
 fn joined() -> Script {
@@ -53,6 +49,7 @@ fn fragments() -> Script {
 }
 
 /// Seeds of the target `lane`.
+#[expect(clippy::too_many_lines, reason = "a flat table")]
 pub fn lane() -> Seeds {
     let out = |delivery| {
         relaying().op(&[op::FRAGMENTS, 0, 1, 2]).long_part(&whole(delivery, MessageKind::GARLIC, 50)).op(&[9, 60, 0, 0])

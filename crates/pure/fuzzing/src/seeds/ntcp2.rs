@@ -3,7 +3,7 @@
 use ramson_wire::{Date, I2npMessage, MessageId};
 
 use super::routers::{START, router};
-use super::{Seeds, named};
+use super::{Seeds, scripts};
 use crate::ntcp2::{block, op, router_info_block};
 use crate::ops::Script;
 
@@ -35,10 +35,6 @@ fn frames(first: Script) -> Vec<(&'static str, Script)> {
         ("idle", Script(first.0.clone()).op(&[op::PASS, 200, 0, op::PASS, 200, 0])),
         ("stranger", Script(first.0.clone()).op(&[op::ROUTER_INFO, 9, 0, op::ROUTER_INFO, 9, 1, 0, 99, 1])),
     ]
-}
-
-fn scripts(parts: Vec<(&str, Script)>) -> Seeds {
-    named(parts.into_iter().map(|(name, script)| (name, script.0)).collect())
 }
 
 /// Seeds of the target `ntcp2_data`.

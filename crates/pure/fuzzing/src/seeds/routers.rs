@@ -1,6 +1,9 @@
 //! Routers with fixed keys.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ramson_crypto::rng::{self, SeededRng};
@@ -34,8 +37,18 @@ impl Router {
     }
 }
 
+thread_local! {
+    /// Those made so far: keys and signatures take time.
+    static MADE: RefCell<BTreeMap<u8, Rc<Router>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The router of this number, always the same.
+pub fn router(number: u8) -> Rc<Router> {
+    MADE.with_borrow_mut(|made| Rc::clone(made.entry(number).or_insert_with(|| Rc::new(make(number)))))
+}
+
 /// The router of this number, at 10.number.0.1; those from 100 on are floodfills.
-pub fn router(number: u8) -> Router {
+fn make(number: u8) -> Router {
     let mut rng = SeededRng::new([number; 32]).child("router");
     let static_key = x25519::PrivateKey::generate(&mut rng);
     let signing = ed25519::SigningKey::generate(&mut rng);

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ramson_engine::fuzz::Opened;
-use ramson_fuzzing::{garlic, streams};
+use ramson_engine::{Event, Output};
+use ramson_fuzzing::{engine, garlic, streams};
+use ramson_lane::{Class, LaneCommand};
+use ramson_wire::{I2npMessage, MessageKind, RouterHash, TunnelId};
 
 use crate::finds;
 
@@ -37,4 +40,50 @@ fn a_stream_skips_a_byte_when_its_ring_wraps() {
         }
     }
     finds("streams", |data| streams::streams_with(data, &mut Skipping(0)));
+}
+
+#[test]
+fn a_question_stays_without_an_answer_when_it_is_good() {
+    struct Secretive;
+    impl engine::Border for Secretive {
+        fn output(&mut self, output: Output) -> Vec<Output> {
+            let good = matches!(&output, Output::Event(Event::LookupResult { destination: Some(_), .. }));
+            if good { Vec::new() } else { vec![output] }
+        }
+    }
+    finds("engine", |data| engine::engine_with(data, &mut Secretive));
+}
+
+#[test]
+fn a_floodfill_floods_to_all_that_it_knows() {
+    struct Generous;
+    impl engine::Border for Generous {
+        fn output(&mut self, output: Output) -> Vec<Output> {
+            let copy = |to: RouterHash, message: I2npMessage| Output::Lane(LaneCommand::Send { to, message, class: Class::Own });
+            match output {
+                Output::Lane(LaneCommand::Send { to, message, .. }) if message.kind == MessageKind::DATABASE_STORE => {
+                    (0..30).map(|_| copy(to, message.clone())).collect()
+                }
+                other => vec![other],
+            }
+        }
+    }
+    finds("netdb", |data| engine::engine_with(data, &mut Generous));
+}
+
+#[test]
+fn a_tunnel_gets_an_id_that_is_in_use() {
+    struct Confused(Option<TunnelId>);
+    impl engine::Border for Confused {
+        fn output(&mut self, output: Output) -> Vec<Output> {
+            match output {
+                Output::Lane(LaneCommand::Install(mut relay)) => {
+                    relay.tunnel = *self.0.get_or_insert(relay.tunnel);
+                    vec![Output::Lane(LaneCommand::Install(relay))]
+                }
+                other => vec![other],
+            }
+        }
+    }
+    finds("tunnels", |data| engine::engine_with(data, &mut Confused(None)));
 }

@@ -128,7 +128,7 @@ impl World {
                         assert!(self.connected[at].remove(&peer).is_some(), "disconnected twice");
                     }
                     LaneEvent::Message { from, message } => {
-                        let (sender, to, sent) = self.sent.get(&message.id.0).expect("never sent");
+                        let (sender, to, sent) = self.sent.get(&message.id.0).unwrap();
                         let said = from.unwrap_or(self.net.nodes[*sender].hash);
                         assert_eq!((said, at), (self.net.nodes[*sender].hash, *to));
                         assert_eq!(message, *sent);

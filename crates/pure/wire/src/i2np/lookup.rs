@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
 use crate::codec::{Codec, DecodeError, DecodeErrorKind, Reader, Writer};
 use crate::ids::{NetDbKey, RouterHash, SessionTag, TunnelId};
 
@@ -25,13 +27,20 @@ pub enum LookupKind {
     Exploratory,
 }
 
-/// Key and tag under which the answer to a lookup is encrypted once. Source: proposal 154.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Key and tag under which the answer to a lookup is encrypted once. Overwritten when dropped. Source: proposal 154.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReplyKey {
     /// ChaCha20-Poly1305 key.
     pub key: [u8; 32],
     /// First bytes of the answer.
     pub tag: SessionTag,
+}
+
+impl Drop for ReplyKey {
+    fn drop(&mut self) {
+        self.key.zeroize();
+        self.tag.0.zeroize();
+    }
 }
 
 impl fmt::Debug for ReplyKey {

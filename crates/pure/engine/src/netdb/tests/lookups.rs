@@ -105,12 +105,13 @@ fn identities_wait_for_tunnels_and_never_go_direct() {
     let owner = Owner::Identity(id);
     match &drain(netdb)[..] {
         [
-            NetDbOutput::ExpectReply { owner: expects, key },
+            NetDbOutput::ExpectReply { owner: expects, asked, key },
             NetDbOutput::ThroughTunnel { owner: sends, message, wrap: true, .. },
         ] => {
             assert_eq!((*expects, *sends), (owner, owner));
+            assert_eq!(*asked, DestinationHash([7; 32]).into());
             let lookup = DatabaseLookup::from_bytes(&message.body).unwrap();
-            assert_eq!(lookup.reply_key, Some(*key));
+            assert_eq!(lookup.reply_key, Some(key.clone()));
             assert_eq!((lookup.from, lookup.reply_tunnel), (RouterHash([1; 32]), TunnelId::new(5)));
         }
         outputs => unreachable!("{outputs:?}"),

@@ -222,22 +222,23 @@ fn an_unsent_answer_is_asked_for_three_times() {
 fn one_time_keys_open_once_and_expire() {
     let mut pair = Pair::new();
     let mut rng = SeededRng::new([4; 32]);
-    let (tag, key) = (SessionTag([7; 8]), [8; 32]);
+    let (tag, key, asked) = (SessionTag([7; 8]), [8; 32], NetDbKey([9; 32]));
+    let reply = |tag| ReplyKey { tag, key };
     let body = router_garlic::seal_one_time(&key, tag, &clove(1, 30), &mut rng).unwrap();
     assert_eq!(router_garlic::open_one_time(&key, &body).unwrap(), [clove(1, 30)]);
     assert_eq!(router_garlic::leading_tag(&body), Some(tag));
     assert_eq!(pair.a.classify(&body), Classified::Garbage);
-    pair.a.add_one_time_key(pair.now(), tag, key);
+    pair.a.add_one_time_key(pair.now(), &reply(tag), asked);
     assert_eq!(pair.a.classify(&body), Classified::Tagged);
     let opened = pair.a.decrypt(pair.now(), &body).unwrap();
-    assert_eq!((opened.peer, opened.cloves), (None, vec![clove(1, 30)]));
+    assert_eq!((opened.peer, opened.asked, opened.cloves), (None, Some(asked), vec![clove(1, 30)]));
     assert_eq!(pair.a.decrypt(pair.now(), &body).unwrap_err(), SessionError::UnknownTag);
 
-    pair.a.add_one_time_key(pair.now(), tag, key);
+    pair.a.add_one_time_key(pair.now(), &reply(tag), asked);
     pair.pass(Duration::from_secs(180));
     assert_eq!(pair.a.decrypt(pair.now(), &body).unwrap_err(), SessionError::UnknownTag);
     for number in 0..2000_u64 {
-        pair.a.add_one_time_key(pair.now(), SessionTag(number.to_be_bytes()), key);
+        pair.a.add_one_time_key(pair.now(), &reply(SessionTag(number.to_be_bytes())), asked);
     }
     assert_eq!(pair.a.one_time.len(), 1024);
 }

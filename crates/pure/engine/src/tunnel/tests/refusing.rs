@@ -6,7 +6,7 @@ use ramson_crypto::rng::SeededRng;
 use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash, TunnelId};
 
 use super::world::World;
-use crate::identity::Owner;
+use crate::identity::{IdentityId, Owner};
 use crate::profile::Standing;
 use crate::tunnel::build::{self, Direction, Hop, Plan};
 use crate::tunnel::transit::{MAX_QUEUE, MAX_QUEUE_PER_SENDER};
@@ -191,4 +191,59 @@ fn a_refusal_that_comes_late_is_one_build_without_reply() {
     let stats = machine.stats();
     assert!(stats.rejected > 0 && stats.no_reply > 0, "{stats:?}");
     assert_eq!(stats.started, stats.rejected + stats.no_reply + machine.pending_builds());
+}
+
+#[test]
+fn many_flooding_senders_leave_room_for_another() {
+    let mut world = World::new(3, 22);
+    let now = world.now;
+    let request = request(&world, 1, 0);
+    let push = |world: &mut World, sender: u8| {
+        world.nodes[1].machine.handle_message(now, Some(RouterHash([sender; 32])), request.clone());
+    };
+    for _ in 0..MAX_QUEUE_PER_SENDER {
+        for sender in 1..50 {
+            push(&mut world, sender);
+        }
+    }
+    assert_eq!(world.nodes[1].machine.waiting_requests(), MAX_QUEUE);
+    let waits = |world: &World, sender: u8| world.nodes[1].machine.waiting_requests_of(RouterHash([sender; 32]));
+    assert_eq!(waits(&world, 99), 0);
+    push(&mut world, 99);
+    assert_eq!(waits(&world, 99), 1);
+    assert_eq!(world.nodes[1].machine.waiting_requests(), MAX_QUEUE);
+    assert!((1..50).all(|sender| (2..=3).contains(&waits(&world, sender))), "each has its share");
+}
+
+#[test]
+fn identities_learn_of_a_dead_first_hop_each_at_its_own_time() {
+    let mut world = World::new(4, 23);
+    world.open(Owner::Router, PoolConfig::exploratory());
+    let owners: Vec<Owner> = (0..8).map(|n| Owner::Identity(IdentityId(n))).collect();
+    let config =
+        PoolConfig { outbound_length: 1, inbound_length: 1, outbound_quantity: 4, inbound_quantity: 1, order_secret: None };
+    owners.iter().for_each(|owner| world.open(*owner, config));
+    world.run(Duration::from_secs(20));
+    let (now, start) = (world.now, world.now.tick);
+    let dead = (1..5)
+        .map(|n| world.hash(n))
+        .max_by_key(|hop| owners.iter().filter(|owner| world.nodes[0].machine.outbound_through(**owner, hop) > 0).count());
+    let dead = dead.unwrap();
+    let through = |world: &World, owner: Owner| world.nodes[0].machine.outbound_through(owner, &dead);
+    let hit: Vec<Owner> = owners.iter().copied().filter(|owner| through(&world, *owner) > 0).collect();
+    assert!(hit.len() >= 4, "{}", hit.len());
+    world.creator().machine.handle_connect_failed(now, dead);
+    assert!(hit.iter().all(|owner| through(&world, *owner) > 0), "not at once");
+    let mut times = std::collections::BTreeMap::new();
+    for _ in 0..60 {
+        world.run(Duration::from_millis(100));
+        for owner in hit.iter().filter(|owner| through(&world, **owner) == 0) {
+            times.entry(*owner).or_insert(world.now.tick.saturating_since(start));
+        }
+    }
+    assert_eq!(times.len(), hit.len(), "all of them at last");
+    let moments: std::collections::BTreeSet<Duration> = times.values().copied().collect();
+    assert!(moments.len() * 2 > hit.len(), "{times:?}");
+    let (first, last) = (moments.first().unwrap(), moments.last().unwrap());
+    assert!(*last - *first >= Duration::from_secs(1), "{times:?}");
 }

@@ -1,0 +1,179 @@
+//! Networks from one seed: what is sent arrives, routers that leave are missed for a while only, and the same seed gives the same run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ramson_sim::measure::{Measures, Visit};
+use ramson_sim::run::{Run, run};
+use ramson_sim::scenario::{Bulk, Churn, Fault, Pages, Scenario, ShortLived};
+use tracing::Level;
+
+/// From so long after a router is gone visits must succeed again: tests find the tunnels that went through it, others are built.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// Turns and happenings of a router without users, each second.
+const QUIET_STEPS: u64 = 12;
+/// The run of this seed is compared between processes.
+const SHOWN_SEED: u64 = 7;
+const MARK: &str = "trace hash: ";
+/// Who must have logged something, or a test of logs shows nothing.
+const HEARD: [(&str, Level); 3] =
+    [("ramson_transport", Level::DEBUG), ("ramson_engine", Level::DEBUG), ("ramson_engine", Level::TRACE)];
+
+/// Some routers, with a site on the last one and a visitor on the one before it.
+fn small_network(routers: usize, secs: u64) -> Scenario {
+    let mut scenario = Scenario { routers, floodfills: routers / 3, duration_secs: secs, ..Scenario::default() };
+    scenario.load.pages = Some(Pages { sites: 1, visitors: 1, from_secs: 20, ..Pages::default() });
+    scenario
+}
+
+fn busy_network() -> Scenario {
+    let mut scenario = small_network(12, 150);
+    scenario.load.pages = Some(Pages { sites: 2, visitors: 4, from_secs: 20, ..Pages::default() });
+    scenario.load.bulk = Some(Bulk { streams: 1, from_secs: 30, bytes: 1_000_000 });
+    scenario.load.short_lived = Some(ShortLived { from_secs: 30, every_secs: 20, life_secs: 30, bytes: 5_000 });
+    scenario
+}
+
+fn failed(visits: &[Visit]) -> Vec<&Visit> {
+    visits.iter().filter(|visit| visit.failure.is_some()).collect()
+}
+
+#[test]
+fn what_is_sent_arrives() {
+    for seed in 0..4 {
+        let measures = run(&busy_network(), seed);
+        assert!(measures.pages.len() > 30 && measures.bulk.len() == 1 && measures.short_lived.len() >= 3, "{measures:?}");
+        for visits in [&measures.pages, &measures.bulk, &measures.short_lived] {
+            assert!(failed(visits).is_empty(), "seed {seed}: {:?}", failed(visits));
+        }
+        assert_eq!(measures.violations, [], "seed {seed}");
+        assert!(
+            measures.ready_after.iter().all(|after| after.is_some_and(|after| after < Duration::from_secs(30))),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn one_seed_gives_one_run() {
+    let one = run(&busy_network(), 2);
+    assert_eq!(one, run(&busy_network(), 2));
+    let hashes: BTreeSet<String> = (2..6).map(|seed| run(&small_network(6, 60), seed).trace_hash).collect();
+    assert_eq!(hashes.len(), 4, "other seeds give other runs");
+}
+
+#[test]
+fn another_process_gives_the_same_run() {
+    let own = std::env::current_exe().expect("a test knows its program");
+    let arguments = ["--exact", "shows_its_trace_hash", "--nocapture"];
+    let output = std::process::Command::new(own).args(arguments).output().expect("the program starts again");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let theirs = text.lines().find_map(|line| line.split_once(MARK)).map(|(_, hash)| hash);
+    assert_eq!(theirs, Some(run(&busy_network(), SHOWN_SEED).trace_hash.as_str()), "{text}");
+}
+
+/// Also the other process of `another_process_gives_the_same_run`.
+#[test]
+#[expect(clippy::print_stdout, reason = "read by the process that started this one")]
+fn shows_its_trace_hash() {
+    println!("\n{MARK}{}", run(&busy_network(), SHOWN_SEED).trace_hash);
+}
+
+/// 25 minutes: each tunnel is replaced at least twice, each LeaseSet many times.
+#[test]
+fn visits_go_on_while_tunnels_turn_over() {
+    for seed in 20..23 {
+        let measures = run(&small_network(6, 1_500), seed);
+        assert!(measures.pages.len() > 100, "seed {seed}: {} visits", measures.pages.len());
+        assert!(failed(&measures.pages).is_empty(), "seed {seed}: {:?}", failed(&measures.pages));
+    }
+}
+
+/// Deadlines that come too often show as steps; the world itself asserts that none stays in the past.
+#[test]
+fn a_network_without_users_is_quiet() {
+    let mut scenario = small_network(6, 3_600);
+    scenario.load.pages = None;
+    let measures = run(&scenario, 50);
+    let each = measures.steps / (3_600 * 6);
+    assert!(each <= QUIET_STEPS, "{each} steps a second");
+}
+
+/// A router drops out of the middle of everything, with a visit about every ten seconds before, at and after that.
+fn survives(seed: u64, victim: usize, silent: bool) {
+    let mut scenario = small_network(6, 400);
+    scenario.load.pages =
+        Some(Pages { sites: 1, visitors: 2, from_secs: 20, bytes: [20_000, 20_000].into(), ..Pages::default() });
+    let mut run = Run::new(&scenario, seed);
+    let crash = Duration::from_millis(60_700 + seed * 111);
+    run.run_to(crash);
+    run.world.crash(victim, silent);
+    let measures = run.finish();
+    let late = |visit: &&Visit| visit.started >= crash + RECOVERY;
+    let late: Vec<Visit> = measures.pages.iter().filter(late).cloned().collect();
+    assert!(late.len() >= 20, "seed {seed}: {} visits", late.len());
+    assert!(failed(&late).is_empty(), "seed {seed}, router {victim}, silent {silent}, down at {crash:?}: {:?}", failed(&late));
+}
+
+#[test]
+fn visits_go_on_after_a_router_is_gone() {
+    for seed in 30..34 {
+        for silent in [false, true] {
+            survives(seed, 0, silent);
+            survives(seed, 2, silent);
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn many_networks_survive_the_loss_of_any_router() {
+    for seed in 100..130 {
+        for victim in 0..3 {
+            survives(seed, victim, seed % 2 == 0);
+        }
+    }
+}
+
+#[test]
+fn a_router_comes_back_with_its_keys_and_disk() {
+    for seed in 40..43 {
+        let mut run = Run::new(&small_network(6, 300), seed);
+        run.run_to(Duration::from_secs(90));
+        let site = 5;
+        let before = run.world.status(site).expect("it runs").hash;
+        run.world.crash(site, false);
+        run.run_to(Duration::from_secs(110));
+        run.world.restart(site);
+        let known = run.world.status(site).expect("it runs again").routers;
+        assert!(known >= 2, "seed {seed}: knows {known} routers from its disk");
+        run.run_to(Duration::from_secs(170));
+        let after = run.world.status(site).expect("it runs");
+        assert!(after.hash == before && after.ready, "seed {seed}");
+        let measures = run.finish();
+        let late = |visit: &&Visit| visit.started >= Duration::from_secs(110) + RECOVERY;
+        let late: Vec<Visit> = measures.pages.iter().filter(late).cloned().collect();
+        assert!(!late.is_empty() && failed(&late).is_empty(), "seed {seed}: {:?}", failed(&late));
+    }
+}
+
+fn troubled() -> Measures {
+    let mut scenario = busy_network();
+    let churn =
+        Churn { from_secs: 40, to_secs: 120, leave_permille_per_10_minutes: 3_000, crash_permille: 500, return_permille: 500 };
+    scenario.faults.push(Fault::Churn(churn));
+    scenario.links.resets_per_hour = 60;
+    run(&scenario, 60)
+}
+
+/// Whatever happens, the logs name nobody.
+#[test]
+fn nobody_is_named_in_logs() {
+    let mut leaks = ramson_leaks::watch_thread();
+    let measures = troubled();
+    assert!(!measures.pages.is_empty());
+    for (target, level) in HEARD {
+        assert!(leaks.heard(target, level), "{target} has logged nothing at {level}");
+    }
+    assert_eq!(leaks.take(), []);
+}
