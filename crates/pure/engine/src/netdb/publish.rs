@@ -303,10 +303,8 @@ impl Publication {
         let skip = |hash: &RouterHash| Some(*hash) == stored_at;
         let found = shared.routers.preferred_floodfills(now.tick, &key, 1, skip);
         let Some(at) = found.first().copied() else {
-            // Perhaps another one is known by then.
-            self.verify_failures += 1;
-            let again = Phase::VerifyDue(now.tick + config::VERIFY_TIMEOUT);
-            self.phase = if self.verify_failures >= config::MAX_VERIFY_FAILURES { Phase::Done } else { again };
+            // Until another one is known: then it may be the one where others look.
+            self.phase = Phase::VerifyDue(now.tick + shared.draw_ms(config::PUBLISH_REST_MS));
             return;
         };
         let route = shared.route(owner, paths, at, Prefer::Tunnels);
