@@ -181,8 +181,9 @@ impl NetDb {
 
     /// A lookup near a random key, while few routers are known.
     fn explore(&mut self, now: Now, kind: Kind) {
-        let routers = &self.shared.routers;
-        if routers.len() >= self.shared.config.limits.explore_below || routers.floodfill_count() == 0 {
+        let (routers, below) = (&self.shared.routers, self.shared.config.limits.explore_below);
+        let enough = kind == Kind::Exploration && routers.len() >= below;
+        if enough || below == 0 || routers.floodfill_count() == 0 {
             return;
         }
         let goal = Goal {

@@ -37,7 +37,7 @@ pub(crate) struct Limits {
     pub(crate) lookups: usize,
     /// RouterInfo lookups in flight for the router. Full: as above.
     pub(crate) router_lookups: usize,
-    /// Explore while fewer routers than this are known.
+    /// Explore while fewer routers than this are known; 0: never.
     pub(crate) explore_below: usize,
 }
 
