@@ -10,6 +10,7 @@ mod http_proxy;
 mod pages;
 mod relay;
 mod server_tunnel;
+mod url;
 
 pub use http_proxy::HttpProxy;
 pub use server_tunnel::{ServerTunnel, TunnelKind};
