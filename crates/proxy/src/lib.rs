@@ -4,6 +4,9 @@
 //! nothing that follows a message on the same connection passes without having been looked at.
 
 mod body;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod head;
 mod headers;
 mod http_proxy;
