@@ -1,4 +1,5 @@
 //! Every target on its corpus and on changes of it: what a fuzzer would try first.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use ramson_fuzzing::mutate::short_run;
 use ramson_fuzzing_shell::TARGETS;
