@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
+use ramson_fuzzing::Target;
 use ramson_fuzzing::mutate::short_run;
-use ramson_fuzzing::{TARGETS, Target};
+
+/// Every target.
+fn targets() -> impl Iterator<Item = &'static Target> {
+    ramson_fuzzing::TARGETS.iter().chain(ramson_fuzzing_shell::TARGETS)
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["list"] => TARGETS.iter().for_each(|target| println!("{}", target.name)),
+        ["list"] => targets().for_each(|target| println!("{}", target.name)),
         ["aims", name] => find(name).aims.iter().for_each(|source| println!("crates/{source}")),
         ["run", name] => {
             let target = find(name);
@@ -22,7 +27,7 @@ fn main() {
             short_run(&target.inputs(), number, count, target.run);
         }
         ["try", name, file] => (find(name).run)(&std::fs::read(file).expect("a file to be tried")),
-        ["write", folder] => TARGETS.iter().for_each(|target| write(target, &Path::new(folder).join(target.name))),
+        ["write", folder] => targets().for_each(|target| write(target, &Path::new(folder).join(target.name))),
         _ => usage(),
     }
 }
@@ -33,7 +38,7 @@ fn usage() -> ! {
 }
 
 fn find(name: &str) -> &'static Target {
-    TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| {
+    targets().find(|target| target.name == name).unwrap_or_else(|| {
         eprintln!("no target {name}");
         std::process::exit(2);
     })

@@ -4,6 +4,8 @@
 //! PING, QUIT. Whatever else is asked gets an `I2P_ERROR` answer and a closed connection.
 
 mod connection;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod line;
 mod options;
 mod reply;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Longest head, start line included.
-const MAX_HEAD: usize = 32 * 1024;
+pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// Longest single header line.
-const MAX_LINE: usize = 8 * 1024;
+pub(crate) const MAX_LINE: usize = 8 * 1024;
 /// Most header fields.
-const MAX_FIELDS: usize = 64;
+pub(crate) const MAX_FIELDS: usize = 64;
 /// How long a head may take to come.
 const HEAD_TIME: Duration = Duration::from_secs(60);
 
@@ -43,8 +43,12 @@ impl Fields {
 
     /// Whether a list-valued field, such as `Connection`, names `token`.
     pub(crate) fn lists(&self, name: &str, token: &str) -> bool {
-        self.all(name)
-            .any(|value| value.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes())))
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// The items of a list-valued field.
+    pub(crate) fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.all(name).flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     }
 
     /// Keeps the fields of which the rule, given the lower-case name, says so.
@@ -70,7 +74,7 @@ impl Fields {
 }
 
 /// The head of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     pub(crate) method: String,
     pub(crate) target: String,
@@ -87,7 +91,7 @@ impl RequestHead {
 }
 
 /// The head of a response.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     pub(crate) reason: String,
@@ -97,7 +101,7 @@ pub(crate) struct ResponseHead {
 impl ResponseHead {
     /// As HTTP/1.1.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = format!("HTTP/1.1 {} {}\r\n", self.status, self.reason).into_bytes();
+        let mut out = format!("HTTP/1.1 {:03} {}\r\n", self.status, self.reason).into_bytes();
         self.fields.write(&mut out);
         out
     }
@@ -205,6 +209,12 @@ mod tests {
             writer.write_all(text).await.unwrap();
         });
         reader
+    }
+
+    #[tokio::test]
+    async fn an_odd_status_keeps_its_digits() {
+        let text = b"HTTP/1.1 007 Bond\r\n\r\n";
+        assert_eq!(read_response(&mut &text[..]).await.unwrap().0.to_bytes(), text);
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! Which header fields pass, in each direction. What would tell a site about the person, or the person about the
 //! machine behind a site, does not.
 
+use std::collections::BTreeSet;
+
 use ramson_wire::{Destination, base64};
 
 use crate::head::{Fields, RequestHead, ResponseHead};
@@ -13,6 +15,15 @@ fn is_hop_by_hop(name: &str) -> bool {
     matches!(name, "connection" | "keep-alive" | "te" | "trailer" | "upgrade") || name.starts_with("proxy-")
 }
 
+/// Takes out the fields about one connection, those included that `Connection` declares to be such. What tells the end of
+/// the body or the site stays: the message was read by it.
+fn drop_hop_by_hop(fields: &mut Fields) {
+    let declared: BTreeSet<String> =
+        fields.items("connection").map(|item| String::from_utf8_lossy(item).to_ascii_lowercase()).collect();
+    let fixed = |name: &str| matches!(name, "content-length" | "transfer-encoding" | "host");
+    fields.retain(|name| !(is_hop_by_hop(name) || declared.contains(name) && !fixed(name)));
+}
+
 /// The request wants to turn the connection into something else, such as a web socket.
 pub(crate) fn wants_upgrade(fields: &Fields) -> bool {
     fields.lists("connection", "upgrade") && fields.get("upgrade").is_some()
@@ -22,7 +33,8 @@ pub(crate) fn wants_upgrade(fields: &Fields) -> bool {
 /// browser's language, origin or settings.
 pub(crate) fn towards_site(request: &mut RequestHead, authority: &str, path: &str) {
     let upgrade = wants_upgrade(&request.fields).then(|| request.fields.get("upgrade").map(<[u8]>::to_vec)).flatten();
-    let same_site = request.fields.get("referer").is_some_and(|referer| is_below(referer, authority));
+    let same_site = request.fields.all("referer").all(|referer| is_below(referer, authority));
+    drop_hop_by_hop(&mut request.fields);
     request.fields.retain(|name| {
         let identifies = matches!(
             name,
@@ -33,7 +45,7 @@ pub(crate) fn towards_site(request: &mut RequestHead, authority: &str, path: &st
             || name == "sec-gpc";
         let accept = name.starts_with("accept-") && name != "accept-encoding";
         let referer = name == "referer" && !same_site;
-        !(identifies || accept || referer || is_hop_by_hop(name))
+        !(identifies || accept || referer)
     });
     path.clone_into(&mut request.target);
     request.fields.set("Host", authority);
@@ -59,11 +71,14 @@ fn is_below(referer: &[u8], authority: &str) -> bool {
 /// A stranger's request, made fit for the local server: no claims about who sends it but ours.
 pub(crate) fn towards_server(request: &mut RequestHead, from: &Destination) {
     let upgrade = wants_upgrade(&request.fields).then(|| request.fields.get("upgrade").map(<[u8]>::to_vec)).flatten();
+    drop_hop_by_hop(&mut request.fields);
     request.fields.retain(|name| {
+        // Programs behind CGI and its kin get both characters as one.
+        let name = name.replace('_', "-");
         let claims = name.starts_with("x-i2p-")
             || name.starts_with("x-forwarded")
-            || matches!(name, "forwarded" | "x-real-ip" | "x-accept-encoding");
-        !(claims || is_hop_by_hop(name))
+            || matches!(name.as_str(), "forwarded" | "x-real-ip" | "x-accept-encoding");
+        !claims
     });
     request.fields.set("X-I2P-DestHash", base64::encode(&from.hash().0));
     request.fields.set("X-I2P-DestB32", from.hash().to_b32());
@@ -93,7 +108,7 @@ fn connection_of_response(response: &mut ResponseHead) {
         response.fields.retain(|name| !name.starts_with("proxy-"));
         return;
     }
-    response.fields.retain(|name| !is_hop_by_hop(name));
+    drop_hop_by_hop(&mut response.fields);
     response.fields.set("Connection", "close");
 }
 
@@ -148,13 +163,49 @@ mod tests {
     }
 
     #[test]
+    fn one_referer_of_its_site_does_not_let_others_pass() {
+        let text = b"GET http://a.i2p/ HTTP/1.1\r\nReferer: http://a.i2p/\r\nReferer: http://other.i2p/page\r\n\r\n";
+        let mut head = read(text);
+        towards_site(&mut head, "a.i2p", "/");
+        assert_eq!(head.fields.get("referer"), None);
+    }
+
+    /// A request with fields that come twice.
+    fn read(mut text: &[u8]) -> RequestHead {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(crate::head::read_request(&mut text)).unwrap().0
+    }
+
+    #[test]
+    fn what_connection_declares_ends_here_but_not_the_framing() {
+        let fields =
+            [("Connection", "close, X-Hop, content-length, Host"), ("x-hop", "1"), ("Content-Length", "4"), ("Host", "a")];
+        let from = ramson_router::new_destination().unwrap();
+        let (mut site, mut server) = (request(&fields), request(&fields));
+        towards_site(&mut site, "a.i2p", "/");
+        towards_server(&mut server, from.destination());
+        let mut response = ResponseHead { status: 200, reason: "OK".into(), fields: request(&fields).fields };
+        towards_browser(&mut response);
+        for fields in [&site.fields, &server.fields, &response.fields] {
+            assert_eq!((fields.get("x-hop"), fields.get("content-length")), (None, Some(&b"4"[..])));
+        }
+        assert_eq!(server.fields.get("host"), Some(&b"a"[..]));
+    }
+
+    #[test]
     fn a_server_is_told_the_true_sender_only() {
         let from = ramson_router::new_destination().unwrap();
-        let mut head = request(&[("X-I2P-DestB32", "someone.else"), ("x-i2p-anything", "x"), ("X-Forwarded-For", "x")]);
+        let mut head = request(&[
+            ("X-I2P-DestB32", "someone.else"),
+            ("x-i2p-anything", "x"),
+            ("X-Forwarded-For", "x"),
+            ("X_I2P_DestB64", "x"),
+        ]);
         towards_server(&mut head, from.destination());
         assert_eq!(head.fields.all("x-i2p-destb32").count(), 1);
         assert_eq!(head.fields.get("x-i2p-destb32"), Some(from.destination().hash().to_b32().as_bytes()));
         assert_eq!(head.fields.get("x-i2p-anything"), None);
+        assert_eq!(head.fields.get("x_i2p_destb64"), None);
         assert_eq!(head.fields.get("x-forwarded-for"), None);
     }
 

@@ -4,12 +4,16 @@
 //! nothing that follows a message on the same connection passes without having been looked at.
 
 mod body;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod head;
 mod headers;
 mod http_proxy;
 mod pages;
 mod relay;
 mod server_tunnel;
+mod url;
 
 pub use http_proxy::HttpProxy;
 pub use server_tunnel::{ServerTunnel, TunnelKind};

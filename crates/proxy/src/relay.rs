@@ -121,7 +121,7 @@ async fn asker_end(from: &mut (impl AsyncBufRead + Unpin)) -> AskerEnd {
 }
 
 /// How the body of an answer ends; `None`: with the connection (RFC 9112, "Message Body Length").
-fn answer_framing(head: &ResponseHead, head_only: bool) -> Option<Framing> {
+pub(crate) fn answer_framing(head: &ResponseHead, head_only: bool) -> Option<Framing> {
     if head_only || matches!(head.status, 204 | 304) {
         return Some(Framing::Length(0));
     }

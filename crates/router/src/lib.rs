@@ -24,6 +24,9 @@ mod engine_thread;
 mod entropy;
 mod error;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod keys;
 mod lane_thread;
 mod listening;

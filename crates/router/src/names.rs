@@ -6,7 +6,7 @@ use std::path::Path;
 use ramson_wire::{Destination, DestinationHash};
 
 /// Longest host name, including `.i2p`.
-const MAX_NAME: usize = 67;
+pub(crate) const MAX_NAME: usize = 67;
 /// Entries taken from one file.
 const MAX_ENTRIES: usize = 200_000;
 
@@ -47,7 +47,7 @@ pub enum NameError {
 /// The address book: fixed when it was read.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    hosts: BTreeMap<String, Box<Destination>>,
+    pub(crate) hosts: BTreeMap<String, Box<Destination>>,
 }
 
 impl Names {
@@ -69,7 +69,7 @@ impl Names {
         Ok(names)
     }
 
-    fn parse(text: &str) -> (Self, usize) {
+    pub(crate) fn parse(text: &str) -> (Self, usize) {
         let mut hosts = BTreeMap::new();
         let mut skipped = 0;
         for line in text.lines() {

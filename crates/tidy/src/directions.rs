@@ -37,6 +37,11 @@ pub const MAP: &[Allowed] = &[
     },
     Allowed { name: "ramson-fuzzing", internal: PURE, external: Some(&["bytes"]) },
     Allowed {
+        name: "ramson-fuzzing-shell",
+        internal: &["ramson-api", "ramson-crypto", "ramson-fuzzing", "ramson-proxy", "ramson-router", "ramson-wire"],
+        external: None,
+    },
+    Allowed {
         name: "ramson-engine",
         internal: &["ramson-lane", "ramson-transport", "ramson-wire", "ramson-crypto", "ramson-aes"],
         external: Some(&["bytes", "thiserror", "tracing", "zeroize"]),

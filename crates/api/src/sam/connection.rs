@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::line::Line;
 use super::options::{self, Version};
-use super::reply::Outcome;
+use super::reply::{self, Outcome};
 use super::server::{Session, SessionGuard, Shared};
 
 /// Longest line: a destination with its private keys fits several times.
@@ -255,11 +255,8 @@ impl Connection {
 
     async fn naming_lookup(&mut self, line: &Line) -> io::Result<Next> {
         let name = line.get("NAME").unwrap_or_default().to_owned();
-        let text = match self.lookup(&name).await {
-            Ok(destination) => format!("RESULT=OK NAME={name} VALUE={}", destination.to_base64()),
-            Err(outcome) => format!("{} NAME={name}", outcome.text()),
-        };
-        self.say(&format!("NAMING REPLY {text}")).await?;
+        let found = self.lookup(&name).await.map(|destination| destination.to_base64());
+        self.say(&reply::naming(&name, found.as_ref().map(String::as_str))).await?;
         Ok(Next::Command)
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Line {
     pub(crate) command: String,
     pub(crate) action: String,
-    keys: BTreeMap<String, String>,
+    pub(crate) keys: BTreeMap<String, String>,
 }
 
 /// A quote without its end, or a key given twice.

@@ -12,7 +12,7 @@
 //! | `fuzz/write-corpus` | writes the corpora anew, after a change of [`seeds`] |
 //!
 //! A new target needs a function, a line in [`TARGETS`], seeds, a planted bug in `tests/planted`, and a file in `fuzz/fuzz_targets`
-//! with its entry in `fuzz/Cargo.toml`.
+//! with its entry in `fuzz/Cargo.toml`. Targets of the shells, which a pure crate may not know, are in `ramson-fuzzing-shell`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
 pub mod engine;

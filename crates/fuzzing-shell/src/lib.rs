@@ -1,0 +1,64 @@
+//! The fuzz targets of what the shells read from others: heads and bodies of HTTP, lines of SAM, address books.
+//!
+//! Mutator, runner and the scripts of `fuzz/` are those of `ramson-fuzzing`, whose documentation tells how to use them. The
+//! targets stand apart since that crate is pure: it may not know the shells. Their programs are in `fuzz/shell_targets`.
+//!
+//! The functions that a target aims at are reached through the doors `fuzz` of their crates, behind the feature `fuzzing`.
+//! What a filter lets pass is judged by a reader of its own ([`strict`]), stricter than any server: nothing that two of them
+//! could read in two ways gets past it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
+
+pub mod body;
+pub mod hosts;
+pub mod request;
+pub mod response;
+pub mod sam;
+pub mod seeds;
+pub mod strict;
+
+use ramson_fuzzing::Target;
+
+/// Executions in the short run.
+const RUNS: u32 = 40_000;
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "http_request",
+        run: request::request,
+        seeds: seeds::http_request,
+        runs: RUNS,
+        aims: &["proxy/src/head.rs", "proxy/src/headers.rs", "proxy/src/url.rs"],
+    },
+    Target {
+        name: "http_response",
+        run: response::response,
+        seeds: seeds::http_response,
+        runs: RUNS,
+        aims: &["proxy/src/head.rs", "proxy/src/relay.rs"],
+    },
+    Target { name: "http_body", run: body::body, seeds: seeds::http_body, runs: RUNS, aims: &["proxy/src/body.rs"] },
+    Target {
+        name: "sam_line",
+        run: sam::line,
+        seeds: seeds::sam_line,
+        runs: RUNS,
+        aims: &["api/src/sam/line.rs", "api/src/sam/options.rs", "api/src/sam/reply.rs"],
+    },
+    Target { name: "hosts", run: hosts::hosts, seeds: seeds::hosts, runs: RUNS, aims: &["router/src/names.rs"] },
+];
+
+/// Runs the target of this name on an input.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target of that name");
+    (target.run)(data);
+}
+
+/// How many bytes come at once, by a byte of the input. Long inputs come in longer pieces: a head is read anew with each.
+fn piece(choice: u8, len: usize) -> usize {
+    match usize::from(choice) {
+        0 => usize::MAX,
+        count if len < 1024 => count,
+        count => 64 * count,
+    }
+}
