@@ -1,5 +1,7 @@
 //! The scenarios at the repository's root hold what they expect: in short form always, whole over ten seeds in the long run.
 
+#![expect(clippy::expect_used, reason = "helpers of tests, outside of test functions")]
+
 use std::path::PathBuf;
 
 use ramson_sim::expect::judge;
