@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that cannot help ends the test")]
 #![allow(dead_code, reason = "the helpers serve other tests too")]
 
+#[path = "packets/loopback.rs"]
+mod loopback;
 #[path = "program/namespace.rs"]
 mod namespace;
 #[path = "packets/recorder.rs"]

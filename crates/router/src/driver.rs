@@ -1,8 +1,8 @@
-//! Routers that aren't driven by threads of their own: one whose engine runs in a simulated network, say. Their handles are the usual
-//! [`Router`], so that every service works over them.
+//! Routers that aren't driven by threads of their own: one whose engine runs in a simulated network, say. Their handles
+//! are the usual [`Router`], so that every service works over them.
 //!
-//! Who owns the engine passes it what [`Desk::take_commands`] gives, and passes its events to [`Desk::handle_event`]; lane, sockets,
-//! clock and disk are its own affair.
+//! Who owns the engine passes it what [`Desk::take_commands`] gives, and passes its events to [`Desk::handle_event`];
+//! lane, sockets, clock and disk are its own affair.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub use ramson_engine::{Command, Event};
 use ramson_wire::RouterHash;
 use tokio::sync::watch;
 
-use crate::mailbox::{CloseOnDrop, Mailbox};
+use crate::mailbox::Mailbox;
 use crate::router::Router;
 use crate::routes::{Meaning, Routes, ToEngine};
 use crate::storage::Trouble;
@@ -27,7 +27,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk and the router that it serves. `wake` is called, from any thread, when there is something to take after there was nothing.
+    /// A desk and the router that it serves. `wake` is called, from any thread, when there is something to take after
+    /// there was nothing.
     #[must_use]
     pub fn new(hash: RouterHash, router_info: Bytes, wake: impl Fn() + Send + Sync + 'static) -> (Self, Router) {
         let mailbox = Arc::new(Mailbox::with_bell(Box::new(wake)));
@@ -69,7 +70,7 @@ impl Desk {
 impl Drop for Desk {
     fn drop(&mut self) {
         self.routes = None;
-        drop(CloseOnDrop { mailbox: &self.mailbox, refuse: ToEngine::refuse });
+        self.mailbox.close().into_iter().for_each(ToEngine::refuse);
     }
 }
 

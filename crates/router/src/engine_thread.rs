@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ramson_engine::{Command, Engine, Output, Record};
+use ramson_lane::LaneEvent;
 use ramson_wire::Tick;
 
 use crate::clock::Clock;
@@ -11,83 +12,88 @@ use crate::mailbox::{CloseOnDrop, Mailbox};
 use crate::routes::{Meaning, Routes, ToEngine};
 use crate::storage::StorageHandle;
 
-/// The engine and the ways its events go.
+/// The engine and the ways its events go. Dropping it, whether it ran or not, stops the threads that serve it.
 pub(crate) struct EngineThread {
-    pub(crate) engine: Engine,
-    pub(crate) clock: Clock,
-    pub(crate) mailbox: Arc<Mailbox<ToEngine>>,
-    pub(crate) lane: LaneHandle,
-    pub(crate) storage: StorageHandle,
-    pub(crate) routes: Routes,
+    engine: Engine,
+    clock: Clock,
+    mailbox: Arc<Mailbox<ToEngine>>,
+    lane: LaneHandle,
+    storage: StorageHandle,
+    routes: Routes,
+    /// For the lane, at the end of a turn.
+    commands: Vec<ToLane>,
+    /// For the disk, likewise.
+    records: Vec<Record>,
 }
 
 impl EngineThread {
-    /// Runs until told to stop, then ends the streams and stops the threads that serve it.
-    pub(crate) fn run(self) {
-        let (mailbox, lane, storage) = (Arc::clone(&self.mailbox), self.lane.clone(), self.storage.clone());
-        // In this order even if the engine panics: nobody waits for it any more, and nothing outlives it.
-        let _stopping = StopOthers { lane, storage };
+    pub(crate) fn new(
+        engine: Engine,
+        clock: Clock,
+        mailbox: Arc<Mailbox<ToEngine>>,
+        lane: LaneHandle,
+        storage: StorageHandle,
+        routes: Routes,
+    ) -> Self {
+        Self { engine, clock, mailbox, lane, storage, routes, commands: Vec::new(), records: Vec::new() }
+    }
+
+    /// Runs until told to stop, then ends the streams.
+    pub(crate) fn run(mut self) {
+        let mailbox = Arc::clone(&self.mailbox);
+        // Even if the engine panics: nobody waits for it any more, and, as `self` goes next, nothing outlives it.
         let _closing = CloseOnDrop { mailbox: &mailbox, refuse: ToEngine::refuse };
         self.work();
     }
 
-    fn work(mut self) {
+    fn work(&mut self) {
         let mut letters = Vec::new();
-        let mut commands = Vec::new();
-        let mut records = Vec::new();
-        let mut deadline = self.drain(&mut commands, &mut records);
-        self.pass_on(&mut commands, &mut records);
+        let mut deadline = self.drain();
+        self.pass_on();
         loop {
             self.mailbox.wait(&mut letters, deadline.map(|deadline| self.clock.until(deadline)));
             for letter in letters.drain(..) {
-                if !self.handle(letter, &mut commands, &mut records) {
-                    for command in self.routes.close_all() {
-                        self.command(command, &mut commands, &mut records);
-                    }
-                    self.engine.flush(self.clock.now());
-                    self.drain(&mut commands, &mut records);
-                    self.pass_on(&mut commands, &mut records);
-                    return;
+                match self.routes.read(letter) {
+                    Meaning::Lane(events) => self.lane_events(events),
+                    Meaning::Command(command) => self.command(command),
+                    Meaning::Stop => return self.end(),
                 }
-                self.pass_on(&mut commands, &mut records);
+                self.pass_on();
             }
             self.engine.handle_timeout(self.clock.now());
-            deadline = self.drain(&mut commands, &mut records);
-            self.pass_on(&mut commands, &mut records);
+            deadline = self.drain();
+            self.pass_on();
         }
     }
 
-    fn pass_on(&mut self, commands: &mut Vec<ToLane>, records: &mut Vec<Record>) {
-        self.lane.send_all(commands);
-        self.storage.send_all(records);
-    }
-
-    /// Feeds one letter. False when the thread is to end.
-    fn handle(&mut self, letter: ToEngine, commands: &mut Vec<ToLane>, records: &mut Vec<Record>) -> bool {
-        match self.routes.read(letter) {
-            Meaning::Lane(events) => {
-                let now = self.clock.now();
-                for event in events {
-                    self.engine.handle_lane(now, event);
-                    self.drain(commands, records);
-                }
-            }
-            Meaning::Command(command) => self.command(command, commands, records),
-            Meaning::Stop => return false,
+    fn lane_events(&mut self, events: Vec<LaneEvent>) {
+        let now = self.clock.now();
+        for event in events {
+            self.engine.handle_lane(now, event);
+            self.drain();
         }
-        true
     }
 
-    fn command(&mut self, command: Command, commands: &mut Vec<ToLane>, records: &mut Vec<Record>) {
+    fn command(&mut self, command: Command) {
         self.engine.handle_command(self.clock.now(), command);
-        self.drain(commands, records);
+        self.drain();
     }
 
-    fn drain(&mut self, commands: &mut Vec<ToLane>, records: &mut Vec<Record>) -> Option<Tick> {
+    /// Peers learn that their streams end, and what was learned is saved.
+    fn end(&mut self) {
+        for command in self.routes.close_all() {
+            self.command(command);
+        }
+        self.engine.flush(self.clock.now());
+        self.drain();
+        self.pass_on();
+    }
+
+    fn drain(&mut self) -> Option<Tick> {
         loop {
             match self.engine.poll_output() {
-                Output::Lane(command) => commands.push(ToLane::Command(command)),
-                Output::Store(record) => records.push(record),
+                Output::Lane(command) => self.commands.push(ToLane::Command(command)),
+                Output::Store(record) => self.records.push(record),
                 Output::Event(event) => {
                     if let Some(command) = self.routes.deliver(event) {
                         self.engine.handle_command(self.clock.now(), command);
@@ -97,15 +103,14 @@ impl EngineThread {
             }
         }
     }
+
+    fn pass_on(&mut self) {
+        self.lane.send_all(&mut self.commands);
+        self.storage.send_all(&mut self.records);
+    }
 }
 
-/// Stops lane and storage when the engine's thread ends.
-struct StopOthers {
-    lane: LaneHandle,
-    storage: StorageHandle,
-}
-
-impl Drop for StopOthers {
+impl Drop for EngineThread {
     fn drop(&mut self) {
         self.lane.send_all(&mut vec![ToLane::Stop]);
         self.storage.stop();

@@ -73,8 +73,8 @@ pub enum StartError {
     /// A setting that contradicts another.
     #[error("{0}")]
     Setting(&'static str),
-    /// No thread could be started.
-    #[error("cannot start the {name} thread: {source}")]
+    /// A thread, or what it waits on.
+    #[error("cannot start the {name} thread: {source}; raise the limits of processes and open files, see ulimit -u and -n")]
     Thread {
         /// Which.
         name: &'static str,
@@ -85,5 +85,5 @@ pub enum StartError {
 
 /// The router has stopped, or the destination was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the destination is closed")]
+#[error("the router has stopped, or the destination is closed")]
 pub struct Closed;

@@ -23,10 +23,6 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the folder with mode 0700 if it is missing, and locks it.
     pub fn open(path: &Path) -> Result<Self, StartError> {
-        let failed = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| StartError::File { action, path, source }
-        };
         if !path.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the folder", path))?;
             sync_parent(path);
@@ -52,6 +48,11 @@ impl DataDir {
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let path = path.to_owned();
+    move |source| StartError::File { action, path, source }
 }
 
 /// A new folder is durable when the one that holds it is, and the keys in it with it. One that can't be opened, as it
@@ -88,14 +89,13 @@ fn is_ours(path: &Path) -> io::Result<bool> {
 
 /// Reads a whole secret file; `None` if there is none.
 pub(crate) fn read_secret(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, StartError> {
-    let failed = |source| StartError::File { action: "read", path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed("read", path)(error)),
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
-    file.take(MAX_SECRET_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_SECRET_FILE).read_to_end(&mut bytes).map_err(failed("read", path))?;
     Ok(Some(bytes))
 }
 
@@ -105,10 +105,10 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), StartError> 
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    write_durably(path, &new, bytes).map_err(|source| {
+    write_durably(path, &new, bytes).map_err(|error| {
         // A full disk took a part of it.
         let _ = std::fs::remove_file(&new);
-        StartError::File { action: "write", path: path.to_owned(), source }
+        failed("write", path)(error)
     })
 }
 

@@ -1,5 +1,6 @@
 //! Key files: the router's own and those of destinations.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ramson_crypto::{CryptoRng, ed25519, rng, sha256, x25519};
@@ -7,6 +8,7 @@ use ramson_engine::RouterSecrets;
 use ramson_wire::{Codec, DestinationKeys, RouterIdentity};
 use zeroize::Zeroizing;
 
+use crate::entropy;
 use crate::error::StartError;
 use crate::files::{read_secret, write_secret};
 
@@ -14,6 +16,8 @@ use crate::files::{read_secret, write_secret};
 const MAGIC: &[u8] = b"ramson router keys 1\n";
 const CHECKSUM_LEN: usize = 32;
 const SECRETS_LEN: usize = 32 + 32 + 32 + 16 + 2;
+/// Ports to draw from, as other routers do: above those of well-known services, below those that systems hand out.
+const PORTS: RangeInclusive<u16> = 9151..=30777;
 
 /// The router's keys and port, made at the first start and kept from then on.
 pub(crate) struct RouterKeys {
@@ -37,7 +41,7 @@ impl RouterKeys {
         let signing_key = ed25519::SigningKey::generate(rng);
         let encryption_key = x25519::PrivateKey::generate(rng);
         let identity = RouterIdentity::new(&encryption_key.public(), &signing_key.public(), rng);
-        let port = u16::try_from(rng::between(rng, 9151, 30777)).unwrap_or(9151);
+        let port = rng::between(rng, u64::from(*PORTS.start()), u64::from(*PORTS.end()));
         let secrets = RouterSecrets {
             identity,
             signing_key,
@@ -45,7 +49,7 @@ impl RouterKeys {
             ntcp2_key: x25519::PrivateKey::generate(rng),
             ntcp2_iv: rng::bytes(rng),
         };
-        Self { secrets, port }
+        Self { secrets, port: u16::try_from(port).unwrap_or(*PORTS.start()) }
     }
 
     /// Layout: magic · signing seed 32 · encryption key 32 · NTCP2 static key 32 · NTCP2 IV 16 · port 2 ·
@@ -109,7 +113,7 @@ pub fn load_or_create_destination(path: &Path) -> Result<DestinationKeys, StartE
 
 /// Fresh keys that live in memory only.
 pub fn new_destination() -> Result<DestinationKeys, StartError> {
-    let mut rng = crate::entropy::generator()?;
+    let mut rng = entropy::generator()?;
     Ok(DestinationKeys::generate(&mut *rng))
 }
 

@@ -88,7 +88,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Gives back what waits, and takes nothing more.
-    fn close(&self) -> Vec<T> {
+    pub(crate) fn close(&self) -> Vec<T> {
         let mut inner = self.lock();
         inner.closed = true;
         std::mem::take(&mut inner.letters)

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -26,13 +26,12 @@ use crate::lane_thread::LaneThread;
 use crate::mailbox::Mailbox;
 use crate::reseed;
 use crate::routes::{Routes, ToEngine};
-use crate::storage;
+use crate::storage::{self, StorageThread, Trouble};
 
 /// The public network.
 pub const MAIN_NET_ID: u8 = 2;
 /// Streams of peers that wait to be accepted, for each destination.
 const ACCEPT_BACKLOG: usize = 64;
-
 /// Addresses to listen on.
 const MAX_BINDS: usize = 16;
 /// Ports that the system may choose before one is free at all addresses.
@@ -127,10 +126,10 @@ struct Shared {
     router_info: Bytes,
     engine: Arc<Mailbox<ToEngine>>,
     progress: watch::Receiver<Progress>,
-    trouble: storage::Trouble,
+    trouble: Trouble,
     next_identity: AtomicU32,
     next_stream: Arc<AtomicU64>,
-    threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Shared {
@@ -158,15 +157,7 @@ impl Router {
             iv: keys.secrets.ntcp2_iv,
             net_id: config.net_id,
         });
-        let engine_config = EngineConfig {
-            net_id: config.net_id,
-            floodfill: config.floodfill,
-            ignore_subnets: config.danger_ignore_subnets,
-            addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
-            ipv4: config.dials(IpAddr::is_ipv4),
-            ipv6: config.dials(IpAddr::is_ipv6),
-        };
-        let lane_config = lane_config(&config);
+        let (engine_config, lane_config) = (engine_config(&config, port), lane_config(&config));
         let mut engine =
             Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
         engine.set_transit_share(lane_config.transit_bytes_per_sec);
@@ -176,13 +167,16 @@ impl Router {
         let mailbox = Arc::new(Mailbox::new());
         let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
             .map_err(|source| StartError::Thread { name: "lane", source })?;
-        let (storage, storage_thread) = storage::start(stored, data_dir)?;
+        let (storage_thread, storage) = StorageThread::new(stored, data_dir);
         let trouble = storage.trouble().clone();
         let (progress_sender, progress) = watch::channel(Progress::NoRouters);
-        let engine_thread =
-            EngineThread { engine, clock, mailbox: Arc::clone(&mailbox), lane, storage, routes: Routes::new(progress_sender) };
-        let threads =
-            vec![spawn("lane", move || lane_thread.run())?, spawn("engine", move || engine_thread.run())?, storage_thread];
+        let engine_thread = EngineThread::new(engine, clock, Arc::clone(&mailbox), lane, storage, Routes::new(progress_sender));
+        // The engine's last: where it can't be started, it stops the others.
+        let threads = vec![
+            spawn("storage", move || storage_thread.run())?,
+            spawn("lane", move || lane_thread.run())?,
+            spawn("engine", move || engine_thread.run())?,
+        ];
         Ok(Self::new(local.hash, router_info.bytes().clone(), mailbox, progress, trouble, threads))
     }
 
@@ -192,7 +186,7 @@ impl Router {
         router_info: Bytes,
         engine: Arc<Mailbox<ToEngine>>,
         progress: watch::Receiver<Progress>,
-        trouble: storage::Trouble,
+        trouble: Trouble,
         threads: Vec<JoinHandle<()>>,
     ) -> Self {
         let shared = Shared {
@@ -203,7 +197,7 @@ impl Router {
             trouble,
             next_identity: AtomicU32::new(1),
             next_stream: Arc::new(AtomicU64::new(1)),
-            threads: std::sync::Mutex::new(threads),
+            threads: Mutex::new(threads),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -260,7 +254,7 @@ impl Router {
     /// Stops all threads and writes what is unwritten. Blocks for as long as that takes.
     pub fn shutdown(&self) {
         self.shared.engine.send(ToEngine::Stop);
-        let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the router had panicked");
@@ -299,6 +293,17 @@ impl EngineHandle {
     /// A name for a new stream. The engine names those of peers from the upper half of the numbers.
     pub(crate) fn new_stream(&self) -> StreamId {
         StreamId(self.next_stream.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn engine_config(config: &RouterConfig, port: u16) -> EngineConfig {
+    EngineConfig {
+        net_id: config.net_id,
+        floodfill: config.floodfill,
+        ignore_subnets: config.danger_ignore_subnets,
+        addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
+        ipv4: config.dials(IpAddr::is_ipv4),
+        ipv6: config.dials(IpAddr::is_ipv6),
     }
 }
 

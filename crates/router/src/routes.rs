@@ -7,7 +7,8 @@ use ramson_engine::{
     CloseReason, Command, DestinationConfig, Event, IdentityId, Progress, RequestId, Status, StreamId, StreamRings,
 };
 use ramson_lane::LaneEvent;
-use ramson_wire::{Destination, DestinationKeys};
+use ramson_wire::{Destination, DestinationHash, DestinationKeys};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What other threads tell the engine's driver.
@@ -26,7 +27,7 @@ pub(crate) enum ToEngine {
         ready: watch::Sender<bool>,
     },
     /// Asks for a destination.
-    Lookup { id: IdentityId, hash: ramson_wire::DestinationHash, answer: oneshot::Sender<Option<Box<Destination>>> },
+    Lookup { id: IdentityId, hash: DestinationHash, answer: oneshot::Sender<Option<Box<Destination>>> },
     /// Asks for the status.
     Status { answer: oneshot::Sender<Box<Status>> },
     /// End the router.
@@ -141,9 +142,7 @@ impl Routes {
             Event::Incoming { id, stream, from, from_port, to_port, rings } => {
                 let incoming = IncomingStream { stream, from, from_port, to_port, rings };
                 let refused = match self.destinations.get(&id) {
-                    Some(route) => route.incoming.try_send(incoming).err().map(|error| match error {
-                        mpsc::error::TrySendError::Full(incoming) | mpsc::error::TrySendError::Closed(incoming) => incoming,
-                    }),
+                    Some(route) => route.incoming.try_send(incoming).err().map(TrySendError::into_inner),
                     None => Some(incoming),
                 };
                 if let Some(incoming) = refused {

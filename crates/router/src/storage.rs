@@ -8,14 +8,12 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use ramson_engine::Record;
 use ramson_wire::RouterHash;
 use redb::Database;
 
-use crate::error::StartError;
 use crate::files::DataDir;
 use crate::mailbox::Mailbox;
 use writer::{Pace, Writer};
@@ -83,20 +81,25 @@ pub(crate) fn open(path: &Path) -> Stored {
     }
 }
 
-/// Starts the writer, which keeps the folder until it has ended.
-pub(crate) fn start(stored: Stored, data_dir: Arc<DataDir>) -> Result<(StorageHandle, JoinHandle<()>), StartError> {
-    let handle = StorageHandle { mailbox: Arc::new(Mailbox::new()), trouble: Trouble::default() };
-    let mailbox = Arc::clone(&handle.mailbox);
-    let mut writer = Writer::new(stored, handle.trouble.clone(), Pace::default());
-    let thread = std::thread::Builder::new()
-        .name("ramson-storage".into())
-        .spawn(move || {
-            writer.run(&mailbox);
-            drop(writer);
-            drop(data_dir);
-        })
-        .map_err(|source| StartError::Thread { name: "storage", source })?;
-    Ok((handle, thread))
+/// Writes what the engine learns. It keeps the folder until it has ended.
+pub(crate) struct StorageThread {
+    writer: Writer,
+    mailbox: Arc<Mailbox<Letter>>,
+    /// Last, so that no other process finds the folder free and the file in use.
+    _data_dir: Arc<DataDir>,
+}
+
+impl StorageThread {
+    pub(crate) fn new(stored: Stored, data_dir: Arc<DataDir>) -> (Self, StorageHandle) {
+        let handle = StorageHandle { mailbox: Arc::new(Mailbox::new()), trouble: Trouble::default() };
+        let writer = Writer::new(stored, handle.trouble.clone(), Pace::default());
+        (Self { writer, mailbox: Arc::clone(&handle.mailbox), _data_dir: data_dir }, handle)
+    }
+
+    /// Runs until told to stop.
+    pub(crate) fn run(mut self) {
+        self.writer.run(&self.mailbox);
+    }
 }
 
 #[cfg(test)]

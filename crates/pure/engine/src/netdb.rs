@@ -61,6 +61,8 @@ pub(crate) struct NetDb {
     floodfill: Floodfill,
     drops: BTreeMap<Reject, u64>,
     explore_at: Tick,
+    /// Until then a network of which little is known is explored often.
+    settled_at: Tick,
     maintain_at: Tick,
 }
 
@@ -92,6 +94,7 @@ impl NetDb {
             identities: BTreeMap::new(),
             drops: BTreeMap::new(),
             explore_at: now.tick + first_exploration,
+            settled_at: now.tick + config::EXPLORED_OFTEN,
             maintain_at: now.tick + config::MAINTENANCE,
         };
         for (key, bytes) in snapshot {
@@ -136,8 +139,13 @@ impl NetDb {
             self.maintain(now);
         }
         if self.explore_at <= now.tick {
-            self.explore_at = now.tick + self.shared.draw_ms(config::EXPLORE_MS);
-            self.explore(now);
+            let few = self.shared.routers.floodfill_count() < config::FEW_FLOODFILLS;
+            let pause = if few && now.tick < self.settled_at { config::FIRST_EXPLORE_MS } else { config::EXPLORE_MS };
+            self.explore_at = now.tick + self.shared.draw_ms(pause);
+            self.explore(now, Kind::Exploration);
+            if few {
+                self.explore(now, Kind::Floodfills);
+            }
         }
         self.router.step(&mut self.shared, now);
         for identity in self.identities.values_mut() {
@@ -172,14 +180,15 @@ impl NetDb {
     }
 
     /// A lookup near a random key, while few routers are known.
-    fn explore(&mut self, now: Now) {
-        let routers = &self.shared.routers;
-        if routers.len() >= self.shared.config.limits.explore_below || routers.floodfill_count() == 0 {
+    fn explore(&mut self, now: Now, kind: Kind) {
+        let (routers, below) = (&self.shared.routers, self.shared.config.limits.explore_below);
+        let enough = kind == Kind::Exploration && routers.len() >= below;
+        if enough || below == 0 || routers.floodfill_count() == 0 {
             return;
         }
         let goal = Goal {
             key: NetDbKey(rng::bytes(&mut *self.shared.rng)),
-            kind: Kind::Exploration,
+            kind,
             prefer: Prefer::Tunnels,
             follow: true,
             first: None,

@@ -114,7 +114,7 @@ impl Watch {
     }
 
     /// What is to be repeated to a router now.
-    pub(crate) fn to_repeat(&mut self, at: Tick, router: usize) -> Vec<Replay> {
+    pub(crate) fn repetitions(&mut self, at: Tick, router: usize) -> Vec<Replay> {
         self.replays.due(at, router)
     }
 
@@ -143,8 +143,8 @@ impl Watch {
                     let hash = keys.destination().hash();
                     self.limits.used(at, router, id.0, true);
                     self.answers.opened(router, id.0, hash);
-                    if config.publish {
-                        self.pairing.opened(at, hash, router);
+                    if let Some(host) = self.routers.get(router).filter(|_| config.publish) {
+                        self.pairing.opened(at, hash, (router, *host));
                     }
                 }
                 Command::CloseDestination { id } => {

@@ -116,7 +116,8 @@ pub struct World<U> {
     places: Vec<Place<U>>,
     /// For routers that are still to come.
     tampers: BTreeMap<usize, Box<dyn Tamper>>,
-    infos: Vec<Bytes>,
+    /// RouterInfos of all that ever started, and whether they are floodfills'.
+    infos: Vec<(bool, Bytes)>,
     trace: Trace,
     pub(crate) watch: Watch,
     steps: u64,

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 
-use crate::namespace::{inside, must};
+use crate::namespace::inside;
 use crate::running::{Running, TUNNEL, assert_names, exchange, status, write_settings};
 use crate::testnet::{introduce, lonely_router};
 
@@ -26,14 +27,15 @@ fn with_its_keys_and_with_what_it_knew() {
     other.shutdown();
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    let remount = |how: &str| must("mount", &["-o", how, disk.to_str().unwrap()]);
-    must("mount", &["-t", "tmpfs", "-o", "mode=700", "tmpfs", disk.to_str().unwrap()]);
+    let mount_as = |how| mount(None::<&str>, &disk, Some("tmpfs"), how, Some("mode=700")).unwrap();
+    let remount = |how| mount_as(MsFlags::MS_REMOUNT | how);
+    mount_as(MsFlags::empty());
 
     // A first start needs to write.
-    remount("remount,ro");
+    remount(MsFlags::MS_RDONLY);
     let message = Running::run(&disk, &[]).refused();
     assert_names(&message, &["lock", "Read-only", "--data-dir"]);
-    remount("remount,rw");
+    remount(MsFlags::empty());
     write_settings(&disk, TUNNEL);
     let running = Running::run(&disk, &["--reseed", known.to_str().unwrap(), "--danger-allow-reserved-peers"]);
     let address = running.said("tunnel web: ");
@@ -45,7 +47,7 @@ fn with_its_keys_and_with_what_it_knew() {
     // From then on it runs without, whether it had ended well or not.
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let before = content(&disk);
-        remount("remount,ro");
+        remount(MsFlags::MS_RDONLY);
         let running = Running::run(&disk, &["--danger-allow-reserved-peers"]);
         assert_eq!(running.said("tunnel web: "), address);
         let proxy = running.address_of("HTTP proxy");
@@ -56,7 +58,7 @@ fn with_its_keys_and_with_what_it_knew() {
         let ended = running.ended();
         assert_eq!(ended.code, Some(0));
         assert_names(&ended.stderr, &["netdb.redb", "cannot be saved", "Read-only", "control.sock", "ramson status"]);
-        remount("remount,rw");
+        remount(MsFlags::empty());
         assert_eq!(content(&disk), before);
 
         let running = Running::run(&disk, &["--danger-allow-reserved-peers"]);

@@ -3,17 +3,18 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::namespace::{inside, must};
+use crate::namespace::inside;
 use crate::running::{PATIENCE, Running, TUNNEL, assert_names, status, write_settings};
 use crate::testnet::{introduce, lonely_router};
 
 /// A small disk of this test's own, mounted on `folder`.
 fn small_disk(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
-    must("mount", &["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", folder.to_str().unwrap()]);
+    mount(None::<&str>, folder, Some("tmpfs"), MsFlags::empty(), Some("size=8m,mode=700")).unwrap();
 }
 
 /// Takes all room there is.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 
-use crate::namespace::must;
+use crate::loopback::Loopback;
 
 const TCP: u8 = 6;
 /// A name server that a look-up by the system's library would ask.
@@ -69,9 +69,10 @@ impl Recorder {
     /// Makes every address there is one of this machine, so that whatever is sent to anywhere is a packet on its
     /// loopback, and records those. The system's own look-ups of names go to a server that isn't there.
     pub(crate) fn start(folder: &std::path::Path) -> Self {
-        must("ip", &["link", "set", "lo", "up"]);
-        must("ip", &["route", "add", "local", "default", "dev", "lo"]);
-        let ipv6 = Command::new("ip").args(["-6", "route", "add", "local", "::/0", "dev", "lo"]).output().unwrap();
+        let mut loopback = Loopback::of_this_thread();
+        loopback.up().unwrap();
+        loopback.take_all(AddressFamily::Inet).unwrap();
+        let ipv6 = loopback.take_all(AddressFamily::Inet6).is_ok();
         for (file, text) in [
             ("/etc/resolv.conf", format!("nameserver {}\noptions timeout:1 attempts:1\n", NAME_SERVER.ip())),
             ("/etc/nsswitch.conf", "hosts: files dns\n".to_owned()),
@@ -80,7 +81,7 @@ impl Recorder {
             std::fs::write(&ours, text).unwrap();
             // Where it is a link to a file of a service, that one is replaced.
             let theirs = std::fs::canonicalize(file).unwrap();
-            must("mount", &["--bind", ours.to_str().unwrap(), theirs.to_str().unwrap()]);
+            mount(Some(&ours), &theirs, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         }
         let socket = socket(AddressFamily::Packet, SockType::Datagram, SockFlag::empty(), SockProtocol::EthAll).unwrap();
         // Nothing may be lost while this thread waits for a processor.
@@ -97,7 +98,7 @@ impl Recorder {
                 all.lock().unwrap().extend(Packet::read(&bytes[..len]));
             }
         });
-        Self { seen, ipv6: ipv6.status.success() }
+        Self { seen, ipv6 }
     }
 
     /// All packets until now.

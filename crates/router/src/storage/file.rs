@@ -65,16 +65,16 @@ fn open_file(path: &Path) -> Result<Database, OpenError> {
 /// By us rather than by redb, so that a new file is private from birth.
 fn open_as(path: &Path, options: &OpenOptions) -> Result<Database, OpenError> {
     let file = options.open(path).map_err(OpenError::File)?;
-    FileBackend::new(file).map_err(sort).and_then(check)
+    FileBackend::new(file).map_err(classify).and_then(check)
 }
 
 /// A database of which every page is what was written. Otherwise redb believes what was closed in order, looks only at
 /// those pages that it comes by, and panics on what is none.
 fn check(backend: impl StorageBackend) -> Result<Database, OpenError> {
-    redb::Builder::new().set_check_integrity_on_open(true).create_with_backend(backend).map_err(sort)
+    redb::Builder::new().set_check_integrity_on_open(true).create_with_backend(backend).map_err(classify)
 }
 
-fn sort(error: DatabaseError) -> OpenError {
+fn classify(error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_) => OpenError::Damaged(error),
         DatabaseError::Storage(StorageError::Io(ref io)) if is_content(io) => OpenError::Damaged(error),

@@ -23,10 +23,10 @@ fn routers_outlive_a_restart() {
     let path = data_dir.file("netdb.redb");
     let stored = open(&path);
     assert!(stored.routers.is_empty());
-    let (handle, thread) = start(stored, data_dir).unwrap();
+    let (thread, handle) = StorageThread::new(stored, data_dir);
     handle.send_all(&mut vec![router(1), router(2), Record::RouterGone { hash: RouterHash([2; 32]) }]);
     handle.stop();
-    thread.join().unwrap();
+    thread.run();
     assert_eq!(handle.trouble().get(), None);
     assert_eq!(open(&path).routers, [(RouterHash([1; 32]), Bytes::from(vec![1; 700]))]);
 }

@@ -45,7 +45,8 @@ impl RouterReplies {
 
     pub(super) fn bound(&self) -> Bound {
         let bytes = entries::<(SessionTag, [u8; 32])>(self.keys.len()) + self.order.capacity() * size_of::<(Tick, SessionTag)>();
-        Bound::new("engine-replies", self.order.len(), Self::MAX, bytes)
+        // A router explores as long as it lives.
+        Bound::new("engine-replies", self.order.len(), Self::MAX, bytes).lasting()
     }
 
     fn take(&mut self, tag: &SessionTag) -> Option<(Zeroizing<[u8; 32]>, NetDbKey)> {

@@ -37,7 +37,7 @@ pub(crate) struct Limits {
     pub(crate) lookups: usize,
     /// RouterInfo lookups in flight for the router. Full: as above.
     pub(crate) router_lookups: usize,
-    /// Explore while fewer routers than this are known.
+    /// Explore while fewer routers than this are known; 0: never.
     pub(crate) explore_below: usize,
 }
 
@@ -132,8 +132,12 @@ pub(super) const ROLLOVER_MS: (u64, u64) = (2_000, 120_000);
 pub(super) const MAX_IDENTITIES: usize = crate::tunnel::MAX_POOLS - 1;
 /// Pause between explorations, milliseconds, drawn between the two (i2pd: 55 to 225 s).
 pub(super) const EXPLORE_MS: (u64, u64) = (55_000, 225_000);
-/// First exploration after the start, likewise.
+/// First exploration after the start, and the next ones while few floodfills are known, likewise.
 pub(super) const FIRST_EXPLORE_MS: (u64, u64) = (5_000, 20_000);
+/// How long after the start explorations follow each other so soon.
+pub(super) const EXPLORED_OFTEN: Duration = Duration::from_secs(300);
+/// Who knows fewer floodfills looks for more: what it stores lies where few others look.
+pub(super) const FEW_FLOODFILLS: usize = 30;
 /// Expiry and persistence run this often.
 pub(super) const MAINTENANCE: Duration = Duration::from_secs(30);
 

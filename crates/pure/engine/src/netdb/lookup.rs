@@ -24,6 +24,15 @@ pub(super) enum Kind {
     LeaseSet,
     /// Any routers near a random key.
     Exploration,
+    /// Floodfills near a random key: the answer to a question for a RouterInfo that nobody has.
+    Floodfills,
+}
+
+impl Kind {
+    /// Whether it is for what answers name, and not for its key.
+    pub(super) fn explores(self) -> bool {
+        matches!(self, Kind::Exploration | Kind::Floodfills)
+    }
 }
 
 /// What a lookup is born with.
@@ -165,7 +174,7 @@ impl Lookup {
         match self.goal.kind {
             Kind::LeaseSet => config::MAX_LEASE_SET_TRIES,
             Kind::Router => config::MAX_ROUTER_TRIES,
-            Kind::Exploration => 2,
+            Kind::Exploration | Kind::Floodfills => 2,
         }
     }
 
@@ -254,7 +263,7 @@ impl Lookup {
         }
         let limit = match self.goal.kind {
             Kind::Exploration => config::MAX_REPLY_HASHES,
-            Kind::Router | Kind::LeaseSet => config::MAX_FETCHES,
+            Kind::Router | Kind::LeaseSet | Kind::Floodfills => config::MAX_FETCHES,
         };
         let prefer = match owner {
             Owner::Router => Prefer::Tunnels,

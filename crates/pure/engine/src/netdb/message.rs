@@ -38,7 +38,7 @@ pub(super) fn lookup(
         from: reply.gateway,
         reply_tunnel: reply.tunnel,
         kind: match kind {
-            Kind::Router => LookupKind::RouterInfo,
+            Kind::Router | Kind::Floodfills => LookupKind::RouterInfo,
             Kind::LeaseSet => LookupKind::LeaseSet,
             Kind::Exploration => LookupKind::Exploratory,
         },

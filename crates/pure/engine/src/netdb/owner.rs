@@ -89,7 +89,7 @@ impl OwnerState {
             return Err(LookupFailure::Busy);
         }
         let lookup = self.lookups.entry(id).or_insert_with(|| {
-            shared.lookups.asked += u64::from(goal.kind != Kind::Exploration);
+            shared.lookups.asked += u64::from(!goal.kind.explores());
             Lookup::new(now, goal)
         });
         if let Some(waiter) = waiter {
@@ -157,7 +157,7 @@ impl OwnerState {
             return;
         };
         match result {
-            _ if id.0 == Kind::Exploration => {}
+            _ if id.0.explores() => {}
             LookupResult::Failed(_) => shared.lookups.failed += 1,
             LookupResult::Router(_) | LookupResult::LeaseSet(_) => shared.lookups.found += 1,
         }
@@ -212,15 +212,16 @@ impl OwnerState {
     }
 
     pub(super) fn handle_search_reply(&mut self, shared: &mut Shared, now: Now, reply: &DatabaseSearchReply) {
-        for kind in [Kind::Router, Kind::LeaseSet, Kind::Exploration] {
+        for kind in [Kind::Router, Kind::LeaseSet, Kind::Exploration, Kind::Floodfills] {
             if let Some(lookup) = self.lookups.get_mut(&(kind, reply.key)) {
                 lookup.handle_search_reply(shared, now, self.owner, reply);
             }
         }
         // One answer is all that an exploration is for.
-        let explored = (Kind::Exploration, reply.key);
-        if self.lookups.get(&explored).is_some_and(|lookup| lookup.answers() > 0) {
-            self.lookups.remove(&explored);
+        for explored in [(Kind::Exploration, reply.key), (Kind::Floodfills, reply.key)] {
+            if self.lookups.get(&explored).is_some_and(|lookup| lookup.answers() > 0) {
+                self.lookups.remove(&explored);
+            }
         }
         if let Some(publication) = &mut self.publication {
             publication.handle_search_reply(shared, now, self.owner, &self.paths, reply);

@@ -303,7 +303,8 @@ impl Publication {
         let skip = |hash: &RouterHash| Some(*hash) == stored_at;
         let found = shared.routers.preferred_floodfills(now.tick, &key, 1, skip);
         let Some(at) = found.first().copied() else {
-            self.phase = Phase::Done;
+            // Until another one is known: then it may be the one where others look.
+            self.phase = Phase::VerifyDue(now.tick + shared.draw_ms(config::PUBLISH_REST_MS));
             return;
         };
         let route = shared.route(owner, paths, at, Prefer::Tunnels);

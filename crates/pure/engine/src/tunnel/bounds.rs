@@ -85,6 +85,7 @@ fn pool_bounds(pool: &Pool, visit: &mut dyn FnMut(Bound)) {
     let nearest = pool.inbound_side.nearest.len().max(pool.outbound_side.nearest.len());
     visit(Bound::new("tunnel-nearest", nearest, NEAREST, 0).lasting());
     visit(pool.duplicates.bound("tunnel-messages-seen"));
+    visit(pool.agreed.bound("tunnel-hops-agreed"));
     let mut held = Held::default();
     pool.inbound.values().for_each(|tunnel| tunnel.endpoint.hold(&mut held));
     held.bounds(visit);

@@ -26,6 +26,9 @@ const REPLACE_SECS: (u64, u64) = (60, 180);
 /// Message ids remembered for each owner, against repeated messages; each at least a minute if they aren't more.
 const MAX_DUPLICATES: usize = 8192;
 const DUPLICATE_KEEP: Duration = Duration::from_secs(60);
+/// Routers remembered to have agreed, for each owner, and how long at least if they aren't more.
+const MAX_AGREED: usize = 512;
+const AGREED_KEEP: Duration = Duration::from_secs(3600);
 /// What comes through an inbound tunnel is taken this long after its end.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
 /// Tests in a row that a tunnel fails before it is given up.
@@ -185,6 +188,8 @@ pub(crate) struct Pool {
     pub(crate) outbound_side: Side,
     pub(crate) next_test: Option<Tick>,
     pub(crate) duplicates: Recent<(u32, u64)>,
+    /// Routers that agreed to a tunnel of this pool.
+    pub(crate) agreed: Recent<RouterHash>,
     spread_key: [u8; 16],
 }
 
@@ -210,6 +215,7 @@ impl Pool {
             outbound_side: side(b"outbound"),
             next_test: None,
             duplicates: Recent::new(now.tick, DUPLICATE_KEEP, MAX_DUPLICATES),
+            agreed: Recent::new(now.tick, AGREED_KEEP, MAX_AGREED),
             spread_key: rng::bytes(rng),
         }
     }

@@ -56,6 +56,9 @@ impl Tunnels {
         for answer in &answers {
             if answer.code == 0 {
                 self.profiles.agreed(now.tick, &answer.router);
+                if let Some(pool) = self.pools.get_mut(&pending.owner) {
+                    pool.agreed.see(now.tick, answer.router);
+                }
             } else {
                 tracing::debug!(code = answer.code, "a hop refused");
                 self.profiles.declined(now.tick, &answer.router);

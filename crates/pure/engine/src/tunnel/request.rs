@@ -109,6 +109,7 @@ impl Tunnels {
             order_key,
             profiles: &self.profiles,
             proven: owner != Owner::Router,
+            agreed: &|router| pool.agreed.contains(router),
             uses: &|router| in_use.iter().filter(|used| *used == router).count(),
             most_uses,
             direct: helper == Helper::Direct,

@@ -297,11 +297,11 @@ impl Candidates {
         if !wish.proven {
             return Some(first);
         }
-        // Clients prefer routers that have agreed before: the better one of two draws.
+        // Clients prefer routers that have agreed before, to them: the better one of two draws. What others on this router know doesn't
+        // count, or all would come to the same routers, and their LeaseSets would tell who lives together.
         let second = self.draw(rng, |candidate| wish.fits(candidate, chosen, true)).unwrap_or(first);
-        let standing =
-            |candidate: &Candidate| (candidate.congestion.is_some(), wish.profiles.standing(wish.now, &candidate.hop.router));
-        Some(if standing(second) < standing(first) { second } else { first })
+        let agreed = |candidate: &Candidate| (wish.agreed)(&candidate.hop.router);
+        Some(if agreed(second) && !agreed(first) { second } else { first })
     }
 
     /// Of some that pass, the one with the least against it: where only bad ones are left, most share the blame for the worst of them.
@@ -358,6 +358,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) profiles: &'a Profiles,
     /// Prefer routers that have agreed before, avoid congested ones.
     pub(crate) proven: bool,
+    /// Whether a router has agreed to a tunnel of this pool.
+    pub(crate) agreed: &'a dyn Fn(&RouterHash) -> bool,
     /// How many of the pool's tunnels a router is in, and how many it may be in.
     pub(crate) uses: &'a dyn Fn(&RouterHash) -> usize,
     pub(crate) most_uses: usize,

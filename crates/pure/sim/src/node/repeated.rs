@@ -49,7 +49,7 @@ impl<U: User> Node<U> {
     /// Says when the lane is due then, if it had anything.
     pub(super) fn repeat(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) -> Option<Option<Tick>> {
         let mut due = None;
-        for replay in around.watch.to_repeat(at, self.number) {
+        for replay in around.watch.repetitions(at, self.number) {
             match replay {
                 Replay::Greeting { bytes, remote } => {
                     if let Some(conn) = self.lane.handle_incoming(self.now(at), remote) {

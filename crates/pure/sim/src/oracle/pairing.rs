@@ -5,6 +5,7 @@
 //! which of the two is the companion, by one trait at a time. Right in more than [`CHANCE`] + [`BETTER`] of the cases, and the
 //! scatter of as few pairs as there were, is a violation. First publications don't count: when applications start is theirs to choose.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,30 +15,30 @@ use ramson_wire::{Codec, Date, DestinationHash, MessageKind, RouterHash, Tick};
 
 use super::{Notes, PAIRING};
 
-/// Guesses that are right without knowing anything.
-const CHANCE: f64 = 0.5;
+/// Guesses that are right without knowing anything, in ten-thousandths.
+const CHANCE: u64 = 5_000;
 /// So much better is still no finding.
-const BETTER: f64 = 0.05;
-/// Standard deviations that chance may give.
-const DEVIATIONS: f64 = 3.5;
+const BETTER: u64 = 500;
+/// Standard deviations that chance may give, in tenths.
+const DEVIATIONS: u64 = 35;
 /// With fewer pairs nothing can be said.
-const LEAST_PAIRS: usize = 6;
+const LEAST_PAIRS: u64 = 6;
 /// A destination counts from so long after its opening.
 const SETTLED: Duration = Duration::from_secs(60);
 /// Publications of a destination that are needed.
 const LEAST_SEEN: usize = 2;
 
 /// How often an observer was right by one trait.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guesses {
     /// The trait.
     pub by: &'static str,
-    /// Right ones; half of those where both looked alike.
-    pub right: f64,
+    /// Right ones twice, and once those where both looked alike.
+    pub right: u64,
     /// All.
-    pub all: f64,
+    pub all: u64,
     /// Routers with two destinations.
-    pub pairs: usize,
+    pub pairs: u64,
 }
 
 impl Guesses {
@@ -47,25 +48,26 @@ impl Guesses {
         Self { by: self.by, right: self.right + other.right, all: self.all + other.all, pairs: self.pairs + other.pairs }
     }
 
-    /// The share of right ones.
+    /// The share of right ones, in ten-thousandths.
     #[must_use]
-    pub fn share(&self) -> f64 {
-        if self.all > 0.0 { self.right / self.all } else { CHANCE }
+    pub fn share(&self) -> u64 {
+        (self.right * 5_000).checked_div(self.all).unwrap_or(CHANCE)
     }
 
-    /// More than so many can't be chance.
+    /// A larger share can't be chance.
     #[must_use]
-    pub fn most(&self) -> f64 {
-        let pairs = u32::try_from(self.pairs.max(1)).unwrap_or(u32::MAX);
-        // The place of the companion among the others is even between first and last, if nothing is known.
-        CHANCE + BETTER + DEVIATIONS * (1.0 / 12.0 / f64::from(pairs)).sqrt()
+    pub fn most(&self) -> u64 {
+        // The place of the companion among the others is even between first and last, if nothing is known: a variance of 1/12.
+        let scatter = (DEVIATIONS * 1_000).pow(2) / 12 / self.pairs.max(1);
+        CHANCE + BETTER + scatter.isqrt()
     }
 }
 
 /// What is seen of one destination.
 #[derive(Default)]
 struct Seen {
-    times: Vec<f64>,
+    /// In milliseconds.
+    times: Vec<i64>,
     ends: BTreeSet<Date>,
     routers: BTreeSet<RouterHash>,
     versions: BTreeSet<Date>,
@@ -73,6 +75,7 @@ struct Seen {
 
 struct Home {
     router: usize,
+    hash: RouterHash,
     opened: Tick,
 }
 
@@ -89,8 +92,8 @@ pub(crate) struct Pairing {
 
 impl Pairing {
     /// A destination that publishes was opened. If it was there before, it goes on.
-    pub(crate) fn opened(&mut self, at: Tick, hash: DestinationHash, router: usize) {
-        self.homes.entry(hash).or_insert(Home { router, opened: at });
+    pub(crate) fn opened(&mut self, at: Tick, destination: DestinationHash, (router, hash): (usize, RouterHash)) {
+        self.homes.entry(destination).or_insert(Home { router, hash, opened: at });
     }
 
     pub(crate) fn fell(&mut self, router: usize) {
@@ -120,7 +123,7 @@ impl Pairing {
                 continue;
             }
             let Ok(set) = set.verify() else { continue };
-            seen.times.push(Duration::from_nanos(at.0).as_secs_f64());
+            seen.times.push(i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX));
             seen.ends.extend(set.leases().iter().map(|lease| lease.end));
             seen.routers.extend(set.leases().iter().map(|lease| lease.gateway));
             stored.insert(hash);
@@ -145,36 +148,39 @@ impl Pairing {
             }
         }
         homes.retain(|_, seen| seen.len() >= 2);
-        let traits: [(&'static str, fn(&Seen, &Seen) -> f64); 3] =
-            [("times", |one, other| -apart(&one.times, &other.times)), ("ends", alike_ends), ("routers", shared)];
-        traits.into_iter().map(|(by, alike)| guess_by(&homes, by, alike)).collect()
+        let hosts: BTreeSet<RouterHash> = self.homes.values().map(|home| home.hash).collect();
+        vec![
+            guess_by(&homes, "times", |one, other| -apart(&one.times, &other.times)),
+            guess_by(&homes, "ends", alike_ends),
+            guess_by(&homes, "routers", |one, other| shared(one, other, &hosts)),
+        ]
     }
 
     /// Notes what can't be chance.
     pub(crate) fn judge(&self, at: Tick, notes: &mut Notes) {
         for guesses in self.guess().into_iter().filter(|guesses| guesses.pairs >= LEAST_PAIRS) {
             if guesses.share() > guesses.most() {
-                let (share, pairs) = (guesses.share() * 100.0, guesses.pairs);
-                notes.violated(at, PAIRING, format!("{share:.0} % of guesses by {} are right, of {pairs} pairs", guesses.by));
+                let (share, pairs) = (guesses.share() / 100, guesses.pairs);
+                notes.violated(at, PAIRING, format!("{share} % of guesses by {} are right, of {pairs} pairs", guesses.by));
             }
         }
     }
 }
 
-fn guess_by(homes: &BTreeMap<usize, Vec<&Seen>>, by: &'static str, alike: fn(&Seen, &Seen) -> f64) -> Guesses {
-    let mut guesses = Guesses { by, right: 0.0, all: 0.0, pairs: homes.len() };
+fn guess_by(homes: &BTreeMap<usize, Vec<&Seen>>, by: &'static str, alike: impl Fn(&Seen, &Seen) -> i64) -> Guesses {
+    let mut guesses = Guesses { by, right: 0, all: 0, pairs: u64::try_from(homes.len()).unwrap_or(0) };
     for (home, here) in homes {
         for (index, one) in here.iter().enumerate() {
             let companions = here.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, seen)| alike(one, seen));
             for companion in companions {
                 let strangers = homes.iter().filter(|(other, _)| *other != home).flat_map(|(_, there)| there.iter());
                 for stranger in strangers.map(|stranger| alike(one, stranger)) {
-                    guesses.all += 1.0;
-                    if companion > stranger {
-                        guesses.right += 1.0;
-                    } else if companion >= stranger {
-                        guesses.right += 0.5;
-                    }
+                    guesses.all += 1;
+                    guesses.right += match companion.cmp(&stranger) {
+                        Ordering::Greater => 2,
+                        Ordering::Equal => 1,
+                        Ordering::Less => 0,
+                    };
                 }
             }
         }
@@ -183,23 +189,46 @@ fn guess_by(homes: &BTreeMap<usize, Vec<&Seen>>, by: &'static str, alike: fn(&Se
 }
 
 /// From each of some moments to the nearest of others, in the middle of both directions.
-fn apart(one: &[f64], other: &[f64]) -> f64 {
-    let mean = |from: &[f64], to: &[f64]| {
-        let nearest = |at: &f64| to.iter().map(|other| (at - other).abs()).fold(f64::INFINITY, f64::min);
-        from.iter().map(nearest).sum::<f64>() / f64::from(u32::try_from(from.len().max(1)).unwrap_or(u32::MAX))
+fn apart(one: &[i64], other: &[i64]) -> i64 {
+    let mean = |from: &[i64], to: &[i64]| {
+        let nearest = |at: &i64| to.iter().map(|other| at.saturating_sub(*other).saturating_abs()).min().unwrap_or(0);
+        let sum: i64 = from.iter().map(nearest).sum();
+        sum / i64::try_from(from.len().max(1)).unwrap_or(1)
     };
     mean(one, other) + mean(other, one)
 }
 
-fn alike_ends(one: &Seen, other: &Seen) -> f64 {
-    let secs = |ends: &BTreeSet<Date>| -> Vec<f64> {
-        ends.iter().map(|end| Duration::from_millis(end.0.saturating_sub(1_700_000_000_000)).as_secs_f64()).collect()
-    };
-    -apart(&secs(&one.ends), &secs(&other.ends))
+fn alike_ends(one: &Seen, other: &Seen) -> i64 {
+    let millis =
+        |ends: &BTreeSet<Date>| -> Vec<i64> { ends.iter().map(|end| i64::try_from(end.0).unwrap_or(i64::MAX)).collect() };
+    -apart(&millis(&one.ends), &millis(&other.ends))
 }
 
-/// The share of routers that both have to do with.
-fn shared(one: &Seen, other: &Seen) -> f64 {
-    let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    count(one.routers.intersection(&other.routers).count()) / count(one.routers.union(&other.routers).count().max(1))
+/// The share of routers that both have to do with. Hosts are left out: that a router is no hop of its own tunnels shows where nearly all
+/// others are, as in no large network.
+fn shared(one: &Seen, other: &Seen, hosts: &BTreeSet<RouterHash>) -> i64 {
+    let count = |routers: &mut dyn Iterator<Item = &RouterHash>| {
+        i64::try_from(routers.filter(|router| !hosts.contains(*router)).count()).unwrap_or(0)
+    };
+    count(&mut one.routers.intersection(&other.routers)) * 1_000_000 / count(&mut one.routers.union(&other.routers)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_pairs_scatter_more() {
+        let guesses = |right, pairs| Guesses { by: "times", right, all: 100, pairs };
+        assert_eq!(guesses(120, 1).share(), 6_000);
+        assert_eq!(guesses(0, 10).and(guesses(200, 10)), Guesses { by: "times", right: 200, all: 200, pairs: 20 });
+        assert!(guesses(0, 6).most() < 10_000 && guesses(0, 6).most() > guesses(0, 10).most());
+        assert_eq!(guesses(0, 1_000_000).most(), 5_510);
+    }
+
+    #[test]
+    fn distances_are_to_the_nearest() {
+        assert_eq!(apart(&[0, 100], &[10]), (10 + 90) / 2 + 10);
+        assert_eq!(apart(&[5], &[5]), 0);
+    }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{ed25519, x25519};
 use ramson_engine::{Engine, EngineConfig, RouterSecrets, Snapshot};
@@ -23,6 +24,8 @@ const DAY_MILLIS: u64 = 86_400_000;
 const PORTS: (u64, u64) = (9_151, 30_777);
 /// RouterInfos that a new router is given to begin with.
 const RESEED: usize = 60;
+/// Of them floodfills, as far as there are so many: a third, as in bundles of the public network.
+const RESEED_FLOODFILLS: usize = 20;
 
 impl<U: User> World<U> {
     /// Adds a router and starts it; it begins with RouterInfos of some of those before it.
@@ -66,10 +69,16 @@ impl<U: User> World<U> {
         Date(FIRST_DATE + rng::between(&mut self.seed.child("date"), 0, DAY_MILLIS))
     }
 
-    fn reseed(&self, rng: &mut SeededRng) -> Vec<bytes::Bytes> {
-        let mut infos = self.infos.clone();
-        rng::shuffle(rng, &mut infos);
-        infos.truncate(RESEED);
+    fn reseed(&self, rng: &mut SeededRng) -> Vec<Bytes> {
+        let draw = |rng: &mut SeededRng, floodfill: bool, most: usize| {
+            let of_kind = self.infos.iter().filter(|(is_floodfill, _)| *is_floodfill == floodfill);
+            let mut infos: Vec<Bytes> = of_kind.map(|(_, bytes)| bytes.clone()).collect();
+            rng::shuffle(rng, &mut infos);
+            infos.truncate(most);
+            infos
+        };
+        let mut infos = draw(rng, true, RESEED_FLOODFILLS);
+        infos.extend(draw(rng, false, RESEED - infos.len()));
         infos
     }
 
@@ -111,7 +120,7 @@ impl<U: User> World<U> {
         engine.set_transit_share(lane_config.transit_bytes_per_sec);
         let info = engine.router_info().clone();
         if life == 0 {
-            self.infos.push(info.bytes().clone());
+            self.infos.push((floodfill, info.bytes().clone()));
         }
         let lane = Lane::new(now, lane_config, local, info, Box::new(draws("lane")));
         self.net.listen(address, number);

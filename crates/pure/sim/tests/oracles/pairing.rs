@@ -8,7 +8,7 @@ use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
 use ramson_wire::{DestinationKeys, Now, Tick};
 
-const ROUTERS: usize = 16;
+const ROUTERS: usize = 26;
 /// The last ones, with two destinations each.
 const HOSTS: usize = 10;
 /// Applications start at any time until then.
@@ -55,6 +55,12 @@ fn assert_unpaired(seeds: std::ops::Range<u64>) {
 #[test]
 fn honest_routers_are_not_seen_through() {
     assert_unpaired(1..3);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn honest_routers_are_not_seen_through_in_forty_networks() {
+    assert_unpaired(1..41);
 }
 
 /// Renews all its destinations together, again and again.

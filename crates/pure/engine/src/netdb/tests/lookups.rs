@@ -169,6 +169,15 @@ fn lookups_are_bounded() {
 }
 
 #[test]
+fn who_knows_few_floodfills_finds_more() {
+    let mut net = Net::new(40, 1, |node, other| if node == 40 { other < 2 } else { other < 40 });
+    net.netdb(40).shared.config.limits.explore_below = 20;
+    net.run(300_000);
+    let known = net.netdb(40).floodfill_count();
+    assert!(known >= config::FEW_FLOODFILLS / 2, "{known}");
+}
+
+#[test]
 fn exploration_finds_routers() {
     let mut net = Net::new(1, 6, |n, other| n == 0 || other == 0);
     net.netdb(6).shared.config.limits.explore_below = 20;

@@ -37,6 +37,33 @@ fn a_router_info_is_published_flooded_and_found() {
     assert!(matches!(&net.results(9)[..], [(_, LookupResult::Router(found))] if *found == info));
 }
 
+/// Routers of a network of 1,000 that had just begun stored their RouterInfos where nobody looked, and were never found.
+#[test]
+fn a_router_info_stored_far_away_gets_to_where_others_look() {
+    let (floodfills, publishers) = (40, 40..48);
+    let seeker = publishers.end;
+    let mut net = Net::new(floodfills, publishers.len() + 1, |node, other| match node {
+        0 => other < 3,
+        _ if publishers.contains(&node) => other == 0 || other == 5,
+        _ => other < floodfills,
+    });
+    let now = net.now();
+    let infos: Vec<RouterInfo> = publishers.clone().map(|node| net.nodes[node].signer.info(now.date)).collect();
+    for (node, info) in publishers.zip(&infos) {
+        net.netdb(node).publish_router_info(now, info.clone());
+    }
+    let mut found = |after: u64, first: u64| {
+        net.run(after);
+        let now = net.now();
+        let requests = (first..).zip(&infos);
+        requests.for_each(|(request, info)| net.netdb(seeker).lookup_router(now, info.hash(), LookupRequest(request)));
+        net.run(4_000);
+        net.results(seeker).iter().filter(|(_, result)| matches!(result, LookupResult::Router(_))).count()
+    };
+    assert!(found(1_000, 0) < infos.len(), "some lie where nobody looks at first");
+    assert_eq!(found(60_000, 100), infos.len());
+}
+
 #[test]
 fn a_silent_floodfill_is_passed_over() {
     let mut net = Net::new(4, 1, |_, other| other < 4);

@@ -198,6 +198,7 @@ fn select_for(
         order_key: [3; 16],
         profiles: &Profiles::new(),
         proven: true,
+        agreed: &|_| false,
         uses: &|router| used.iter().filter(|used| *used == router).count(),
         most_uses: 1,
         direct,

@@ -1,0 +1,13 @@
+//! Each oracle is silent about honest routers and speaks of a router that is broken in its way.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+mod answers;
+mod clear_text;
+mod identities_apart;
+mod limits;
+mod network;
+mod pairing;
+mod reachable_again;
+mod replays;
+mod streams_exact;
+mod tunnel_hops;
