@@ -109,7 +109,7 @@ fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str
     let method = original.start.split(' ').next().unwrap_or_default();
     assert_eq!(head.start, format!("{method} {path} HTTP/1.1"));
     assert!(path.starts_with('/') && !path.contains(['#', ' ']), "{path:?}");
-    assert!(!host.contains(['/', '?', '#', '@', ' ', '[']), "{host:?}");
+    assert!(host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-~=:".contains(&byte)), "{host:?}");
     assert_eq!(head.all("host"), [host.as_bytes()]);
     assert_eq!(head.all("user-agent"), [&b"MYOB/6.66 (AN/ON)"[..]]);
     connection(&head, request);

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ramson_router::{NameError, Names};
 use ramson_wire::Destination;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 
@@ -77,9 +78,12 @@ impl Request {
         headers::wants_upgrade(&self.0.fields)
     }
 
-    /// Made fit for the site that it names. Gives the Host and the path.
+    /// Made fit for the site that it names, if that can be the name of one. Gives the Host and the path.
     pub fn towards_site(&mut self) -> Option<(String, String)> {
         let url = Url::of(&self.0).ok()?;
+        // Names that an address book would have to know count as known.
+        let found = Names::default().resolve(&url.host);
+        found.map(drop).or_else(|error| if error == NameError::Unknown { Ok(()) } else { Err(error) }).ok()?;
         headers::towards_site(&mut self.0, &url.authority, &url.path);
         Some((url.authority, url.path))
     }

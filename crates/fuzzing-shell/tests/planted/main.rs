@@ -24,7 +24,7 @@ fn a_long_path_loses_its_slash() {
     let broken = request::Parts {
         towards_site: |request| {
             let (host, path) = request.towards_site()?;
-            let path = if path.len() > 40 { path.trim_start_matches('/').to_owned() } else { path };
+            let path = if path.len() > 28 { path.trim_start_matches('/').to_owned() } else { path };
             Some((host, path))
         },
         ..request::PARTS
