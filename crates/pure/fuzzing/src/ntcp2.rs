@@ -16,7 +16,7 @@ use crate::seeds::routers::{NET_ID, Router, START, router};
 use peer::{Initiator, Keys, Responder, request_options};
 use watched::{Border, Sound, Watched};
 
-/// Operations of [`responder_with`] and [`data_with`], by number.
+/// Operations of the targets, by number.
 pub mod op {
     #![allow(missing_docs, reason = "named by what they do")]
     pub const RAW: u8 = 0;
