@@ -1,0 +1,48 @@
+//! A flood sized to what a router can do hurts as in life: its processor is busy with it, and what it does for itself waits.
+
+use std::time::Duration;
+
+use ramson_sim::measure::Measures;
+use ramson_sim::run::Run;
+use ramson_sim::scenario::{Fault, Flood, Scenario};
+
+/// The flood's victim.
+const VICTIM: usize = 0;
+const FROM_SECS: u64 = 60;
+const TO_SECS: u64 = 90;
+
+/// Small processors, so that a flood of some times their capacity fits through the lines.
+fn flooded(times_capacity: u32) -> (Measures, u32) {
+    let mut scenario = Scenario { routers: 8, floodfills: 3, duration_secs: 120, sample_secs: 5, ..Scenario::default() };
+    scenario.cpu.scale_percent = 4_000;
+    scenario.faults = vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity })];
+    let mut run = Run::new(&scenario, 1);
+    run.run_to(Duration::from_secs(FROM_SECS));
+    let before = run.world.busy(VICTIM);
+    run.run_to(Duration::from_secs(TO_SECS));
+    let spent = run.world.busy(VICTIM) - before;
+    let permille = spent.as_millis() * 1_000 / Duration::from_secs(TO_SECS - FROM_SECS).as_millis();
+    (run.finish(), u32::try_from(permille).unwrap_or(u32::MAX))
+}
+
+/// How busy the busiest router was in the window that ended then, in thousandths.
+fn busy_at(measures: &Measures, secs: u64) -> u64 {
+    let at = Duration::from_secs(secs);
+    measures.samples.iter().find(|sample| sample.at == at).map_or(0, |sample| sample.busy_permille.most)
+}
+
+#[test]
+fn a_larger_flood_costs_more_and_is_worked_off() {
+    let (once, three, ten) = (flooded(1), flooded(3), flooded(10));
+    assert!(once.1 > 200 && three.1 > once.1 && ten.1 > three.1, "thousandths: {}, {}, {}", once.1, three.1, ten.1);
+    for (measures, _) in [&once, &three, &ten] {
+        assert_eq!(measures.violations, []);
+        assert!(busy_at(measures, FROM_SECS) < 50, "before");
+        assert!(busy_at(measures, TO_SECS + 20) < 50, "after");
+        let last = measures.samples.last();
+        assert!(last.is_some_and(|sample| sample.routers_ready == sample.routers_up), "all are ready");
+    }
+    // What a processor can't do at once waits for it.
+    assert!(busy_at(&ten.0, TO_SECS + 5) > 300, "the rest of it is still being worked off");
+    assert!(busy_at(&once.0, TO_SECS + 5) < 50, "there is no rest");
+}
