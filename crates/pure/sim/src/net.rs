@@ -5,6 +5,8 @@
 //! that grows with what arrives and halves at a loss; a lost packet is late by a retransmission, and all behind it with it.
 
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;

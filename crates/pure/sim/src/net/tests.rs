@@ -1,0 +1,174 @@
+//! A pair of routers on a line: bytes arrive in order and whole, at the pace of lines, losses and readers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::*;
+
+const A: usize = 0;
+const B: usize = 1;
+
+/// One connection from A to B, whose readers are the test.
+struct Pair {
+    net: Net,
+    schedule: Schedule<Happening>,
+    ends: [EndId; 2],
+    stands: bool,
+}
+
+impl Pair {
+    fn new(config: LinkConfig) -> Self {
+        let mut net = Net::new(SeededRng::new([1; 32]), config);
+        let mut schedule = Schedule::new(SeededRng::new([2; 32]));
+        net.add_router();
+        net.add_router();
+        let address = SocketAddr::from(([60, 1, 2, 3], 9_999));
+        net.listen(address, B);
+        let dialed = net.dial(&mut schedule, Tick(0), (A, 0), ConnId(1), address, true).unwrap();
+        let mut pair = Self { net, schedule, ends: [dialed, (dialed.0, 1)], stands: false };
+        pair.run(Duration::from_secs(60), |_| {});
+        assert!(pair.stands);
+        pair
+    }
+
+    /// Lets the network go on; `look` comes after each happening.
+    fn run(&mut self, time: Duration, mut look: impl FnMut(&mut Self)) {
+        let end = self.schedule.now() + time;
+        while let Some(happening) = self.schedule.next(end) {
+            let Happening::Net(happening) = happening else { continue };
+            match happening {
+                NetHappening::Syn { link, tries } => {
+                    if self.net.syn(&mut self.schedule, link, tries).is_some() {
+                        self.net.accepted((link, 1), ConnId(2));
+                    }
+                }
+                NetHappening::Standing { .. } => self.stands = true,
+                NetHappening::Refused { .. } => {}
+                NetHappening::Bytes { to, bytes } => drop(self.net.arrived(&mut self.schedule, to, bytes)),
+                NetHappening::Retry { to } => drop(self.net.retry(&mut self.schedule, to)),
+                NetHappening::Acknowledged { at } => {
+                    let now = self.schedule.now();
+                    self.net.pump(&mut self.schedule, now, at);
+                }
+            }
+            look(self);
+        }
+    }
+
+    /// All that can be read at an end now; true at the end of the stream.
+    fn read(&mut self, side: usize, into: &mut Vec<u8>) -> bool {
+        loop {
+            match self.net.read(&mut self.schedule, self.ends[side], 10_000) {
+                Read::Bytes(bytes) => into.extend_from_slice(&bytes),
+                Read::Eof => return true,
+                Read::Nothing => return false,
+            }
+        }
+    }
+
+    /// Sends so many bytes from A to B, as fast as it goes. What came, and how long that took.
+    fn transfer(&mut self, size: usize) -> (Vec<u8>, Duration) {
+        let (begin, mut sent, mut came, mut last) = (self.schedule.now(), 0, Vec::new(), self.schedule.now());
+        let bytes = pattern(size);
+        let feed = |pair: &mut Self, sent: &mut usize| {
+            let room = pair.net.room(pair.ends[A]).min(size - *sent);
+            let piece = Bytes::copy_from_slice(&bytes[*sent..*sent + room]);
+            *sent += room;
+            if !piece.is_empty() {
+                let (now, end) = (pair.schedule.now(), pair.ends[A]);
+                pair.net.write(&mut pair.schedule, now, end, piece);
+            }
+        };
+        feed(self, &mut sent);
+        self.run(Duration::from_secs(600), |pair| {
+            feed(pair, &mut sent);
+            let before = came.len();
+            pair.read(B, &mut came);
+            if came.len() > before {
+                last = pair.schedule.now();
+            }
+        });
+        (came, last.saturating_since(begin))
+    }
+}
+
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|index| u8::try_from((index * 7 + index / 251) % 256).unwrap()).collect()
+}
+
+fn quick() -> LinkConfig {
+    LinkConfig { latency_micros: (20_000, 20_000), bytes_per_sec: (1_000_000, 1_000_000), ..LinkConfig::default() }
+}
+
+#[test]
+fn bytes_arrive_in_order_and_whole() {
+    for config in [quick(), LinkConfig { loss_permille: 30, reorder_permille: 100, ..quick() }] {
+        let (came, _) = Pair::new(config).transfer(500_000);
+        assert!(came == pattern(500_000));
+    }
+}
+
+#[test]
+fn lines_have_a_rate_and_losses_cost_time() {
+    let (_, took) = Pair::new(quick()).transfer(1_000_000);
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    let (_, lossy) = Pair::new(LinkConfig { loss_permille: 30, ..quick() }).transfer(1_000_000);
+    assert!(lossy > took * 2, "{lossy:?}");
+    let (_, far) = Pair::new(LinkConfig { latency_micros: (400_000, 400_000), ..quick() }).transfer(1_000_000);
+    assert!(far > took * 2, "{far:?}");
+}
+
+#[test]
+fn who_does_not_read_holds_the_sender_back() {
+    let mut pair = Pair::new(quick());
+    let mut written = 0;
+    for _ in 0..1_000 {
+        let room = pair.net.room(pair.ends[A]);
+        written += room;
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.write(&mut pair.schedule, now, end, vec![1; room].into());
+        pair.run(Duration::from_millis(100), |_| {});
+    }
+    assert!(written < 500_000, "{written} bytes for a reader who sleeps");
+    let mut came = Vec::new();
+    for _ in 0..1_000 {
+        pair.read(B, &mut came);
+        pair.run(Duration::from_millis(100), |_| {});
+    }
+    assert_eq!(came.len(), written);
+}
+
+#[test]
+fn a_cut_network_holds_up_what_is_under_way() {
+    let mut pair = Pair::new(quick());
+    pair.net.set_side(B, 1);
+    let (now, end) = (pair.schedule.now(), pair.ends[A]);
+    pair.net.write(&mut pair.schedule, now, end, pattern(10_000).into());
+    pair.net.close(&mut pair.schedule, end);
+    let mut came = Vec::new();
+    pair.run(Duration::from_secs(30), |pair| assert!(!pair.read(B, &mut came)));
+    assert!(came.is_empty());
+    pair.net.set_side(B, 0);
+    pair.run(Duration::from_secs(30), |_| {});
+    assert!(pair.read(B, &mut came), "the end comes after the bytes");
+    assert!(came == pattern(10_000));
+}
+
+#[test]
+fn a_reset_ends_both_ends_and_a_silent_death_none() {
+    let mut pair = Pair::new(quick());
+    pair.net.reset_one(&mut pair.schedule, A, 5);
+    pair.run(Duration::from_secs(1), |_| {});
+    let mut nothing = Vec::new();
+    assert!(pair.read(A, &mut nothing) && pair.read(B, &mut nothing));
+
+    let mut pair = Pair::new(quick());
+    pair.net.gone(&mut pair.schedule, B, true);
+    pair.run(Duration::from_secs(60), |_| {});
+    assert!(!pair.read(A, &mut nothing), "nobody tells");
+
+    let mut pair = Pair::new(quick());
+    pair.net.gone(&mut pair.schedule, B, false);
+    pair.run(Duration::from_secs(60), |_| {});
+    assert!(pair.read(A, &mut nothing) && nothing.is_empty());
+}
