@@ -1,10 +1,17 @@
-//! What lies in `fuzz/` is what this crate says.
+//! What lies in `fuzz/` is what this crate and `ramson-fuzzing` say.
 #![allow(clippy::unwrap_used, reason = "the test reads the repository")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use ramson_fuzzing_shell::TARGETS;
+use ramson_fuzzing::Target;
+
+/// The targets of both crates, and the folders of their programs.
+const ALL: [(&[Target], &str); 2] = [(ramson_fuzzing::TARGETS, "fuzz_targets"), (ramson_fuzzing_shell::TARGETS, "shell_targets")];
+
+fn targets() -> impl Iterator<Item = &'static Target> {
+    ALL.iter().flat_map(|(targets, _)| *targets)
+}
 
 fn fuzz(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(path)
@@ -17,7 +24,7 @@ fn names(path: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_corpora_are_those_of_the_seeds() {
-    for target in TARGETS {
+    for target in targets() {
         let seeds = (target.seeds)();
         let folder = format!("corpus/{}", target.name);
         let expected: BTreeSet<String> = seeds.iter().map(|(name, _)| name.clone()).collect();
@@ -33,20 +40,22 @@ fn the_corpora_are_those_of_the_seeds() {
 
 #[test]
 fn every_target_has_its_program() {
-    let expected: BTreeSet<String> = TARGETS.iter().map(|target| format!("{}.rs", target.name)).collect();
-    assert_eq!(expected.len(), TARGETS.len(), "a name twice");
-    assert_eq!(names("shell_targets"), expected);
     let manifest = std::fs::read_to_string(fuzz("Cargo.toml")).unwrap();
-    for target in TARGETS {
-        let program = std::fs::read_to_string(fuzz("shell_targets").join(format!("{}.rs", target.name))).unwrap();
-        assert!(program.contains(&format!("\"{}\"", target.name)), "{}: another target", target.name);
-        assert!(manifest.contains(&format!("name = \"{}\"\npath = \"shell_targets/{}.rs\"", target.name, target.name)));
+    for (targets, folder) in ALL {
+        let expected: BTreeSet<String> = targets.iter().map(|target| format!("{}.rs", target.name)).collect();
+        assert_eq!(expected.len(), targets.len(), "a name twice");
+        assert_eq!(names(folder), expected);
+        for target in targets {
+            let program = std::fs::read_to_string(fuzz(folder).join(format!("{}.rs", target.name))).unwrap();
+            assert!(program.contains(&format!("\"{}\"", target.name)), "{}: another target", target.name);
+            assert!(manifest.contains(&format!("name = \"{}\"\npath = \"{folder}/{}.rs\"", target.name, target.name)));
+        }
     }
 }
 
 #[test]
 fn every_target_aims_at_sources_that_exist() {
-    for target in TARGETS {
+    for target in targets() {
         assert!(!target.aims.is_empty() && target.runs > 0, "{}", target.name);
         for source in target.aims {
             assert!(fuzz("../crates").join(source).exists(), "{}: no {source}", target.name);
