@@ -49,6 +49,7 @@ pub struct Run {
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     AddRouter { floodfill: bool },
+    AddHostile,
     Tend,
     Sample,
     Fault { index: usize, begins: bool },
@@ -149,6 +150,10 @@ impl Run {
         match plan {
             Plan::AddRouter { floodfill } => {
                 self.world.add_router(floodfill, Load::default());
+            }
+            Plan::AddHostile => {
+                let number = self.world.add_router(false, Load::default());
+                self.hostile.push(number);
             }
             Plan::Tend => {
                 self.users.tend(&mut self.world, &mut self.measures);

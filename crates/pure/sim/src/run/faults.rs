@@ -61,7 +61,7 @@ impl Run {
     fn plan_flood(&mut self, index: usize, flood: &Flood) {
         let begin = Duration::from_secs(flood.from_secs);
         for _ in 0..HOSTILE {
-            self.plan(begin.saturating_sub(HOSTILE_BEFORE), Plan::AddRouter { floodfill: false });
+            self.plan(begin.saturating_sub(HOSTILE_BEFORE), Plan::AddHostile);
         }
         self.plan(begin, Plan::Flood { index });
     }
@@ -140,7 +140,8 @@ impl Run {
 
     /// A router comes: one that left, or a new one.
     pub(super) fn come(&mut self, again: bool) {
-        match self.gone.pop_first().filter(|_| again) {
+        let back = if again { self.gone.pop_first() } else { None };
+        match back {
             Some(router) => self.world.restart(router),
             None => {
                 self.world.add_router(false, Load::default());
@@ -166,11 +167,11 @@ impl Run {
         let costs = Costs { scale_percent: u64::from(self.scenario.cpu.scale_percent), ..Costs::measured() };
         let capacity = FLOOD_STEP.as_nanos() / costs.of_build_request().as_nanos().max(1);
         let count = usize::try_from(capacity).unwrap_or(0) * usize::try_from(flood.times_capacity).unwrap_or(0);
-        let first = self.world.routers().saturating_sub(HOSTILE);
-        for number in 0..count {
+        let senders: Vec<usize> = self.hostile.iter().copied().cycle().take(count).collect();
+        for sender in senders {
             let message = self.hostile_request(victim);
             let command = LaneCommand::Send { to: victim, message, class: Class::Own };
-            self.world.command_lane(first + number % HOSTILE, command);
+            self.world.command_lane(sender, command);
         }
     }
 
