@@ -8,6 +8,8 @@ use crate::codec::{DecodeError, DecodeErrorKind, Reader, Writer};
 const MAGIC: [u8; 4] = [0x1f, 0x8b, 8, 0];
 /// Output grows in steps of this many bytes.
 const STEP: usize = 4096;
+/// Memory taken at once because the trailer tells so.
+const MAX_TOLD: usize = 64 * 1024;
 /// Largest stored deflate block.
 const MAX_STORED: usize = 65_535;
 /// Payloads shorter than this aren't worth deflating.
@@ -54,17 +56,11 @@ fn skip_optional(r: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Inflates a raw deflate stream; gives the output and how many input bytes it took.
+/// Inflates a raw deflate stream; gives the output, no larger in memory than it is, and how many input bytes it took.
 fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
     let mut state = Decompress::new(false);
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(told_length(data).min(limit).saturating_add(1).min(MAX_TOLD));
     loop {
-        // One byte beyond the limit tells "exactly full" from "more to come".
-        let room = (limit + 1).saturating_sub(out.len());
-        if room == 0 {
-            return Err(DecodeErrorKind::TooLong);
-        }
-        out.reserve_exact(room.min(STEP));
         let before = (state.total_in(), state.total_out());
         let used = usize::try_from(before.0).unwrap_or(usize::MAX);
         let input = data.get(used..).unwrap_or_default();
@@ -72,15 +68,27 @@ fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErro
         if status == Status::StreamEnd {
             break;
         }
-        if before == (state.total_in(), state.total_out()) {
+        // One byte beyond the limit tells "exactly full" from "more to come".
+        let room = (limit + 1).saturating_sub(out.len());
+        if room == 0 {
+            return Err(DecodeErrorKind::TooLong);
+        }
+        if out.len() < out.capacity() && before == (state.total_in(), state.total_out()) {
             return Err(DecodeErrorKind::Compression);
         }
+        out.reserve_exact(room.min(STEP));
     }
     if out.len() > limit {
         return Err(DecodeErrorKind::TooLong);
     }
     let used = usize::try_from(state.total_in()).map_err(|_| DecodeErrorKind::Compression)?;
+    out.shrink_to_fit();
     Ok((out, used))
+}
+
+/// What the trailer says, if nothing follows it; anything else otherwise.
+fn told_length(data: &[u8]) -> usize {
+    data.last_chunk().map_or(0, |size| usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX))
 }
 
 /// A gzip member with `label` in its header: deflated if that is worth it (see [`looks_compressible`]), else stored.
