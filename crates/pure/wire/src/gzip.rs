@@ -1,4 +1,9 @@
 //! Bounded gzip. Inflating stops at a limit given by the caller, so a small message can't grow into a large one.
+//!
+//! Each thread has one inflater and one deflater and sets them back before each use. New ones for each message would cost more than the
+//! message, and being aligned they tear holes into the heap of an older C library, which it never fills again.
+
+use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -14,6 +19,11 @@ const MAX_TOLD: usize = 64 * 1024;
 const MAX_STORED: usize = 65_535;
 /// Payloads shorter than this aren't worth deflating.
 const WORTH_DEFLATING: usize = 96;
+
+thread_local! {
+    static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+    static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
 
 /// The six bytes of a gzip header that carry no meaning for inflating: modification time 4 · extra flags 1 · operating system 1. I2P
 /// puts ports and protocol here.
@@ -58,7 +68,11 @@ fn skip_optional(r: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
 
 /// Inflates a raw deflate stream; gives the output, no larger in memory than it is, and how many input bytes it took.
 fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
-    let mut state = Decompress::new(false);
+    INFLATER.with_borrow_mut(|state| inflate_with(state, data, limit))
+}
+
+fn inflate_with(state: &mut Decompress, data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
+    state.reset(false);
     let mut out = Vec::with_capacity(told_length(data).min(limit).saturating_add(1).min(MAX_TOLD));
     loop {
         let before = (state.total_in(), state.total_out());
@@ -127,10 +141,13 @@ fn looks_compressible(data: &[u8]) -> bool {
 
 /// Deflated bytes, or `None` unless at least an eighth is saved.
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {
-    let mut state = Compress::new(Compression::fast(), false);
     let mut out = Vec::with_capacity(data.len() - data.len() / 8);
     // The output has no room beyond what is worth having: not reaching the end means it isn't.
-    let status = state.compress_vec(data, &mut out, FlushCompress::Finish).ok()?;
+    let status = DEFLATER.with_borrow_mut(|state| {
+        state.reset();
+        state.compress_vec(data, &mut out, FlushCompress::Finish)
+    });
+    let status = status.ok()?;
     (status == Status::StreamEnd).then_some(out)
 }
 
@@ -173,7 +190,9 @@ mod tests {
     fn packs_and_inflates() {
         for data in [Vec::new(), vec![7; 95], vec![7; 5000], noise(300), noise(70_000), b"GET / HTTP/1.1\r\n".repeat(9)] {
             let packed = pack([1, 2, 3, 4, 5, 6], &data);
-            assert_eq!(inflate(&packed, data.len()).unwrap(), ([1, 2, 3, 4, 5, 6], data.clone()));
+            let inflated = inflate(&packed, data.len()).unwrap();
+            assert_eq!(inflated, ([1, 2, 3, 4, 5, 6], data.clone()));
+            assert_eq!(inflated.1.capacity(), data.len(), "it is kept: no room of its own");
             assert!(packed.len() <= data.len() + 18 + 5 * data.len().div_ceil(MAX_STORED).max(1));
             if !data.is_empty() {
                 let error = inflate(&packed, data.len() - 1).unwrap_err();
@@ -188,6 +207,28 @@ mod tests {
         let bomb = pack([0; 6], &vec![0; 50_000_000]);
         assert!(bomb.len() < 500_000);
         assert_eq!(inflate(&bomb, 4096).unwrap_err().kind, DecodeErrorKind::TooLong);
+    }
+
+    /// One message may be a secret of one identity, the next one a stranger's.
+    #[test]
+    fn nothing_is_left_of_the_message_before() {
+        let secret = noise(40_000);
+        // A stored block that another one should follow.
+        let mut endless = vec![0, 0x40, 0x9c, 0xbf, 0x63];
+        endless.extend_from_slice(&secret);
+        let text = b"GET / HTTP/1.1\r\n".repeat(20);
+        let fresh = std::thread::spawn({
+            let text = text.clone();
+            move || deflate(&text)
+        });
+        let fresh = fresh.join().unwrap().unwrap();
+        // Fixed codes, length 3, distance 1 (and 4): back beyond the begin.
+        for back in [[0x03, 0x02, 0x00], [0x03, 0x62, 0x00]] {
+            assert_eq!(inflate_raw(&endless, 50_000).unwrap_err(), DecodeErrorKind::Compression);
+            assert_eq!(inflate_raw(&back, 50_000).unwrap_err(), DecodeErrorKind::Compression);
+        }
+        assert!(deflate(&secret.repeat(2)).is_none(), "stops in the middle");
+        assert_eq!(deflate(&text), Some(fresh));
     }
 
     #[test]
