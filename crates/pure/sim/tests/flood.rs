@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use ramson_sim::measure::Measures;
-use ramson_sim::run::Run;
 use ramson_sim::scenario::{Fault, Flood, Scenario};
+
+#[path = "common/replay.rs"]
+mod replay;
 
 /// The flood's victim.
 const VICTIM: usize = 0;
@@ -16,7 +18,7 @@ fn flooded(times_capacity: u32) -> (Measures, u32) {
     let mut scenario = Scenario { routers: 8, floodfills: 3, duration_secs: 120, sample_secs: 5, ..Scenario::default() };
     scenario.cpu.scale_percent = 4_000;
     scenario.faults = vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity })];
-    let mut run = Run::new(&scenario, 1);
+    let mut run = replay::begin(&scenario, 1);
     run.run_to(Duration::from_secs(FROM_SECS));
     let before = run.world.busy(VICTIM);
     run.run_to(Duration::from_secs(TO_SECS));

@@ -9,7 +9,6 @@ use ramson_engine::{Command, DestinationConfig, IdentityId};
 use ramson_lane::{Class, LaneCommand, LaneEvent};
 use ramson_sim::load::Load;
 use ramson_sim::oracle::{ANSWERS, Answer};
-use ramson_sim::run::run;
 use ramson_sim::scenario::{Pages, Scenario};
 use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
@@ -22,6 +21,7 @@ use ramson_wire::{
 };
 
 use crate::network::{broken, run_with, small};
+use crate::replay::{note, run};
 
 /// Destinations on floodfills too.
 fn on_floodfills() -> Scenario {
@@ -110,6 +110,7 @@ impl Tamper for NotesTunnels {
 /// A network, with or without a local destination on the router that will be asked, and the tunnels towards that router. The destination
 /// has no hops, so that strangers get at it straight.
 fn world(asked: usize, with: bool) -> (World<Load>, Vec<TunnelId>) {
+    note(7);
     let mut world = World::new(7, WorldConfig::default());
     let tunnels = Rc::new(RefCell::new(Vec::new()));
     world.tamper(asked, Box::new(NotesTunnels(Rc::clone(&tunnels))));

@@ -8,6 +8,8 @@ mod limits;
 mod network;
 mod pairing;
 mod reachable_again;
+#[path = "../common/replay.rs"]
+mod replay;
 mod replays;
 mod streams_exact;
 mod tunnel_hops;
