@@ -29,9 +29,26 @@ pub(crate) struct Request {
     pub(crate) command: String,
 }
 
+/// What somebody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Status,
+}
+
 #[derive(Serialize)]
 struct Refusal<'a> {
     error: &'a str,
+}
+
+/// Reads a request. Otherwise tells what is to be answered.
+pub(crate) fn asked(line: &[u8]) -> Result<Asked, String> {
+    let error = match serde_json::from_slice::<Request>(line) {
+        Ok(Request { version: VERSION, command }) if command == "status" => return Ok(Asked::Status),
+        Ok(Request { version: VERSION, .. }) => "unknown command",
+        Ok(_) => "unknown version of the request",
+        Err(_) => "the request is no JSON object with version and command",
+    };
+    Err(serde_json::to_string(&Refusal { error }).unwrap_or_default())
 }
 
 /// Takes the socket away when dropped.
@@ -92,15 +109,11 @@ pub(crate) async fn serve(listener: UnixListener, router: Router) {
 
 async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
     let (read, mut write) = socket.split();
-    let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
-    let mut text = match serde_json::from_str::<Request>(&line) {
-        Ok(Request { version: VERSION, command }) if command == "status" => {
-            serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?
-        }
-        Ok(Request { version: VERSION, .. }) => serde_json::to_string(&Refusal { error: "unknown command" })?,
-        Ok(_) => serde_json::to_string(&Refusal { error: "unknown version of the request" })?,
-        Err(_) => serde_json::to_string(&Refusal { error: "the request is no JSON object with version and command" })?,
+    let mut line = Vec::new();
+    BufReader::new(read.take(MAX_REQUEST)).read_until(b'\n', &mut line).await?;
+    let mut text = match asked(&line) {
+        Ok(Asked::Status) => serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?,
+        Err(refusal) => refusal,
     };
     text.push('\n');
     write.write_all(text.as_bytes()).await?;
