@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use ramson_router::{DataDir, Router, accept};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -42,7 +43,10 @@ struct Refusal<'a> {
 
 /// Reads a request. Otherwise tells what is to be answered.
 pub(crate) fn asked(line: &[u8]) -> Result<Asked, String> {
-    let error = match serde_json::from_slice::<Request>(line) {
+    // By way of a map: serde would take a list of the values too.
+    let request =
+        serde_json::from_slice::<Map<String, Value>>(line).and_then(|fields| Request::deserialize(Value::Object(fields)));
+    let error = match request {
         Ok(Request { version: VERSION, command }) if command == "status" => return Ok(Asked::Status),
         Ok(Request { version: VERSION, .. }) => "unknown command",
         Ok(_) => "unknown version of the request",
@@ -118,4 +122,18 @@ async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
     text.push('\n');
     write.write_all(text.as_bytes()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_an_object_with_both_fields_and_no_others() {
+        assert_eq!(asked(b"{\"command\":\"status\",\"version\":1}\n"), Ok(Asked::Status));
+        for line in ["[1,\"status\"]", "{\"version\":1}", "{\"version\":1,\"command\":\"status\",\"why\":0}", "\u{fffd}", ""] {
+            assert!(asked(line.as_bytes()).unwrap_err().contains("no JSON object"), "{line}");
+        }
+        assert!(asked(&[0xff, b'\n']).unwrap_err().contains("no JSON object"));
+    }
 }

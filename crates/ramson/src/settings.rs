@@ -286,7 +286,11 @@ impl TunnelSettings {
         let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
         let ours = ["router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&self.keys.as_str());
         // Files are made under their name and `.new`.
-        if !plain_file || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
+        let printable = |text: &str| !text.contains(char::is_control);
+        if !printable(&self.name) {
+            bail!("name must be text without line breaks and other control characters");
+        }
+        if !plain_file || !printable(&self.keys) || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
             bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
         }
         for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {
@@ -395,6 +399,8 @@ mod tests {
             (&TUNNEL.replace("127.0.0.1:", "localhost:"), &["line 4", "localhost", "tunnel.target", "127.0.0.1:8080"]),
             ("host = [\n  \"example.com\",\n]", &["line 2", "host", "example.com", "192.0.2.1"]),
             ("host = [\"0.0.0.0\"]", &["host", "others could dial"]),
+            (&TUNNEL.replace("\"web\"", "\"web\\n2\""), &["tunnel", "name", "line breaks"]),
+            (&TUNNEL.replace("web.keys", "web\\u0000.keys"), &["web", "keys", "data folder"]),
             ("port = \"9\"", &["port", "string", "1 to 65535"]),
             (&format!("{TUNNEL}{TUNNEL}"), &["web", "differ"]),
         ] {

@@ -247,5 +247,6 @@ fn describe(report: &StatusReport) -> String {
             if destination.published { ", published" } else { "" }
         ));
     }
-    lines.join("\n")
+    let plain = |line: &String| line.replace(char::is_control, "\u{fffd}");
+    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
 }
