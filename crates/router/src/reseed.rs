@@ -1,7 +1,7 @@
 //! The first routers: a folder or zip file of `routerInfo-*.dat`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,9 +9,9 @@ use bytes::Bytes;
 use crate::error::StartError;
 
 /// Larger RouterInfos are refused by every router.
-const MAX_ROUTER_INFO: u64 = 4096;
+pub(crate) const MAX_ROUTER_INFO: u64 = 4096;
 /// Public bundles hold about 100; private ones may be larger.
-const MAX_ROUTERS: usize = 10_000;
+pub(crate) const MAX_ROUTERS: usize = 10_000;
 
 /// Reads all RouterInfos of the sources. They are not verified here.
 pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Bytes>, StartError> {
@@ -45,6 +45,11 @@ fn read_folder(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
 
 fn read_zip(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
+    read_archive(file, routers)
+}
+
+/// Reads all RouterInfos of a zip file.
+pub(crate) fn read_archive(file: impl Read + Seek, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let mut archive = zip::ZipArchive::new(file).map_err(|error| format!("it is neither a folder nor a zip file: {error}"))?;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| error.to_string())?;

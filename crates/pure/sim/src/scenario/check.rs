@@ -28,11 +28,16 @@ const MOST_SKEW_MS: i64 = 86_400_000;
 const MOST_COUNT: usize = 1_000_000;
 
 impl Scenario {
-    /// Whether all values make sense.
+    /// Whether all values make sense, in the short form too.
     ///
     /// # Errors
     /// The first that doesn't.
     pub fn check(&self) -> Result<(), WrongValue> {
+        self.check_form()?;
+        self.short().check_form().map_err(|wrong| WrongValue { key: format!("in the short form: {}", wrong.key), ..wrong })
+    }
+
+    fn check_form(&self) -> Result<(), WrongValue> {
         within("duration-secs", self.duration_secs, 1..=MOST_SECS)?;
         within("routers", self.routers, 1..=MOST_ROUTERS)?;
         within("floodfills", self.floodfills, 1..=self.routers)?;

@@ -61,9 +61,9 @@ impl Fault {
         }
     }
 
-    /// Changes every time in it.
-    pub(super) fn map_times(&mut self, map: impl Fn(u64) -> u64) {
-        let (one, other) = match self {
+    /// Changes every time in it: `begin` when it begins, `end` when it ends or how long it lasts.
+    pub(super) fn map_times(&mut self, begin: impl Fn(u64) -> u64, end: impl Fn(u64) -> u64) {
+        let (from, to) = match self {
             Self::Churn(Churn { from_secs, to_secs, .. })
             | Self::Partition(Partition { from_secs, to_secs, .. })
             | Self::Disk(Disk { from_secs, to_secs, .. })
@@ -71,8 +71,9 @@ impl Fault {
             Self::Crash(Crash { at_secs, down_secs, .. }) => (at_secs, Some(down_secs)),
             Self::ClockJump(ClockJump { at_secs, .. }) => (at_secs, None),
         };
-        for time in [Some(one), other].into_iter().flatten() {
-            *time = map(*time);
+        *from = begin(*from);
+        if let Some(to) = to {
+            *to = end(*to);
         }
     }
 }
