@@ -15,7 +15,8 @@ const TO_SECS: u64 = 90;
 fn flooded(times_capacity: u32) -> (Measures, u32) {
     let mut scenario = Scenario { routers: 8, floodfills: 3, duration_secs: 120, sample_secs: 5, ..Scenario::default() };
     scenario.cpu.scale_percent = 4_000;
-    scenario.faults = vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity })];
+    scenario.faults =
+        vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity, routers: 1, of_users: false })];
     let mut run = Run::new(&scenario, 1);
     run.run_to(Duration::from_secs(FROM_SECS));
     let before = run.world.busy(VICTIM);
