@@ -146,10 +146,15 @@ fn deflate(data: &[u8]) -> Option<Vec<u8>> {
 
 fn deflate_with(state: &mut Compress, data: &[u8]) -> Option<Vec<u8>> {
     state.reset();
-    let mut out = Vec::with_capacity(data.len() - data.len() / 8);
-    // The output has no room beyond what is worth having: not reaching the end means it isn't.
-    let status = state.compress_vec(data, &mut out, FlushCompress::Finish).ok()?;
-    (status == Status::StreamEnd).then_some(out)
+    // Room for the worst: what a deflater that stops before the end still holds isn't set back, and the next ones fail one day. Fixed
+    // codes take nine bits for a byte at most.
+    let mut out = Vec::with_capacity(data.len() + data.len() / 8 + 64);
+    let status = state.compress_vec(data, &mut out, FlushCompress::Finish);
+    if !matches!(status, Ok(Status::StreamEnd)) {
+        *state = Compress::new(Compression::fast(), false);
+        return None;
+    }
+    (out.len() <= data.len() - data.len() / 8).then_some(out)
 }
 
 /// Appends `data` as stored deflate blocks.
@@ -224,8 +229,20 @@ mod tests {
             assert_eq!(inflate_raw(&endless, 50_000).unwrap_err(), DecodeErrorKind::Compression);
             assert_eq!(inflate_raw(&back, 50_000).unwrap_err(), DecodeErrorKind::Compression);
         }
-        assert!(deflate(&secret.repeat(2)).is_none(), "stops in the middle");
+        assert!(deflate(&secret).is_none());
         assert_eq!(deflate(&text), fresh);
+    }
+
+    /// Beginnings that look compressible before what isn't, as in pages with pictures, again and again on one thread.
+    #[test]
+    fn what_is_not_worth_it_wears_nothing_out() {
+        let noise = noise(70_000);
+        let text = b"GET / HTTP/1.1\r\n".repeat(20);
+        for number in 0..300 {
+            let data = [&text[..], &noise[number..number + 1_500]].concat();
+            assert!(deflate(&data).is_none());
+        }
+        assert_eq!(inflate(&pack([0; 6], &text), text.len()).unwrap().1, text);
     }
 
     #[test]
