@@ -250,6 +250,18 @@ mod tests {
         }
     }
 
+    /// Beginnings that look compressible before what isn't, as in pages with pictures, again and again.
+    #[test]
+    fn what_is_not_worth_it_wears_nothing_out() {
+        let noise = noise(70_000);
+        let text = b"GET / HTTP/1.1\r\n".repeat(20);
+        for number in 0..300 {
+            let data = [&text[..], &noise[number..number + 1_500]].concat();
+            assert!(deflate(&data).is_none());
+        }
+        assert_eq!(inflate(&pack([0; 6], &text), text.len()).unwrap().1, text);
+    }
+
     #[test]
     fn damage_is_noticed() {
         let packed = pack([0; 6], b"hello");

@@ -9,6 +9,8 @@ use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
 use ramson_wire::{DestinationHash, DestinationKeys, Now, Tick};
 
+use crate::replay::note;
+
 const ROUTERS: usize = 26;
 /// The last ones, with two destinations each.
 const HOSTS: usize = 10;
@@ -23,6 +25,7 @@ const VISITS_MILLIS: (u64, u64) = (40_000, 120_000);
 
 /// A network in which routers host two destinations that have nothing to do with each other. They visit each other, or only publish.
 fn network(seed: u64, visiting: bool, tamper: impl Fn() -> Box<dyn Tamper>) -> World<Load> {
+    note(seed);
     let mut world = World::new(seed, WorldConfig::default());
     let mut rng = world.draws("destinations");
     let mut openings = Vec::new();

@@ -14,6 +14,7 @@ use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, LookupKind, TunnelG
 use ramson_wire::{Codec, DestinationKeys, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, Tick, TunnelId};
 
 use crate::answers::{ASKED, answers, keys, probes};
+use crate::replay::note;
 
 /// From there visitors come, each a destination of its own.
 const VISITORS_AT: usize = 7;
@@ -72,6 +73,7 @@ fn open(world: &mut World<Load>, router: usize, id: u32, keys: DestinationKeys, 
 impl Scene {
     /// `broken`: what the router that is asked does with its quotas.
     fn new(asked: usize, broken: Option<Box<dyn Tamper>>) -> Self {
+        note(7);
         let mut world = World::new(7, WorldConfig::default());
         let mut rng = SeededRng::new([8; 32]);
         for router in 0..8 {
