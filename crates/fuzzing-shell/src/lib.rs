@@ -1,4 +1,5 @@
-//! The fuzz targets of what the shells read from others: heads and bodies of HTTP, lines of SAM, address books.
+//! The fuzz targets of what the shells read: heads and bodies of HTTP, lines of SAM, requests on the control socket, settings,
+//! and files that are there at the start.
 //!
 //! Mutator, runner and the scripts of `fuzz/` are those of `ramson-fuzzing`, whose documentation tells how to use them. The
 //! targets stand apart since that crate is pure: it may not know the shells. Their programs are in `fuzz/shell_targets`.
@@ -9,11 +10,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness fails by a panic")]
 
 pub mod body;
+pub mod control;
+pub mod files;
 pub mod hosts;
 pub mod request;
 pub mod response;
 pub mod sam;
 pub mod seeds;
+pub mod settings;
 pub mod strict;
 
 use ramson_fuzzing::Target;
@@ -46,6 +50,42 @@ pub const TARGETS: &[Target] = &[
         aims: &["api/src/sam/line.rs", "api/src/sam/options.rs", "api/src/sam/reply.rs"],
     },
     Target { name: "hosts", run: hosts::hosts, seeds: seeds::hosts, runs: RUNS, aims: &["router/src/names.rs"] },
+    Target {
+        name: "router_keys",
+        run: files::router_keys,
+        seeds: seeds::files::router_keys,
+        runs: 5_000,
+        aims: &["router/src/keys.rs"],
+    },
+    Target { name: "reseed", run: files::reseed, seeds: seeds::files::reseed, runs: 3_000, aims: &["router/src/reseed.rs"] },
+    Target {
+        name: "known_routers",
+        run: files::known_routers,
+        seeds: seeds::files::known_routers,
+        runs: 400,
+        aims: &["router/src/storage/file.rs"],
+    },
+    Target {
+        name: "settings",
+        run: settings::settings,
+        seeds: seeds::files::settings,
+        runs: 10_000,
+        aims: &["ramson/src/settings.rs"],
+    },
+    Target {
+        name: "scenario",
+        run: settings::scenario,
+        seeds: seeds::files::scenario,
+        runs: 10_000,
+        aims: &["pure/sim/src/scenario.rs", "pure/sim/src/scenario/check.rs", "pure/sim/src/scenario/parse.rs"],
+    },
+    Target {
+        name: "control",
+        run: control::control,
+        seeds: seeds::files::control,
+        runs: RUNS,
+        aims: &["ramson/src/control.rs", "ramson/src/status.rs"],
+    },
 ];
 
 /// Runs the target of this name on an input.

@@ -1,5 +1,7 @@
 //! The corpora: messages as browsers, servers and SAM programs send them.
 
+pub mod files;
+
 use ramson_crypto::rng::SeededRng;
 use ramson_fuzzing::seeds::{Seeds, wire::keys};
 use ramson_wire::DestinationKeys;

@@ -33,3 +33,33 @@ fn sam() {
 fn address_books() {
     run("hosts");
 }
+
+#[test]
+fn key_files() {
+    run("router_keys");
+}
+
+#[test]
+fn bundles() {
+    run("reseed");
+}
+
+#[test]
+fn databases() {
+    run("known_routers");
+}
+
+#[test]
+fn settings() {
+    run("settings");
+}
+
+#[test]
+fn scenarios() {
+    run("scenario");
+}
+
+#[test]
+fn control() {
+    run("control");
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use ramson_router::{DataDir, Router, accept};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -29,9 +30,29 @@ pub(crate) struct Request {
     pub(crate) command: String,
 }
 
+/// What somebody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Status,
+}
+
 #[derive(Serialize)]
 struct Refusal<'a> {
     error: &'a str,
+}
+
+/// Reads a request. Otherwise tells what is to be answered.
+pub(crate) fn asked(line: &[u8]) -> Result<Asked, String> {
+    // By way of a map: serde would take a list of the values too.
+    let request =
+        serde_json::from_slice::<Map<String, Value>>(line).and_then(|fields| Request::deserialize(Value::Object(fields)));
+    let error = match request {
+        Ok(Request { version: VERSION, command }) if command == "status" => return Ok(Asked::Status),
+        Ok(Request { version: VERSION, .. }) => "unknown command",
+        Ok(_) => "unknown version of the request",
+        Err(_) => "the request is no JSON object with version and command",
+    };
+    Err(serde_json::to_string(&Refusal { error }).unwrap_or_default())
 }
 
 /// Takes the socket away when dropped.
@@ -92,17 +113,27 @@ pub(crate) async fn serve(listener: UnixListener, router: Router) {
 
 async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
     let (read, mut write) = socket.split();
-    let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
-    let mut text = match serde_json::from_str::<Request>(&line) {
-        Ok(Request { version: VERSION, command }) if command == "status" => {
-            serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?
-        }
-        Ok(Request { version: VERSION, .. }) => serde_json::to_string(&Refusal { error: "unknown command" })?,
-        Ok(_) => serde_json::to_string(&Refusal { error: "unknown version of the request" })?,
-        Err(_) => serde_json::to_string(&Refusal { error: "the request is no JSON object with version and command" })?,
+    let mut line = Vec::new();
+    BufReader::new(read.take(MAX_REQUEST)).read_until(b'\n', &mut line).await?;
+    let mut text = match asked(&line) {
+        Ok(Asked::Status) => serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?,
+        Err(refusal) => refusal,
     };
     text.push('\n');
     write.write_all(text.as_bytes()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_an_object_with_both_fields_and_no_others() {
+        assert_eq!(asked(b"{\"command\":\"status\",\"version\":1}\n"), Ok(Asked::Status));
+        for line in ["[1,\"status\"]", "{\"version\":1}", "{\"version\":1,\"command\":\"status\",\"why\":0}", "\u{fffd}", ""] {
+            assert!(asked(line.as_bytes()).unwrap_err().contains("no JSON object"), "{line}");
+        }
+        assert!(asked(&[0xff, b'\n']).unwrap_err().contains("no JSON object"));
+    }
 }

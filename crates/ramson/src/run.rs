@@ -23,7 +23,6 @@ pub(crate) async fn run(data_path: &Path, settings: Settings) -> anyhow::Result<
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let config = settings.router();
-    config.check()?;
     let data_dir = Arc::new(DataDir::open(data_path)?);
     // All that can be refused is tried before anything starts.
     let http_proxy = listen(settings.http_proxy_address(), "HTTP proxy", "http-proxy").await?;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use etcetera::BaseStrategy;
 use ramson_proxy::TunnelKind;
 use ramson_router::{DestinationConfig, RouterConfig};
@@ -192,12 +192,12 @@ impl Settings {
     /// These flags, and for what they leave open the file's values.
     pub(crate) fn over_file(self, config: Option<PathBuf>, data_dir: &Path) -> anyhow::Result<Self> {
         let path = config.clone().unwrap_or_else(|| data_dir.join("ramson.toml"));
-        let file = match std::fs::read_to_string(&path) {
-            Ok(text) if text.is_empty() => {
+        let file = match std::fs::read(&path) {
+            Ok(bytes) if bytes.is_empty() => {
                 tracing::warn!("the settings file {} is empty: all settings are the defaults", path.display());
                 Self::default()
             }
-            Ok(text) => Self::parse(&text).with_context(|| format!("settings file {}", path.display()))?,
+            Ok(bytes) => Self::read(&bytes).with_context(|| format!("settings file {}", path.display()))?,
             // A data folder that can't be one is told of when it is opened.
             Err(error) if config.is_none() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Self::default()
@@ -228,11 +228,14 @@ impl Settings {
         Ok(merged)
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(toml::from_str(text)?)
+    /// Reads what is in a file.
+    pub(crate) fn read(bytes: &[u8]) -> anyhow::Result<Self> {
+        let text = std::str::from_utf8(bytes).context("it is no text; allowed: TOML, in UTF-8")?;
+        toml::from_str(text).map_err(mistake)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    /// Whether all values make sense.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.http_proxy_length.is_some_and(|length| length > 7) {
             bail!("http-proxy-length must be 0 to 7");
         }
@@ -246,7 +249,7 @@ impl Settings {
                 bail!("tunnel {:?}: name and keys must differ from those of the other tunnels", tunnel.name);
             }
         }
-        Ok(())
+        Ok(self.router().check()?)
     }
 
     pub(crate) fn router(&self) -> RouterConfig {
@@ -283,7 +286,11 @@ impl TunnelSettings {
         let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
         let ours = ["router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&self.keys.as_str());
         // Files are made under their name and `.new`.
-        if !plain_file || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
+        let printable = |text: &str| !text.contains(char::is_control);
+        if !printable(&self.name) {
+            bail!("name must be text without line breaks and other control characters");
+        }
+        if !plain_file || !printable(&self.keys) || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
             bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
         }
         for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {
@@ -312,6 +319,41 @@ impl TunnelSettings {
     }
 }
 
+/// Names the key, which the error shows only if it stands in the line, and what is allowed there.
+fn mistake(error: toml::de::Error) -> anyhow::Error {
+    let mut bare = error.clone();
+    bare.set_input(None);
+    let bare = bare.to_string();
+    let Some(key) = bare.lines().last().and_then(|line| line.strip_prefix("in `")?.strip_suffix('`')) else {
+        return error.into();
+    };
+    match allowed(key) {
+        Some(allowed) => anyhow!("{key}: {error}allowed: {allowed}"),
+        None => anyhow!("{key}: {error}"),
+    }
+}
+
+/// What a key may have.
+fn allowed(key: &str) -> Option<&'static str> {
+    Some(match key.rsplit('.').next().unwrap_or(key) {
+        "net-id" => "0 to 255",
+        "host" | "bind" => "a list of IP addresses, such as [\"192.0.2.1\"]",
+        "port" => "1 to 65535",
+        "transports" => "[\"ntcp2\"]",
+        "reseed" => "a list of folders and zip files, or [\"none\"]",
+        "floodfill" | "danger-allow-reserved-peers" | "danger-ignore-subnets" => "true or false",
+        "http-proxy" | "sam" => "\"ADDR:PORT\", such as \"127.0.0.1:4444\", or \"off\"",
+        "http-proxy-length" | "inbound-length" | "outbound-length" => "0 to 7",
+        "inbound-quantity" | "outbound-quantity" => "1 to 16",
+        "type" => "\"server\" or \"http-server\"",
+        "target" => "\"ADDR:PORT\", such as \"127.0.0.1:8080\"",
+        "name" => "text",
+        "keys" => "the name of a file, such as \"web.keys\"",
+        "tunnel" => "[[tunnel]] with name, type, target and keys",
+        _ => return None,
+    })
+}
+
 fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
     if flags.is_empty() { file } else { flags }
 }
@@ -321,7 +363,7 @@ mod tests {
     use super::*;
 
     fn error_of(text: &str) -> String {
-        let parsed = Settings::parse(text).and_then(|settings| settings.check());
+        let parsed = Settings::read(text.as_bytes()).and_then(|settings| settings.check());
         format!("{:#}", parsed.unwrap_err())
     }
 
@@ -329,10 +371,10 @@ mod tests {
 
     #[test]
     fn a_whole_file_is_understood() {
-        let settings = Settings::parse(&format!(
+        let settings = Settings::read(format!(
             "net-id = 77\nhost = [\"127.0.0.1\"]\nfloodfill = true\nreseed = [\"none\"]\nhttp-proxy = \"off\"\nsam = \"127.0.0.1:1\"\n\
              transports = [\"ntcp2\"]\n{TUNNEL}inbound-length = 2\n"
-        ))
+        ).as_bytes())
         .unwrap();
         settings.check().unwrap();
         assert_eq!(settings.net_id, Some(77));
@@ -354,6 +396,12 @@ mod tests {
             (&format!("{TUNNEL}outbound-quantity = 0"), &["web", "outbound-quantity", "1 to 16"]),
             (&TUNNEL.replace("web.keys", "../web.keys"), &["web", "keys", "data folder"]),
             (&TUNNEL.replace("http-server", "gopher"), &["gopher", "http-server"]),
+            (&TUNNEL.replace("127.0.0.1:", "localhost:"), &["line 4", "localhost", "tunnel.target", "127.0.0.1:8080"]),
+            ("host = [\n  \"example.com\",\n]", &["line 2", "host", "example.com", "192.0.2.1"]),
+            ("host = [\"0.0.0.0\"]", &["host", "others could dial"]),
+            (&TUNNEL.replace("\"web\"", "\"web\\n2\""), &["tunnel", "name", "line breaks"]),
+            (&TUNNEL.replace("web.keys", "web\\u0000.keys"), &["web", "keys", "data folder"]),
+            ("port = \"9\"", &["port", "string", "1 to 65535"]),
             (&format!("{TUNNEL}{TUNNEL}"), &["web", "differ"]),
         ] {
             let error = error_of(text);

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use ramson_router::Status;
 use ramson_wire::base64;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::control::{Request, SOCKET, VERSION};
@@ -18,6 +18,8 @@ use crate::progress::say;
 
 /// How long the router may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// No answer is longer: thousands of destinations fit.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 
 /// The JSON object of `ramson status --json`. Hashes are in I2P's base64.
 #[derive(Debug, Serialize, Deserialize)]
@@ -180,14 +182,16 @@ pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode
         .map_err(anyhow::Error::from)
         .flatten()
         .with_context(|| format!("no answer on {}: the router hangs or is stopping", path.display()))?;
-    let report: StatusReport =
-        serde_json::from_str(&line).context("the router's answer is not understood: is it of another version?")?;
-    if json {
-        say(line.trim_end());
-    } else {
-        say(&describe(&report));
-    }
+    let described = read_answer(&line)?;
+    say(if json { line.trim_end() } else { &described });
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a person is shown of an answer.
+pub(crate) fn read_answer(line: &str) -> anyhow::Result<String> {
+    let report: StatusReport =
+        serde_json::from_str(line).context("the router's answer is not understood: is it of another version?")?;
+    Ok(describe(&report))
 }
 
 async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
@@ -196,7 +200,7 @@ async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
     text.push('\n');
     socket.write_all(text.as_bytes()).await?;
     let mut line = String::new();
-    BufReader::new(socket).read_line(&mut line).await?;
+    BufReader::new(socket.take(MAX_ANSWER)).read_line(&mut line).await?;
     ensure!(line.ends_with('\n'), "it closed the connection");
     Ok(line)
 }
@@ -243,5 +247,6 @@ fn describe(report: &StatusReport) -> String {
             if destination.published { ", published" } else { "" }
         ));
     }
-    lines.join("\n")
+    let plain = |line: &String| line.replace(char::is_control, "\u{fffd}");
+    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ramson_crypto::{CryptoRng, ed25519, rng, sha256, x25519};
 use ramson_engine::RouterSecrets;
-use ramson_wire::{Codec, DestinationKeys, RouterIdentity};
+use ramson_wire::{Codec, DestinationKeys, RouterIdentity, SigningPublicKey};
 use zeroize::Zeroizing;
 
 use crate::entropy;
@@ -37,7 +37,7 @@ impl RouterKeys {
         Ok(keys)
     }
 
-    fn generate(rng: &mut dyn CryptoRng) -> Self {
+    pub(crate) fn generate(rng: &mut dyn CryptoRng) -> Self {
         let signing_key = ed25519::SigningKey::generate(rng);
         let encryption_key = x25519::PrivateKey::generate(rng);
         let identity = RouterIdentity::new(&encryption_key.public(), &signing_key.public(), rng);
@@ -54,7 +54,7 @@ impl RouterKeys {
 
     /// Layout: magic · signing seed 32 · encryption key 32 · NTCP2 static key 32 · NTCP2 IV 16 · port 2 ·
     /// router identity · SHA-256 of all before.
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&*self.secrets.signing_key.seed());
@@ -68,7 +68,7 @@ impl RouterKeys {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let body_len = bytes.len().checked_sub(CHECKSUM_LEN).ok_or("it is too short")?;
         let (body, checksum) = bytes.split_at(body_len);
         if !body.starts_with(MAGIC) {
@@ -86,6 +86,11 @@ impl RouterKeys {
         let ntcp2_key = x25519::PrivateKey::from_bytes(take(&mut fields)?);
         let ntcp2_iv = *take(&mut fields)?;
         let port = u16::from_be_bytes(*take(&mut fields)?);
+        // Nobody would believe what such a router signs.
+        let signs = *identity.signing_key() == SigningPublicKey::Ed25519(signing_key.public());
+        if !signs || identity.encryption_key() != encryption_key.public() {
+            return Err("its router identity is one of other keys");
+        }
         let secrets = RouterSecrets { identity, signing_key, encryption_key, ntcp2_key, ntcp2_iv };
         Ok(Self { secrets, port })
     }
@@ -144,6 +149,18 @@ mod tests {
             let mut changed = whole.clone();
             changed[at] ^= 1;
             assert!(RouterKeys::decode(&changed).is_err());
+        }
+    }
+
+    #[test]
+    fn keys_of_another_identity_are_refused() {
+        let whole = keys().encode();
+        for at in [MAGIC.len(), MAGIC.len() + 32] {
+            let mut changed = whole[..whole.len() - CHECKSUM_LEN].to_vec();
+            changed[at + 5] ^= 1;
+            let checksum = sha256(&changed);
+            changed.extend_from_slice(&checksum);
+            assert_eq!(RouterKeys::decode(&changed).err(), Some("its router identity is one of other keys"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The first routers: a folder or zip file of `routerInfo-*.dat`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::mailbox::Mailbox;
 use crate::routes::ToEngine;
 
 /// Larger RouterInfos are refused by every router.
-const MAX_ROUTER_INFO: u64 = 4096;
+pub(crate) const MAX_ROUTER_INFO: u64 = 4096;
 /// Public bundles hold about 100; private ones may be larger.
-const MAX_ROUTERS: usize = 10_000;
+pub(crate) const MAX_ROUTERS: usize = 10_000;
 
 /// Reads the sources again for an engine that needs more routers.
 pub(crate) struct Reseeder {
@@ -69,6 +69,11 @@ fn read_folder(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
 
 fn read_zip(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
+    read_archive(file, routers)
+}
+
+/// Reads all RouterInfos of a zip file.
+pub(crate) fn read_archive(file: impl Read + Seek, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let mut archive = zip::ZipArchive::new(file).map_err(|error| format!("it is neither a folder nor a zip file: {error}"))?;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| error.to_string())?;

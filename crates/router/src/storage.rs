@@ -3,7 +3,7 @@
 //! Nothing here keeps a router from running. A damaged file is moved aside. While the disk is full, read-only or gone,
 //! what should be written waits in memory, and is tried again every few seconds.
 
-mod file;
+pub(crate) mod file;
 mod writer;
 
 use std::path::{Path, PathBuf};

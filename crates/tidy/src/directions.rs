@@ -38,7 +38,16 @@ pub const MAP: &[Allowed] = &[
     Allowed { name: "ramson-fuzzing", internal: PURE, external: Some(&["bytes"]) },
     Allowed {
         name: "ramson-fuzzing-shell",
-        internal: &["ramson-api", "ramson-crypto", "ramson-fuzzing", "ramson-proxy", "ramson-router", "ramson-wire"],
+        internal: &[
+            "ramson",
+            "ramson-api",
+            "ramson-crypto",
+            "ramson-fuzzing",
+            "ramson-proxy",
+            "ramson-router",
+            "ramson-sim",
+            "ramson-wire",
+        ],
         external: None,
     },
     Allowed {

@@ -4,8 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ramson_fuzzing::mutate::short_run;
-use ramson_fuzzing_shell::{TARGETS, body, hosts, request, response, sam};
+use ramson_fuzzing_shell::{TARGETS, body, control, files, hosts, request, response, sam, settings};
 use ramson_proxy::fuzz::{Request, Response, carry, exchange};
+use ramson_router::fuzz::KeyFile;
+use ramson_sim::scenario::Scenario;
+use ramson_wire::{Codec, RouterIdentity};
 
 /// Runs the short run of `target` with a broken harness; that must panic, and on an input, not on the way there.
 fn finds(target: &str, broken: impl Fn(&[u8])) {
@@ -153,4 +156,92 @@ fn a_hash_counts_with_anything_in_front() {
         ..hosts::PARTS
     };
     finds("hosts", |data| hosts::hosts_with(data, &broken));
+}
+
+#[test]
+fn a_key_file_of_another_identity_counts() {
+    let read = |bytes: &[u8]| {
+        KeyFile::read(bytes).or_else(|problem| {
+            // An identity has 391 bytes, and a checksum of 32 stands behind it.
+            let identity = bytes.len().checked_sub(391 + 32).and_then(|at| bytes.get(at..at + 391)).ok_or(problem)?;
+            let identity = RouterIdentity::from_bytes(identity).map_err(|_| problem)?;
+            Ok(KeyFile { identity, written: bytes.to_vec(), ..KeyFile::generate(1) })
+        })
+    };
+    finds("router_keys", |data| files::router_keys_with(data, read));
+}
+
+#[test]
+fn a_bundle_that_is_compressed_loses_its_last_router() {
+    let read = |bytes: &[u8]| {
+        let mut routers = ramson_router::fuzz::bundle(bytes)?;
+        if routers.len() > 2 && bytes.get(8) == Some(&8) {
+            routers.pop();
+        }
+        Ok(routers)
+    };
+    finds("reseed", |data| files::reseed_with(data, read));
+}
+
+#[test]
+fn a_database_of_a_killed_router_is_read_by_half() {
+    let read = |bytes: &[u8]| {
+        let mut routers = ramson_router::fuzz::known_routers(bytes)?;
+        if routers.len() > 3 && bytes[9] & 1 == 0 {
+            routers.truncate(3);
+        }
+        Some(routers)
+    };
+    finds("known_routers", |data| files::known_routers_with(data, read));
+}
+
+#[test]
+fn all_tunnels_but_the_first_are_forgotten() {
+    let read = |bytes: &[u8], path: &std::path::Path| {
+        let mut read = ramson::fuzz::settings(bytes, path)?;
+        read.tunnels.truncate(1);
+        Ok(read)
+    };
+    finds("settings", |data| settings::settings_with(data, read));
+}
+
+#[test]
+fn a_mistake_in_settings_is_told_without_its_key() {
+    let read = |bytes: &[u8], path: &std::path::Path| {
+        let told = |told: String| match told.split_once(": host: ") {
+            Some((file, _)) => format!("{file}: invalid IP address, expected another"),
+            None => told,
+        };
+        ramson::fuzz::settings(bytes, path).map_err(told)
+    };
+    finds("settings", |data| settings::settings_with(data, read));
+}
+
+#[test]
+fn the_last_fault_of_a_scenario_is_forgotten() {
+    let read = |text: &str, file: &str| {
+        let mut scenario = Scenario::from_toml(text, file)?;
+        if scenario.faults.len() > 1 {
+            scenario.faults.pop();
+        }
+        Ok(scenario)
+    };
+    finds("scenario", |data| settings::scenario_with(data, read));
+}
+
+#[test]
+fn a_request_of_any_version_counts() {
+    let refusal = |line: &[u8]| ramson::fuzz::control_refusal(line).filter(|_| !holds(line, b"\"status\""));
+    let broken = control::Parts { refusal, ..control::PARTS };
+    finds("control", |data| control::control_with(data, &broken));
+}
+
+#[test]
+fn a_line_of_a_status_is_lost() {
+    let shown = |line: &str| {
+        let shown = ramson::fuzz::status_answer(line)?;
+        Ok(shown.lines().filter(|line| !line.starts_with("disk")).collect::<Vec<_>>().join("\n"))
+    };
+    let broken = control::Parts { shown, ..control::PARTS };
+    finds("control", |data| control::control_with(data, &broken));
 }

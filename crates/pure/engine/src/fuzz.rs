@@ -10,7 +10,8 @@ use ramson_wire::bounds::Bound;
 use ramson_wire::i2np::ReplyKey;
 use ramson_wire::{Destination, DestinationHash, GarlicClove, NetDbKey, Now, SessionTag, Tick};
 
-use crate::session::{Limits, SessionEvent, Sessions};
+use crate::fingerprint::Digest;
+use crate::session::{Limits, SessionEvent, Sessions, router_garlic};
 use crate::streaming::{
     CloseReason, DestinationSigner, Incoming, StreamId, StreamRings, Streaming, StreamingConfig, StreamingOutput,
 };
@@ -70,6 +71,20 @@ impl Garlic {
         Some(Sealed { body: sealed.body, ack: sealed.ack.map(|ack| ack.0) })
     }
 
+    /// Writes a message with any payload, as a hostile peer can; with it comes whether it begins a session.
+    pub fn encrypt_raw(&mut self, now: Now, to: &PublicKey, payload: &[u8]) -> Option<(Bytes, bool)> {
+        let sealed = self.0.encrypt_raw(now, to, payload).ok()?;
+        Some((sealed.body, sealed.new_session))
+    }
+
+    /// A digest of what messages can change.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut digest = Digest::new();
+        self.0.fingerprint(&mut digest);
+        digest.finish()
+    }
+
     /// Opens a message.
     pub fn decrypt(&mut self, now: Now, body: &Bytes) -> Option<Opened> {
         let opened = self.0.decrypt(now, body).ok()?;
@@ -106,6 +121,12 @@ impl Garlic {
     pub fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         self.0.bounds(visit);
     }
+}
+
+/// Opens a message to a router.
+#[must_use]
+pub fn open_to_router(now: Now, own: &PrivateKey, body: &[u8]) -> Option<Vec<GarlicClove>> {
+    router_garlic::open(now, own, body).ok()
 }
 
 /// Streams of one destination.

@@ -354,13 +354,17 @@ impl<B: Border> World<'_, B> {
 
 /// Noise N to the watched engine: `prefix` · ephemeral key · sealed.
 fn seal(number: u32, prefix: &[u8], clear: &[u8]) -> Vec<u8> {
+    seal_to(&secrets(0).encryption_key.public(), number, prefix, clear)
+}
+
+/// The same to any router.
+pub(crate) fn seal_to(to: &PublicKey, number: u32, prefix: &[u8], clear: &[u8]) -> Vec<u8> {
     let ephemeral = PrivateKey::generate(&mut SeededRng::new([7; 32]).child(&number.to_string()));
-    let to: PublicKey = secrets(0).encryption_key.public();
     let mut noise = SymmetricState::new(b"Noise_N_25519_ChaChaPoly_SHA256");
     noise.mix_prologue(&[]);
     noise.mix_hash(&to.0);
     noise.mix_hash(&ephemeral.public().0);
-    noise.mix_key(ephemeral.diffie_hellman(&to).unwrap().as_bytes());
+    noise.mix_key(ephemeral.diffie_hellman(to).unwrap().as_bytes());
     let mut sealed = [prefix, &ephemeral.public().0].concat();
     let at = sealed.len();
     sealed.extend_from_slice(clear);

@@ -18,6 +18,7 @@
 pub mod engine;
 pub mod format;
 pub mod garlic;
+pub mod hostile;
 pub mod lane;
 pub mod mutate;
 pub mod ntcp2;

@@ -1,6 +1,7 @@
 //! The corpora: small, made from our own encoders and from what other routers and the specifications published.
 
 pub mod engine;
+pub mod hostile;
 pub mod lane;
 pub mod network;
 pub mod ntcp2;

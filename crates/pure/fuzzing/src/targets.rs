@@ -2,7 +2,7 @@
 
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
-use crate::{engine, garlic, lane, ntcp2, streams};
+use crate::{engine, garlic, hostile, lane, ntcp2, streams};
 
 /// Something to be fuzzed.
 pub struct Target {
@@ -149,6 +149,8 @@ pub const TARGETS: &[Target] = &[
         seeds::lane::lane,
         FEW,
         &[
+            "pure/lane/src/address.rs",
+            "pure/lane/src/filter.rs",
             "pure/lane/src/lane.rs",
             "pure/lane/src/lane/backoff.rs",
             "pure/lane/src/lane/connections.rs",
@@ -190,6 +192,20 @@ pub const TARGETS: &[Target] = &[
         ],
     ),
     target(
+        "garlic_payloads",
+        hostile::payloads,
+        seeds::hostile::garlic_payloads,
+        SOME,
+        &[
+            "pure/wire/src/garlic.rs",
+            "pure/engine/src/session/inbound.rs",
+            "pure/engine/src/session/link.rs",
+            "pure/engine/src/session/payload.rs",
+            "pure/engine/src/session/router_garlic.rs",
+            "pure/engine/src/session/step.rs",
+        ],
+    ),
+    target(
         "streams",
         streams::streams,
         seeds::engine::streams,
@@ -223,6 +239,7 @@ pub const TARGETS: &[Target] = &[
             "pure/engine/src/engine/destinations.rs",
             "pure/engine/src/engine/glue.rs",
             "pure/engine/src/engine/load.rs",
+            "pure/engine/src/engine/repetitions.rs",
             "pure/engine/src/engine/report.rs",
             "pure/engine/src/engine/routing.rs",
             "pure/engine/src/destination.rs",

@@ -45,6 +45,8 @@ pub struct Run {
     hostile: Vec<usize>,
     /// Of all disks now.
     disk_faults: DiskFaults,
+    /// Of each flood.
+    victims: BTreeMap<usize, Vec<usize>>,
     measures: Measures,
     counted: Vec<sampling::Counted>,
     sampled_at: Tick,
@@ -116,6 +118,7 @@ impl Run {
             gone: BTreeSet::new(),
             hostile: Vec::new(),
             disk_faults: DiskFaults::default(),
+            victims: BTreeMap::new(),
             measures: Measures { seed, ..Measures::default() },
             counted: Vec::new(),
             sampled_at: Tick(0),

@@ -117,7 +117,7 @@ fn whatever_the_network_does_is_felt() {
         ("disk and crash", fault(Fault::Disk(disk.clone()))),
         ("losing disk", fault(Fault::Disk(Disk { lost_permille: 1_000, ..disk.clone() }))),
         ("tearing disk", fault(Fault::Disk(Disk { torn_permille: 1_000, ..disk }))),
-        ("flood", fault(Fault::Flood(Flood { from_secs, to_secs, times_capacity: 1 }))),
+        ("flood", fault(Fault::Flood(Flood { from_secs, to_secs, times_capacity: 1, routers: 1, of_users: false }))),
     ];
     for (number, (name, hash)) in hashes.iter().enumerate() {
         let same = hashes.iter().take(number).find(|(_, other)| other == hash);

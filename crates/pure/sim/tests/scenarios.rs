@@ -58,6 +58,7 @@ scenarios! {
     skew: "skew",
     bad_disk: "bad-disk",
     bulk: "bulk",
+    flood: "flood",
 }
 
 /// A thousand routers take minutes and some gigabytes: once is enough, by `ramson sim thousand`.

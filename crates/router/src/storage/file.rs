@@ -88,9 +88,16 @@ fn is_content(error: &io::Error) -> bool {
 
 /// What a file holds that can't be opened for writing.
 pub(super) fn read_copy(path: &Path) -> Option<Vec<(RouterHash, Bytes)>> {
-    let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+    read_bytes(&std::fs::read(path).ok()?)
+}
+
+/// What a file of these bytes holds.
+pub(crate) fn read_bytes(bytes: &[u8]) -> Option<Vec<(RouterHash, Bytes)>> {
+    if bytes.is_empty() {
+        return None;
+    }
     let copy = InMemoryBackend::new();
-    copy.set_len(bytes.len() as u64).and_then(|()| copy.write(0, &bytes)).ok()?;
+    copy.set_len(bytes.len() as u64).and_then(|()| copy.write(0, bytes)).ok()?;
     read_all(&check(copy).ok()?).ok()
 }
 
@@ -109,7 +116,7 @@ pub(super) fn read_all(database: &Database) -> Result<Vec<(RouterHash, Bytes)>, 
     Ok(routers)
 }
 
-pub(super) fn write<'a>(database: &Database, batch: impl Iterator<Item = &'a Record>) -> Result<(), redb::Error> {
+pub(crate) fn write<'a>(database: &Database, batch: impl Iterator<Item = &'a Record>) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(ROUTERS)?;

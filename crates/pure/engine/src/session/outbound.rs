@@ -1,5 +1,8 @@
 //! Writing messages: choice of the session, then ES, NSR or NS.
 
+#[cfg(feature = "fuzzing")]
+mod raw;
+
 use bytes::Bytes;
 use ramson_crypto::aead;
 use ramson_crypto::x25519::PublicKey;
@@ -111,10 +114,15 @@ impl Sessions {
     fn seal_reply(&mut self, now: Now, id: SessionId, cloves: &[GarlicClove]) -> Result<Sealed, SessionError> {
         let rng = &mut *self.rng;
         let payload = Blocks::handshake(None, cloves).padded(&[], |len| padding::choose(len + REPLY_OVERHEAD, rng));
+        self.write_reply(now, id, &payload)
+    }
+
+    fn write_reply(&mut self, now: Now, id: SessionId, payload: &[u8]) -> Result<Sealed, SessionError> {
+        let rng = &mut *self.rng;
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
         let responder = session.responder.as_mut().ok_or(SessionError::UnknownTag)?;
         let mut body = start_body();
-        let split = responder.write_reply(|| draw_ephemeral(rng), &payload, &mut body).map_err(|_| SessionError::WeakKey)?;
+        let split = responder.write_reply(|| draw_ephemeral(rng), payload, &mut body).map_err(|_| SessionError::WeakKey)?;
         session.replied.get_or_insert(now.tick);
         session.due = None;
         if session.link.is_none() {
@@ -131,9 +139,13 @@ impl Sessions {
         let rng = &mut *self.rng;
         let payload =
             Blocks::handshake(Some(date), cloves).padded(&[], |len| padding::choose_new_session(len + NEW_SESSION_OVERHEAD, rng));
+        self.write_new(now, to, &payload, ack_request)
+    }
+
+    fn write_new(&mut self, now: Now, to: &PublicKey, payload: &[u8], ack_request: bool) -> Result<Sealed, SessionError> {
         let mut body = start_body();
         let ephemeral = draw_ephemeral(&mut *self.rng);
-        let handshake = Initiator::write(&self.own, to, ephemeral, &payload, &mut body).map_err(|_| SessionError::WeakKey)?;
+        let handshake = Initiator::write(&self.own, to, ephemeral, payload, &mut body).map_err(|_| SessionError::WeakKey)?;
         let ack = ack_request.then(|| self.draw_ack());
         let id = self.new_id();
         let mut session = Session::new(id, *to, now.tick, true);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ramson_engine::fuzz::Opened;
 use ramson_engine::{Event, Output};
-use ramson_fuzzing::{engine, garlic, streams};
+use ramson_fuzzing::{engine, garlic as sessions, hostile, streams};
 use ramson_lane::{Class, LaneCommand};
-use ramson_wire::{I2npMessage, MessageKind, RouterHash, TunnelId};
+use ramson_wire::{GarlicBlock, I2npMessage, MessageKind, RouterHash, TunnelId, garlic};
 
 use crate::finds;
 
@@ -15,7 +15,7 @@ use crate::finds;
 fn a_message_opens_again_when_it_is_repeated() {
     #[derive(Default)]
     struct Remembering(BTreeMap<Bytes, Opened>);
-    impl garlic::Border for Remembering {
+    impl sessions::Border for Remembering {
         fn opened(&mut self, body: &Bytes, opened: Option<Opened>) -> Option<Opened> {
             if let Some(opened) = &opened {
                 self.0.insert(body.clone(), opened.clone());
@@ -23,7 +23,7 @@ fn a_message_opens_again_when_it_is_repeated() {
             opened.or_else(|| self.0.get(body).cloned())
         }
     }
-    finds("garlic_sessions", |data| garlic::sessions_with(data, &mut Remembering::default()));
+    finds("garlic_sessions", |data| sessions::sessions_with(data, &mut Remembering::default()));
 }
 
 #[test]
@@ -86,4 +86,20 @@ fn a_tunnel_gets_an_id_that_is_in_use() {
         }
     }
     finds("tunnels", |data| engine::engine_with(data, &mut Confused(None)));
+}
+
+#[test]
+fn what_stands_before_a_bad_block_counts() {
+    struct Patient;
+    impl hostile::Border for Patient {
+        fn opened(&mut self, payload: &[u8], opened: Option<Opened>) -> Option<Opened> {
+            let read = |len| garlic::parse_blocks(payload.get(..len)?).ok().filter(|blocks| blocks.len() > 2);
+            let clove = |block| if let GarlicBlock::Clove(clove) = block { Some(clove) } else { None };
+            opened.or_else(|| {
+                let before = (1..payload.len()).rev().find_map(read)?;
+                Some(Opened { peer: None, cloves: before.into_iter().filter_map(clove).collect() })
+            })
+        }
+    }
+    finds("garlic_payloads", |data| hostile::payloads_with(data, &mut Patient));
 }

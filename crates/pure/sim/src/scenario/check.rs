@@ -28,11 +28,16 @@ const MOST_SKEW_MS: i64 = 86_400_000;
 const MOST_COUNT: usize = 1_000_000;
 
 impl Scenario {
-    /// Whether all values make sense.
+    /// Whether all values make sense, in the short form too.
     ///
     /// # Errors
     /// The first that doesn't.
     pub fn check(&self) -> Result<(), WrongValue> {
+        self.check_form()?;
+        self.short().check_form().map_err(|wrong| WrongValue { key: format!("in the short form: {}", wrong.key), ..wrong })
+    }
+
+    fn check_form(&self) -> Result<(), WrongValue> {
         within("duration-secs", self.duration_secs, 1..=MOST_SECS)?;
         within("routers", self.routers, 1..=MOST_ROUTERS)?;
         within("floodfills", self.floodfills, 1..=self.routers)?;
@@ -100,7 +105,10 @@ impl Scenario {
                 within(&key("silent and clean"), u32::from(crash.silent) + u32::from(crash.clean), 0..=1)?;
                 within(&key("down-secs"), crash.down_secs, 0..=self.duration_secs - from)
             }
-            Fault::Flood(flood) => within(&key("times-capacity"), flood.times_capacity, 1..=1_000),
+            Fault::Flood(flood) => {
+                within(&key("times-capacity"), flood.times_capacity, 1..=1_000)?;
+                within(&key("routers"), flood.routers, 1..=self.routers)
+            }
         }
     }
 
@@ -112,6 +120,7 @@ impl Scenario {
         for (key, share) in shares(expect) {
             within(&format!("expect.{key}"), share.unwrap_or(0), 0..=1_000)?;
         }
+        within("expect.ready-at-end-permille", expect.ready_at_end_permille.unwrap_or(0), 0..=1_000)?;
         within("expect.ready-within-secs", expect.ready_within_secs.unwrap_or(0), 0..=self.duration_secs)?;
         within("expect.reachable-again-within-secs", expect.reachable_again_within_secs.unwrap_or(0), 0..=self.duration_secs)?;
         // An expectation of something that never happens would hold for ever and say nothing.

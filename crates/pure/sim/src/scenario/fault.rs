@@ -61,9 +61,9 @@ impl Fault {
         }
     }
 
-    /// Changes every time in it.
-    pub(super) fn map_times(&mut self, map: impl Fn(u64) -> u64) {
-        let (one, other) = match self {
+    /// Changes every time in it: `begin` when it begins, `end` when it ends or how long it lasts.
+    pub(super) fn map_times(&mut self, begin: impl Fn(u64) -> u64, end: impl Fn(u64) -> u64) {
+        let (from, to) = match self {
             Self::Churn(Churn { from_secs, to_secs, .. })
             | Self::Partition(Partition { from_secs, to_secs, .. })
             | Self::Disk(Disk { from_secs, to_secs, .. })
@@ -71,8 +71,9 @@ impl Fault {
             Self::Crash(Crash { at_secs, down_secs, .. }) => (at_secs, Some(down_secs)),
             Self::ClockJump(ClockJump { at_secs, .. }) => (at_secs, None),
         };
-        for time in [Some(one), other].into_iter().flatten() {
-            *time = map(*time);
+        *from = begin(*from);
+        if let Some(to) = to {
+            *to = end(*to);
         }
     }
 }
@@ -210,7 +211,7 @@ impl Crash {
     }
 }
 
-/// Build requests of hostile routers to one router.
+/// Build requests of hostile routers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Flood {
@@ -218,13 +219,23 @@ pub struct Flood {
     pub from_secs: u64,
     /// Until then.
     pub to_secs: u64,
-    /// So many times what that router's processor can do.
+    /// So many times what a router's processor can do, to each of its victims.
     #[serde(default = "Flood::three")]
     pub times_capacity: u32,
+    /// So many victims: the first routers.
+    #[serde(default = "Flood::one")]
+    pub routers: usize,
+    /// The victims are drawn from the routers with sites and visitors instead, as far as there are so many.
+    #[serde(default)]
+    pub of_users: bool,
 }
 
 impl Flood {
     fn three() -> u32 {
         3
+    }
+
+    fn one() -> usize {
+        1
     }
 }

@@ -14,7 +14,9 @@ impl Scenario {
         let Some(duration) = self.short_duration_secs else { return short };
         let scale = |secs: u64| scaled(secs, duration, self.duration_secs);
         short.duration_secs = duration;
-        short.faults.iter_mut().for_each(|fault| fault.map_times(scale));
+        // Rounded down, so that what ends in time still does.
+        let begin = |secs: u64| secs.saturating_mul(duration) / self.duration_secs.max(1);
+        short.faults.iter_mut().for_each(|fault| fault.map_times(begin, scale));
         short.expect.settle_secs = scale(short.expect.settle_secs);
         short.expect.grace_secs = scale(short.expect.grace_secs);
         let Load { pages, bulk, short_lived } = &mut short.load;

@@ -7,6 +7,7 @@ mod identities_apart;
 mod limits;
 mod network;
 mod pairing;
+mod quotas;
 mod reachable_again;
 #[path = "../common/replay.rs"]
 mod replay;

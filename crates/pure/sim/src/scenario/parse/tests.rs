@@ -133,13 +133,33 @@ fn the_short_form_keeps_proportions() {
     let short = scenario.short();
     assert_eq!((short.routers, short.floodfills, short.duration_secs), (10, 3, 301));
     for (long, short) in scenario.faults.iter().zip(&short.faults) {
-        let halves = |(from, to): (u64, u64)| (from.div_ceil(2), to.div_ceil(2));
-        assert_eq!(short.times(), halves(long.times()));
+        let ((from, to), (short_from, short_to)) = (long.times(), short.times());
+        assert_eq!(short_from, from / 2);
+        assert!((to / 2..=to.div_ceil(2)).contains(&short_to) && short_to <= 301);
     }
     assert_eq!(short.expect.settle_secs, scenario.expect.settle_secs.div_ceil(2));
     assert_eq!(short.load.pages.as_ref().map(|pages| pages.from_secs), Some(31));
     short.check().unwrap();
     assert_eq!(Scenario::default().short(), Scenario::default());
+}
+
+const WITH_SHORT: &str = "duration-secs = 600\nshort-duration-secs = 60\nrouters = 20\nshort-routers = 10\n";
+
+#[test]
+fn what_ends_with_the_run_does_so_in_the_short_form() {
+    for fault in
+        ["kind = \"flood\"\nfrom-secs = 595\nto-secs = 600", "kind = \"crash\"\nrouters = 10\nat-secs = 595\ndown-secs = 5"]
+    {
+        let scenario = parse(&format!("{WITH_SHORT}[[faults]]\n{fault}\n"));
+        assert_eq!(scenario.short().faults[0].times(), (59, 60));
+    }
+}
+
+#[test]
+fn a_short_form_that_makes_no_sense_is_refused() {
+    let crash = format!("{WITH_SHORT}[[faults]]\nkind = \"crash\"\nat-secs = 5\nrouters = 11\n");
+    refused(&crash, &["short form", "faults[1] (crash).routers", "is 11", "1 to 10"]);
+    refused(&format!("sample-secs = 61\n{WITH_SHORT}"), &["short form", "sample-secs", "is 61", "1 to 60"]);
 }
 
 #[test]
