@@ -1,6 +1,6 @@
 //! Bounded gzip. Inflating stops at a limit given by the caller, so a small message can't grow into a large one.
 //!
-//! Each thread has one inflater and one deflater and sets them back before each use. New ones for each message would cost more than the
+//! Each thread has one inflater and one deflater and sets them back. New ones for each message would cost more than the
 //! message, and being aligned they tear holes into the heap of an older C library, which it never fills again.
 
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ const WORTH_DEFLATING: usize = 96;
 
 thread_local! {
     static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
-    static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    static DEFLATER: RefCell<Compress> = RefCell::new(deflater());
 }
 
 /// The six bytes of a gzip header that carry no meaning for inflating: modification time 4 · extra flags 1 · operating system 1. I2P
@@ -141,15 +141,23 @@ fn looks_compressible(data: &[u8]) -> bool {
 
 /// Deflated bytes, or `None` unless at least an eighth is saved.
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {
-    DEFLATER.with_borrow_mut(|state| deflate_with(state, data))
+    let mut out = Vec::with_capacity(data.len() + data.len() / 8 + 64);
+    let ended = DEFLATER.with_borrow_mut(|state| {
+        let status = state.compress_vec(data, &mut out, FlushCompress::Finish);
+        let ended = matches!(status, Ok(Status::StreamEnd));
+        // Setting back forgets an open block only if it ended: found as a panic, and as streams that arrived changed.
+        if ended {
+            state.reset()
+        } else {
+            *state = deflater()
+        }
+        ended
+    });
+    (ended && out.len() <= data.len() - data.len() / 8).then_some(out)
 }
 
-fn deflate_with(state: &mut Compress, data: &[u8]) -> Option<Vec<u8>> {
-    state.reset();
-    let mut out = Vec::with_capacity(data.len() - data.len() / 8);
-    // The output has no room beyond what is worth having: not reaching the end means it isn't.
-    let status = state.compress_vec(data, &mut out, FlushCompress::Finish).ok()?;
-    (status == Status::StreamEnd).then_some(out)
+fn deflater() -> Compress {
+    Compress::new(Compression::fast(), false)
 }
 
 /// Appends `data` as stored deflate blocks.
@@ -217,15 +225,29 @@ mod tests {
         // A stored block that another one should follow.
         let mut endless = vec![0, 0x40, 0x9c, 0xbf, 0x63];
         endless.extend_from_slice(&secret);
-        let text = b"GET / HTTP/1.1\r\n".repeat(20);
-        let fresh = deflate_with(&mut Compress::new(Compression::fast(), false), &text);
         // Fixed codes, length 3, distance 1 (and 4): back beyond the begin.
         for back in [[0x03, 0x02, 0x00], [0x03, 0x62, 0x00]] {
             assert_eq!(inflate_raw(&endless, 50_000).unwrap_err(), DecodeErrorKind::Compression);
             assert_eq!(inflate_raw(&back, 50_000).unwrap_err(), DecodeErrorKind::Compression);
         }
-        assert!(deflate(&secret.repeat(2)).is_none(), "stops in the middle");
-        assert_eq!(deflate(&text), fresh);
+    }
+
+    #[test]
+    fn deflating_is_the_same_after_anything() {
+        let fresh = |data: &[u8]| {
+            let mut out = Vec::with_capacity(2 * data.len() + 64);
+            let status = deflater().compress_vec(data, &mut out, FlushCompress::Finish);
+            assert_eq!(status.unwrap(), Status::StreamEnd);
+            (out.len() <= data.len() - data.len() / 8).then_some(out)
+        };
+        let counting: Vec<u8> = (0..16_000u32).flat_map(u32::to_le_bytes).collect();
+        let text = b"GET / HTTP/1.1\r\n".repeat(400);
+        for length in (1..60).map(|step| step * step * 16) {
+            for data in [&counting, &text, &noise(60_000), &noise(300).repeat(100)] {
+                let data = &data[..length.min(data.len())];
+                assert!(deflate(data) == fresh(data), "{length}");
+            }
+        }
     }
 
     #[test]
