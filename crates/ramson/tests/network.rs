@@ -8,6 +8,8 @@ mod sam_client;
 #[allow(dead_code, reason = "it serves other tests too")]
 mod testnet;
 
+#[path = "network/a_router_that_knows_nobody_reseeds_again.rs"]
+mod a_router_that_knows_nobody_reseeds_again;
 #[path = "network/a_server_tunnel_carries_bytes_both_ways.rs"]
 mod a_server_tunnel_carries_bytes_both_ways;
 #[path = "network/a_site_learns_who_asks_and_nothing_else.rs"]

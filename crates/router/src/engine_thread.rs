@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ramson_engine::{Command, Engine, Output, Record};
+use ramson_engine::{Command, Engine, Event, Output, Record};
 use ramson_lane::LaneEvent;
 use ramson_wire::Tick;
 
@@ -94,6 +94,7 @@ impl EngineThread {
             match self.engine.poll_output() {
                 Output::Lane(command) => self.commands.push(ToLane::Command(command)),
                 Output::Store(record) => self.records.push(record),
+                Output::Event(Event::ReseedWanted) => self.storage.reseed(),
                 Output::Event(event) => {
                     if let Some(command) = self.routes.deliver(event) {
                         self.engine.handle_command(self.clock.now(), command);

@@ -3,15 +3,39 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use ramson_engine::Command;
 
 use crate::error::StartError;
+use crate::mailbox::Mailbox;
+use crate::routes::ToEngine;
 
 /// Larger RouterInfos are refused by every router.
 pub(crate) const MAX_ROUTER_INFO: u64 = 4096;
 /// Public bundles hold about 100; private ones may be larger.
 pub(crate) const MAX_ROUTERS: usize = 10_000;
+
+/// Reads the sources again for an engine that needs more routers.
+pub(crate) struct Reseeder {
+    pub(crate) sources: Vec<PathBuf>,
+    pub(crate) engine: Arc<Mailbox<ToEngine>>,
+}
+
+impl Reseeder {
+    /// What can't be read now may be there the next time that the engine asks.
+    pub(crate) fn reseed(&self) {
+        if self.sources.is_empty() {
+            return;
+        }
+        tracing::info!("too few routers are known or none can be reached: those of the reseed are read again");
+        match read(&self.sources) {
+            Ok(routers) => drop(self.engine.send(ToEngine::Command(Command::Reseed { routers }))),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}
 
 /// Reads all RouterInfos of the sources. They are not verified here.
 pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Bytes>, StartError> {

@@ -24,7 +24,7 @@ use crate::files::DataDir;
 use crate::keys::RouterKeys;
 use crate::lane_thread::LaneThread;
 use crate::mailbox::Mailbox;
-use crate::reseed;
+use crate::reseed::{self, Reseeder};
 use crate::routes::{Routes, ToEngine};
 use crate::storage::{self, StorageThread, Trouble};
 
@@ -48,7 +48,7 @@ pub struct RouterConfig {
     pub binds: Vec<IpAddr>,
     /// Transport port; `None`: the one drawn at the first start; 0: any free one.
     pub port: Option<u16>,
-    /// Folders or zip files of RouterInfos.
+    /// Folders or zip files of RouterInfos: read at the start, and again when too few routers are known.
     pub reseed: Vec<PathBuf>,
     /// Serve as a floodfill.
     pub floodfill: bool,
@@ -167,7 +167,8 @@ impl Router {
         let mailbox = Arc::new(Mailbox::new());
         let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
             .map_err(|source| StartError::Thread { name: "lane", source })?;
-        let (storage_thread, storage) = StorageThread::new(stored, data_dir);
+        let reseeder = Reseeder { sources: config.reseed, engine: Arc::clone(&mailbox) };
+        let (storage_thread, storage) = StorageThread::new(stored, data_dir, reseeder);
         let trouble = storage.trouble().clone();
         let (progress_sender, progress) = watch::channel(Progress::NoRouters);
         let engine_thread = EngineThread::new(engine, clock, Arc::clone(&mailbox), lane, storage, Routes::new(progress_sender));

@@ -165,6 +165,8 @@ impl Routes {
             }
             // The rings of the stream tell its handle.
             Event::StreamConnected { .. } | Event::StreamClosed { .. } => {}
+            // Its driver's affair.
+            Event::ReseedWanted => {}
         }
         None
     }

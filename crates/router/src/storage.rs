@@ -16,10 +16,13 @@ use redb::Database;
 
 use crate::files::DataDir;
 use crate::mailbox::Mailbox;
+use crate::reseed::Reseeder;
 use writer::{Pace, Writer};
 
 enum Letter {
     Record(Record),
+    /// The engine needs more routers.
+    Reseed,
     Stop,
 }
 
@@ -49,6 +52,11 @@ impl StorageHandle {
     pub(crate) fn send_all(&self, records: &mut Vec<Record>) {
         let mut letters = records.drain(..).map(Letter::Record).collect();
         self.mailbox.send_all(&mut letters);
+    }
+
+    /// Has the thread read the reseed again, besides.
+    pub(crate) fn reseed(&self) {
+        self.mailbox.send(Letter::Reseed);
     }
 
     /// Asks the thread to write what it has and end.
@@ -81,24 +89,25 @@ pub(crate) fn open(path: &Path) -> Stored {
     }
 }
 
-/// Writes what the engine learns. It keeps the folder until it has ended.
+/// Writes what the engine learns, and reads the reseed when that isn't enough. It keeps the folder until it has ended.
 pub(crate) struct StorageThread {
     writer: Writer,
     mailbox: Arc<Mailbox<Letter>>,
+    reseeder: Reseeder,
     /// Last, so that no other process finds the folder free and the file in use.
     _data_dir: Arc<DataDir>,
 }
 
 impl StorageThread {
-    pub(crate) fn new(stored: Stored, data_dir: Arc<DataDir>) -> (Self, StorageHandle) {
+    pub(crate) fn new(stored: Stored, data_dir: Arc<DataDir>, reseeder: Reseeder) -> (Self, StorageHandle) {
         let handle = StorageHandle { mailbox: Arc::new(Mailbox::new()), trouble: Trouble::default() };
         let writer = Writer::new(stored, handle.trouble.clone(), Pace::default());
-        (Self { writer, mailbox: Arc::clone(&handle.mailbox), _data_dir: data_dir }, handle)
+        (Self { writer, mailbox: Arc::clone(&handle.mailbox), reseeder, _data_dir: data_dir }, handle)
     }
 
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
-        self.writer.run(&self.mailbox);
+        self.writer.run(&self.mailbox, || self.reseeder.reseed());
     }
 }
 

@@ -16,6 +16,7 @@ mod glue;
 mod load;
 mod repetitions;
 mod report;
+mod reseed;
 mod routing;
 #[cfg(test)]
 mod tests;
@@ -25,22 +26,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{CryptoRng, x25519};
 use ramson_lane::{Fault, LaneCommand, LaneEvent, LaneStats};
-use ramson_wire::{Now, RouterHash, RouterInfo, Tick, Unverified};
+use ramson_wire::{Now, RouterHash, RouterInfo, Tick};
 
 use crate::destination::Destination;
 use crate::identity::{IdentityId, Owner};
 use crate::interface::{Command, Event, Output, Progress, RequestId, Snapshot};
-use crate::netdb::{self, NetDb, Source};
+use crate::netdb::{self, NetDb};
 use crate::own_router::{self, RouterSecrets};
 use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
 use dear::DearWork;
 use destinations::Lookups;
 use load::TransitLoad;
 use repetitions::Repetitions;
+use reseed::Reseeding;
 use routing::RouterReplies;
 
 /// Our RouterInfo is signed anew at a random time within these, whatever destinations do.
@@ -84,6 +85,7 @@ pub struct Engine {
     replies: RouterReplies,
     dear: DearWork,
     repetitions: Repetitions,
+    reseeding: Reseeding,
     connected: BTreeSet<RouterHash>,
     congested: BTreeSet<RouterHash>,
     /// Congestion or tunnels changed: destinations are to be told whom to hold back.
@@ -144,6 +146,7 @@ impl Engine {
             replies: RouterReplies::default(),
             dear: DearWork::default(),
             repetitions: Repetitions::new(now.tick),
+            reseeding: Reseeding::new(now.tick),
             connected: BTreeSet::new(),
             congested: BTreeSet::new(),
             congestion_changed: false,
@@ -154,11 +157,9 @@ impl Engine {
             now,
             outputs: VecDeque::new(),
         };
-        for bytes in snapshot.reseed {
-            engine.add_reseeded(now, bytes);
-        }
-        // A reseed is saved at once: it may be gone when the router starts again.
-        engine.netdb.flush();
+        let reseeded = !snapshot.reseed.is_empty();
+        engine.reseed(now, snapshot.reseed);
+        engine.reseed_later(now, reseeded);
         engine.netdb.publish_router_info(now, router_info);
         engine.settle(now);
         Ok(engine)
@@ -223,6 +224,7 @@ impl Engine {
             }
             Command::StreamDirty { id, stream } => self.with_destination(id, |destination| destination.handle_dirty(now, stream)),
             Command::LookupDestination { id, request, hash } => self.look_up_destination(now, id, request, hash),
+            Command::Reseed { routers } => self.reseed(now, routers),
             Command::Status { request } => {
                 let status = Box::new(self.status(now));
                 self.event(Event::Status { request, status });
@@ -248,6 +250,7 @@ impl Engine {
                 destination.handle_timeout(now);
             }
         }
+        self.reseed_if_due(now);
         self.start_due(now);
         self.replies.expire(now.tick);
         self.work(now);
@@ -272,7 +275,7 @@ impl Engine {
         }
         let destinations = self.destinations.values().filter_map(Destination::deadline).min();
         let starting = self.starting.values().map(|(at, _)| *at).min();
-        let parts = [self.tunnels.deadline(), destinations, starting];
+        let parts = [self.tunnels.deadline(), destinations, starting, self.reseed_due()];
         parts.into_iter().flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
     }
 
@@ -288,16 +291,6 @@ impl Engine {
             }
             // Nothing of it has changed since it could be made, so this is a bug; the old one serves for hours.
             Err(error) => tracing::error!(%error, "our RouterInfo can't be renewed"),
-        }
-    }
-
-    fn add_reseeded(&mut self, now: Now, bytes: Bytes) {
-        let info = Unverified::<RouterInfo>::parse(bytes).ok().and_then(|info| info.verify().ok());
-        match info {
-            Some(info) => {
-                self.netdb.add_router(now, info, Source::Reseed);
-            }
-            None => tracing::debug!("a RouterInfo of a reseed is broken or forged"),
         }
     }
 

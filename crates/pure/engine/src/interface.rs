@@ -63,6 +63,11 @@ pub enum Command {
         /// What is sought.
         hash: DestinationHash,
     },
+    /// Brings RouterInfos from outside of the network, for [`Event::ReseedWanted`].
+    Reseed {
+        /// Encoded; each is verified before use.
+        routers: Vec<bytes::Bytes>,
+    },
     /// Asks for [`Event::Status`].
     Status {
         /// Returned with the answer.
@@ -125,6 +130,8 @@ pub enum Event {
     },
     /// The router took a step towards being usable.
     Progress(Progress),
+    /// Too few routers are known, or none can be reached. Said again after ever longer times, until there are enough.
+    ReseedWanted,
 }
 
 /// How far the router has come since its start, in the order in which the steps are taken.

@@ -319,11 +319,19 @@ impl NetDb {
         self.settle(now);
     }
 
-    /// Adds a verified RouterInfo from a handshake, a connected peer or a reseed.
+    /// Adds a verified RouterInfo from a handshake or a connected peer.
     pub(crate) fn add_router(&mut self, now: Now, info: RouterInfo, source: Source) -> AddResult {
         let hash = info.hash();
         let Shared { routers, config, .. } = &mut self.shared;
         let result = routers.add(now, config, info, source);
+        self.router_added(now, hash, result)
+    }
+
+    /// Adds a RouterInfo of a reseed.
+    pub(crate) fn add_reseeded(&mut self, now: Now, info: Unverified<RouterInfo>) -> AddResult {
+        let hash = info.hash();
+        let Shared { routers, config, .. } = &mut self.shared;
+        let result = routers.add_unverified(now, config, &hash.into(), info, Source::Reseed);
         self.router_added(now, hash, result)
     }
 

@@ -1,11 +1,19 @@
-//! A router's disk: written in batches, with what goes wrong on disks.
+//! A router's disk: written in batches, at the pace of the shell that is in the program, with what goes wrong on disks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_engine::Record;
-use ramson_wire::RouterHash;
+use ramson_wire::{RouterHash, Tick};
+
+/// The first batch after a start is written so soon, as in production.
+const FIRST: Duration = Duration::from_secs(2);
+/// From one batch to the next, likewise.
+const BATCH: Duration = Duration::from_secs(30);
+/// After a failure, likewise.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What goes wrong, in thousandths of what is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +22,7 @@ pub struct DiskFaults {
     pub torn: u32,
     /// Records that the disk says are written, and aren't.
     pub lost: u32,
-    /// Batches that fail with an error; the shell tries again with the next one.
+    /// Batches that fail with an error; the shell tries again a little later.
     pub failing: u32,
 }
 
@@ -23,27 +31,36 @@ pub(crate) struct Disk {
     durable: BTreeMap<RouterHash, Bytes>,
     /// In the shell's batch; none: to be deleted.
     batch: BTreeMap<RouterHash, Option<Bytes>>,
+    /// It is written then.
+    due: Option<Tick>,
+    last_write: Option<Tick>,
     pub(crate) faults: DiskFaults,
     rng: SeededRng,
 }
 
 impl Disk {
     pub(crate) fn new(rng: SeededRng) -> Self {
-        Self { durable: BTreeMap::new(), batch: BTreeMap::new(), faults: DiskFaults::default(), rng }
+        Self { durable: BTreeMap::new(), batch: BTreeMap::new(), due: None, last_write: None, faults: DiskFaults::default(), rng }
     }
 
-    pub(crate) fn store(&mut self, record: Record) {
+    /// Says when a batch is due, if there was none before.
+    pub(crate) fn store(&mut self, now: Tick, record: Record) -> Option<Tick> {
         match record {
             Record::Router { hash, bytes } => self.batch.insert(hash, Some(bytes)),
             Record::RouterGone { hash } => self.batch.insert(hash, None),
         };
+        let soon = now + FIRST;
+        self.due.is_none().then(|| *self.due.insert(self.last_write.map_or(soon, |last| soon.max(last + BATCH))))
     }
 
-    /// Commits the batch, as the shell does it from time to time and at its end.
-    pub(crate) fn flush(&mut self) {
+    /// Commits the batch, as the shell does it from time to time and at its end. Says when to try again if that failed.
+    pub(crate) fn flush(&mut self, now: Tick) -> Option<Tick> {
         if rng::below(&mut self.rng, 1_000) < self.faults.failing {
-            return;
+            self.due = Some(now + RETRY);
+            return self.due;
         }
+        self.due = None;
+        self.last_write = Some(now);
         for (hash, bytes) in std::mem::take(&mut self.batch) {
             if rng::below(&mut self.rng, 1_000) < self.faults.lost {
                 continue;
@@ -58,6 +75,7 @@ impl Disk {
                 }
             }
         }
+        None
     }
 
     fn tear(&mut self, bytes: &Bytes) -> Bytes {
@@ -71,9 +89,10 @@ impl Disk {
         torn.into()
     }
 
-    /// A crash: what wasn't committed is gone.
-    pub(crate) fn crash(&mut self) {
+    /// The shell is gone, and with it what it didn't commit.
+    pub(crate) fn end(&mut self) {
         self.batch.clear();
+        (self.due, self.last_write) = (None, None);
     }
 
     /// What a start finds.
@@ -90,12 +109,12 @@ mod tests {
         let mut disk = Disk::new(SeededRng::new([1; 32]));
         disk.faults = faults;
         for number in 0..100 {
-            disk.store(Record::Router { hash: RouterHash([number; 32]), bytes: vec![7; 50].into() });
+            disk.store(Tick(0), Record::Router { hash: RouterHash([number; 32]), bytes: vec![7; 50].into() });
         }
         if flush {
-            disk.flush();
+            disk.flush(Tick(0));
         }
-        disk.crash();
+        disk.end();
         disk.read().iter().map(|(_, bytes)| bytes.iter().filter(|byte| **byte == 7).count()).collect()
     }
 
@@ -103,6 +122,22 @@ mod tests {
     fn what_was_committed_outlives_a_crash() {
         assert_eq!(disk_after(DiskFaults::default(), true), vec![50; 100]);
         assert_eq!(disk_after(DiskFaults::default(), false), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn batches_are_written_soon_then_rarely_and_again_after_a_failure() {
+        let at = |secs: u64| Tick(0) + Duration::from_secs(secs);
+        let mut disk = Disk::new(SeededRng::new([1; 32]));
+        let record = || Record::RouterGone { hash: RouterHash([1; 32]) };
+        assert_eq!(disk.store(at(10), record()), Some(at(12)));
+        assert_eq!(disk.store(at(11), record()), None, "in the same batch");
+        assert_eq!(disk.flush(at(12)), None);
+        assert_eq!(disk.store(at(13), record()), Some(at(42)));
+        disk.faults.failing = 1_000;
+        assert_eq!(disk.flush(at(42)), Some(at(47)));
+        assert_eq!(disk.store(at(43), record()), None, "with the next try");
+        disk.end();
+        assert_eq!(disk.store(at(50), record()), Some(at(52)), "another shell");
     }
 
     #[test]

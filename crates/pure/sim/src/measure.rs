@@ -107,6 +107,8 @@ pub struct Measures {
     pub bulk: Vec<Visit>,
     /// Visits to short-lived destinations likewise.
     pub short_lived: Vec<Visit>,
+    /// Visits of all kinds that failed while a router at one of their ends was down: they are in no list.
+    pub excused: usize,
     /// From the end of the last fault to the first successful visit, for each published destination.
     pub reachable_again: Vec<Option<Duration>>,
     /// Empty in a good run.

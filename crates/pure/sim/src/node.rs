@@ -62,6 +62,21 @@ pub(crate) enum Letter {
     Command(Command),
     /// What came before already, for an oracle.
     Repeated(LaneEvent),
+    /// The router is to end cleanly.
+    Stop,
+}
+
+/// How far a clean stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Nobody stops it.
+    Whole,
+    /// The engine said all that it has to say.
+    EngineStopped,
+    /// The lane has heard all of it, and ends at the end of its turn.
+    LaneStops,
+    /// Neither does anything any more.
+    Over,
 }
 
 /// A thread with a core of its own.
@@ -70,6 +85,8 @@ pub(crate) struct Thread {
     busy_until: Tick,
     /// The turn that is scheduled.
     turn_at: Option<Tick>,
+    /// All moments for which one was, while sooner ones came between: a deadline stays the same over many turns.
+    queued: BTreeSet<Tick>,
     /// Time spent since the start.
     pub(crate) spent: Duration,
     /// When the last batch that it handed over arrives.
@@ -81,11 +98,12 @@ impl Thread {
     fn wake(&mut self, now: Tick, at: Tick) -> Option<Tick> {
         let at = at.max(now).max(self.busy_until);
         let sooner = self.turn_at.is_none_or(|turn| at < turn);
-        sooner.then(|| *self.turn_at.insert(at))
+        sooner.then(|| *self.turn_at.insert(at)).filter(|at| self.queued.insert(*at))
     }
 
     /// Whether the turn scheduled for now is still meant.
     fn begins(&mut self, now: Tick) -> bool {
+        self.queued.remove(&now);
         let meant = self.turn_at == Some(now);
         if meant {
             self.turn_at = None;
@@ -108,6 +126,7 @@ pub(crate) struct Node<U> {
     pub(crate) lane: Lane,
     pub(crate) engine: Engine,
     pub(crate) user: U,
+    pub(crate) running: Life,
     pub(crate) progress: Option<Progress>,
     pub(crate) ready: BTreeSet<IdentityId>,
     pub(crate) lane_thread: Thread,
@@ -138,6 +157,7 @@ impl<U: User> Node<U> {
             lane,
             engine,
             user,
+            running: Life::Whole,
             progress: None,
             ready: BTreeSet::new(),
             lane_thread: Thread::default(),
@@ -182,6 +202,12 @@ impl<U: User> Node<U> {
         self.wake_lane(schedule, schedule.now());
     }
 
+    /// The engine has ended, and nothing more comes from it.
+    pub(crate) fn stop_lane(&mut self, schedule: &mut Schedule<Happening>) {
+        self.running = Life::LaneStops;
+        self.wake_lane(schedule, schedule.now());
+    }
+
     /// A letter for the engine arrived.
     pub(crate) fn take_letter(&mut self, schedule: &mut Schedule<Happening>, letter: Letter) {
         self.to_engine.push_back(letter);
@@ -210,5 +236,40 @@ impl<U: User> Node<U> {
     pub(crate) fn take_writable(&mut self, schedule: &mut Schedule<Happening>, conn: ConnId) {
         self.writable.insert(conn);
         self.wake_lane(schedule, schedule.now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When batches arrive that are handed over a microsecond after each other.
+    fn arrivals(seed: u8) -> Vec<Tick> {
+        let (mut thread, mut rng) = (Thread::default(), SeededRng::new([seed; 32]));
+        (0..1_000).map(|number| thread.hand_over(&mut rng, Tick(number * 1_000))).collect()
+    }
+
+    #[test]
+    fn a_deadline_that_stays_is_scheduled_once() {
+        let mut thread = Thread::default();
+        assert_eq!(thread.wake(Tick(0), Tick(100)), Some(Tick(100)));
+        for now in 10..20 {
+            assert_eq!(thread.wake(Tick(now), Tick(now)), Some(Tick(now)));
+            assert!(thread.begins(Tick(now)));
+            assert_eq!(thread.wake(Tick(now), Tick(100)), None, "it is already");
+        }
+        assert!(thread.begins(Tick(100)) && !thread.begins(Tick(100)));
+    }
+
+    #[test]
+    fn handing_over_takes_what_the_seed_says_and_keeps_the_order() {
+        let (one, other) = (arrivals(1), arrivals(2));
+        assert_eq!(one, arrivals(1));
+        assert_ne!(one, other);
+        for times in [one, other] {
+            assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+            let late = |(number, at): (u64, &Tick)| at.0 - number * 1_000;
+            assert!((0..).zip(&times).map(late).all(|late| (2_000..=302_000).contains(&late)));
+        }
     }
 }

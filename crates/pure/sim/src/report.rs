@@ -17,6 +17,7 @@
 //! | `ready_after_ms` | for each router, from its first start; null: never |
 //! | `reachable_again_ms` | for each published destination, from the last fault's end; null: never |
 //! | `pages`, `bulk`, `short_lived` | lists of `started_ms`, `ended_ms`, `bytes`, `failure` (null: none) |
+//! | `excused` | further visits, which failed while a router at one of their ends was down |
 //!
 //! # `index.json`
 //! `scenario`, `commit`, `held` (all of them), and `seeds`: a list of `seed`, `held`, `report` (folder), `trace_hash`, `wall_secs`, `peak_rss_bytes`, and

@@ -11,6 +11,7 @@ use ramson_crypto::rng::{self, SeededRng};
 use ramson_wire::Tick;
 
 use crate::cpu::Costs;
+use crate::disk::DiskFaults;
 use crate::load::Load;
 use crate::measure::Measures;
 use crate::net::LinkConfig;
@@ -20,6 +21,8 @@ use users::Users;
 
 /// How often users are looked after: what is due is opened, closed, asked for and noted.
 const TEND_EVERY: Duration = Duration::from_secs(1);
+/// A router that is to start and still ends is looked at again so soon.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// Runs a scenario with all randomness made of `seed`.
 #[must_use]
@@ -40,6 +43,8 @@ pub struct Run {
     gone: BTreeSet<usize>,
     /// Hostile ones, not part of what is measured.
     hostile: Vec<usize>,
+    /// Of all disks now.
+    disk_faults: DiskFaults,
     /// Of each flood.
     victims: BTreeMap<usize, Vec<usize>>,
     measures: Measures,
@@ -55,12 +60,29 @@ enum Plan {
     Tend,
     Sample,
     Fault { index: usize, begins: bool },
-    Leave { silent: bool },
+    Leave(Leaving),
     Come { again: bool },
-    Crash { router: usize, silent: bool },
+    Crash { router: usize },
     Restart { router: usize },
     Reset,
     Flood { index: usize },
+}
+
+/// How a router leaves, and what comes in its place.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    end: End,
+    back: Duration,
+    /// If it can: a router that left before.
+    again: bool,
+}
+
+/// How a router ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Silent,
+    Killed,
+    Stopped,
 }
 
 impl Run {
@@ -83,6 +105,7 @@ impl Run {
             skew_millis: (scenario.clocks.skew_ms.least, scenario.clocks.skew_ms.most),
             routers_per_subnet: scenario.addresses_per_subnet,
             oracles,
+            ..WorldConfig::default()
         };
         let world = World::new(seed, config);
         let mut run = Self {
@@ -94,6 +117,7 @@ impl Run {
             planned: 0,
             gone: BTreeSet::new(),
             hostile: Vec::new(),
+            disk_faults: DiskFaults::default(),
             victims: BTreeMap::new(),
             measures: Measures { seed, ..Measures::default() },
             counted: Vec::new(),
@@ -151,9 +175,7 @@ impl Run {
 
     fn act(&mut self, plan: Plan) {
         match plan {
-            Plan::AddRouter { floodfill } => {
-                self.world.add_router(floodfill, Load::default());
-            }
+            Plan::AddRouter { floodfill } => self.add_router(floodfill),
             Plan::AddHostile => {
                 let number = self.world.add_router(false, Load::default());
                 self.hostile.push(number);
@@ -167,9 +189,10 @@ impl Run {
                 self.after(Duration::from_secs(self.scenario.sample_secs), Plan::Sample);
             }
             Plan::Fault { index, begins } => self.fault(index, begins),
-            Plan::Leave { silent } => self.leave(silent),
+            Plan::Leave(leaving) => self.leave(leaving),
             Plan::Come { again } => self.come(again),
-            Plan::Crash { router, silent } => self.world.crash(router, silent),
+            Plan::Crash { router } => self.world.crash(router, false),
+            Plan::Restart { router } if self.world.is_ending(router) => self.after(ENDING, Plan::Restart { router }),
             Plan::Restart { router } => self.world.restart(router),
             Plan::Reset => self.reset(),
             Plan::Flood { index } => self.flood(index),

@@ -95,5 +95,6 @@ fn of_event(event: &Event) -> What {
         Event::LookupResult { destination, .. } => ("lookup result", u64::from(destination.is_some())),
         Event::Status { .. } => ("status", 0),
         Event::Progress(_) => ("progress", 0),
+        Event::ReseedWanted => ("reseed wanted", 0),
     }
 }

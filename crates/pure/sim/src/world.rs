@@ -1,6 +1,7 @@
 //! All routers, their network and their time, from one seed.
 
 mod ending;
+mod lives;
 mod start;
 
 use std::collections::BTreeMap;
@@ -29,8 +30,6 @@ pub use start::NET_ID;
 
 /// Steps without virtual time advancing, for each router. A deadline that stays in the past would take more.
 const MAX_STEPS_AT_ONCE: u64 = 2_000;
-/// How often the shell commits what is to be stored.
-const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
 /// What happens at a moment.
 pub(crate) enum Happening {
@@ -72,6 +71,16 @@ pub(crate) enum Happening {
         router: usize,
         life: u32,
     },
+    /// RouterInfos from outside reach a router that asked for them.
+    Reseed {
+        router: usize,
+        life: u32,
+    },
+    /// The engine of a router that is stopped has ended.
+    StopLane {
+        router: usize,
+        life: u32,
+    },
 }
 
 impl From<NetHappening> for Happening {
@@ -91,6 +100,8 @@ pub struct WorldConfig {
     pub skew_millis: (i64, i64),
     /// Routers that share one /16.
     pub routers_per_subnet: usize,
+    /// RouterInfos of floodfills that a reseed has at most: a third, as in bundles of the public network.
+    pub reseed_floodfills: usize,
     /// Look for what must never be. Off only to measure what that costs.
     pub oracles: bool,
 }
@@ -102,6 +113,7 @@ impl Default for WorldConfig {
             costs: Costs::measured(),
             skew_millis: (-1_000, 1_000),
             routers_per_subnet: 1,
+            reseed_floodfills: 20,
             oracles: true,
         }
     }
@@ -139,6 +151,8 @@ struct Place<U> {
     ready_after: Option<Duration>,
     /// Busy time of the lives before.
     spent: Duration,
+    /// From when to when it didn't run; without end if it still doesn't.
+    down: Vec<(Tick, Tick)>,
 }
 
 impl<U: User> World<U> {
@@ -292,17 +306,6 @@ impl<U: User> World<U> {
         }
     }
 
-    /// The router is killed. `silent`: its machine goes down, and nobody is told.
-    pub fn crash(&mut self, router: usize, silent: bool) {
-        let Some(place) = self.places.get_mut(router) else { return };
-        let Some(node) = place.node.take() else { return };
-        place.spent += node.lane_thread.spent + node.engine_thread.spent;
-        place.user = Some(node.user);
-        place.disk.crash();
-        self.watch.fell(router);
-        self.net.gone(&mut self.schedule, router, silent);
-    }
-
     /// What goes wrong on a router's disk from now on.
     pub fn set_disk_faults(&mut self, router: usize, faults: DiskFaults) {
         if let Some(place) = self.places.get_mut(router) {
@@ -391,7 +394,10 @@ impl<U: User> World<U> {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Net(happening) => self.happen_on_net(happening),
-            Happening::LaneTurn { router, life } => self.with(router, Some(life), Node::lane_turn),
+            Happening::LaneTurn { router, life } => {
+                self.with(router, Some(life), Node::lane_turn);
+                self.end_if_over(router);
+            }
             Happening::EngineTurn { router, life } => self.with(router, Some(life), Node::engine_turn),
             Happening::ToEngine { router, life, events } => {
                 self.with(router, Some(life), |node, around| node.take_letter(around.schedule, Letter::Lane(events)));
@@ -405,11 +411,15 @@ impl<U: User> World<U> {
             Happening::Command { router, life, command } => {
                 self.with(router, Some(life), |node, around| node.take_letter(around.schedule, Letter::Command(command)));
             }
-            Happening::Flush { router, life } => self.with(router, Some(life), |node, around| {
-                around.disk.flush();
-                let next = around.schedule.now() + FLUSH_EVERY;
-                around.schedule.add(next, Happening::Flush { router: node.number, life: node.life });
+            Happening::Flush { router, life } => self.with(router, Some(life), |_, around| {
+                if let Some(again) = around.disk.flush(around.schedule.now()) {
+                    around.schedule.add(again, Happening::Flush { router, life });
+                }
             }),
+            Happening::Reseed { router, life } => self.reseed_again(router, life),
+            Happening::StopLane { router, life } => {
+                self.with(router, Some(life), |node, around| node.stop_lane(around.schedule));
+            }
         }
     }
 

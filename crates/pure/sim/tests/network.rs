@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ramson_sim::measure::{Measures, Visit};
-use ramson_sim::scenario::{Bulk, Churn, Fault, Pages, Scenario, ShortLived};
+use ramson_sim::scenario::{Bulk, Churn, ClockJump, Crash, Disk, Fault, Flood, Pages, Partition, Scenario, ShortLived};
 use replay::{begin, run};
 use tracing::Level;
 
@@ -84,6 +84,45 @@ fn one_seed_gives_one_run() {
     assert_eq!(one, run(&busy_network(), 2));
     let hashes: BTreeSet<String> = (2..6).map(|seed| run(&small_network(6, 60), seed).trace_hash).collect();
     assert_eq!(hashes.len(), 4, "other seeds give other runs");
+}
+
+/// Nothing of a scenario is without effect.
+#[test]
+fn whatever_the_network_does_is_felt() {
+    let hash = |change: &dyn Fn(&mut Scenario)| {
+        let mut scenario = small_network(6, 60);
+        change(&mut scenario);
+        run(&scenario, 3).trace_hash
+    };
+    let fault = |fault: Fault| hash(&|scenario| scenario.faults = vec![fault.clone()]);
+    let (at_secs, from_secs, to_secs) = (30, 30, 40);
+    let crash = Crash { at_secs, routers: 1, down_secs: 5, silent: false, clean: false };
+    let disk = Disk { from_secs: 0, to_secs: 60, torn_permille: 0, lost_permille: 0, failing_permille: 0, crashes: 1 };
+    let hashes = [
+        ("nothing", hash(&|_| {})),
+        ("latency", hash(&|scenario| scenario.links.latency_ms = [20, 121].into())),
+        ("jitter", hash(&|scenario| scenario.links.jitter_ms = 6)),
+        ("loss", hash(&|scenario| scenario.links.loss_permille = 1)),
+        ("reordering", hash(&|scenario| scenario.links.reorder_permille = 20)),
+        ("rate", hash(&|scenario| scenario.links.rate_kbytes_per_sec = [500, 4_001].into())),
+        ("mtu", hash(&|scenario| scenario.links.mtu = 1_280)),
+        ("resets", hash(&|scenario| scenario.links.resets_per_hour = 60)),
+        ("skew", hash(&|scenario| scenario.clocks.skew_ms = [0, 5_000].into())),
+        ("processors", hash(&|scenario| scenario.cpu.scale_percent = 101)),
+        ("partition", fault(Fault::Partition(Partition { from_secs, to_secs, share_permille: 400 }))),
+        ("clock jump", fault(Fault::ClockJump(ClockJump { at_secs, routers_permille: 500, by_ms: 200_000 }))),
+        ("crash", fault(Fault::Crash(crash.clone()))),
+        ("silent crash", fault(Fault::Crash(Crash { silent: true, ..crash.clone() }))),
+        ("clean stop", fault(Fault::Crash(Crash { clean: true, ..crash }))),
+        ("disk and crash", fault(Fault::Disk(disk.clone()))),
+        ("losing disk", fault(Fault::Disk(Disk { lost_permille: 1_000, ..disk.clone() }))),
+        ("tearing disk", fault(Fault::Disk(Disk { torn_permille: 1_000, ..disk }))),
+        ("flood", fault(Fault::Flood(Flood { from_secs, to_secs, times_capacity: 1, routers: 1, of_users: false }))),
+    ];
+    for (number, (name, hash)) in hashes.iter().enumerate() {
+        let same = hashes.iter().take(number).find(|(_, other)| other == hash);
+        assert!(same.is_none(), "{name} is as {same:?}");
+    }
 }
 
 #[test]
@@ -184,8 +223,14 @@ fn a_router_comes_back_with_its_keys_and_disk() {
 
 fn troubled() -> Measures {
     let mut scenario = busy_network();
-    let churn =
-        Churn { from_secs: 40, to_secs: 120, leave_permille_per_10_minutes: 3_000, crash_permille: 500, return_permille: 500 };
+    let churn = Churn {
+        from_secs: 40,
+        to_secs: 120,
+        leave_permille_per_10_minutes: 3_000,
+        crash_permille: 500,
+        stop_permille: 250,
+        return_permille: 500,
+    };
     scenario.faults.push(Fault::Churn(churn));
     scenario.links.resets_per_hour = 60;
     run(&scenario, 60)

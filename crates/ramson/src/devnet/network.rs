@@ -117,6 +117,7 @@ fn build(arguments: &Arguments, notes: &Sender<Note>) -> (World<Bridge>, anyhow:
         routers_per_subnet: 1,
         // Nobody asks what they saw.
         oracles: false,
+        ..WorldConfig::default()
     };
     let mut world = World::new(arguments.seed, config);
     let members = (0..arguments.routers).map(|number| {

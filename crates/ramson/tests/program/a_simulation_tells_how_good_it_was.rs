@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -36,7 +37,8 @@ fn what_holds_ends_well_and_leaves_a_report() {
     assert_eq!((&json["held"], &json["simulated_secs"]), (&true.into(), &40.into()));
     assert!(json["wall_secs"].as_f64().unwrap() > 0.0 && json["peak_rss_bytes"].as_u64().unwrap() > 1_000_000, "{json}");
     assert_eq!(json["replay"], format!("ramson sim {} --seed 5", path.display()));
-    // Another process at another time.
+    // Another process, in another second.
+    std::thread::sleep(Duration::from_millis(1_100));
     let again = sim(&path, &["--seed", "5"]).stdout.join("\n");
     assert_names(&again, &[json["trace_hash"].as_str().unwrap()]);
     let html = std::fs::read_to_string(report.join("report.html")).unwrap();

@@ -8,6 +8,11 @@ fn router(number: u8) -> Record {
     Record::Router { hash: RouterHash([number; 32]), bytes: Bytes::from(vec![number; 700]) }
 }
 
+/// There is nothing to read.
+fn nowhere() -> Reseeder {
+    Reseeder { sources: Vec::new(), engine: Arc::new(Mailbox::new()) }
+}
+
 /// A file with so many routers, written in some batches.
 fn written(path: &Path, count: u8) {
     let database = file::open(path).unwrap();
@@ -23,7 +28,7 @@ fn routers_outlive_a_restart() {
     let path = data_dir.file("netdb.redb");
     let stored = open(&path);
     assert!(stored.routers.is_empty());
-    let (thread, handle) = StorageThread::new(stored, data_dir);
+    let (thread, handle) = StorageThread::new(stored, data_dir, nowhere());
     handle.send_all(&mut vec![router(1), router(2), Record::RouterGone { hash: RouterHash([2; 32]) }]);
     handle.stop();
     thread.run();
@@ -54,7 +59,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     let mut writer = Writer::new(open(&path), trouble.clone(), pace);
     assert!(trouble.get().unwrap().contains("netdb.redb"), "it is told before anything is to be written");
     let letters = Arc::clone(&mailbox);
-    let running = std::thread::spawn(move || writer.run(&letters));
+    let running = std::thread::spawn(move || writer.run(&letters, || ()));
     let told = |wanted: bool| {
         while trouble.get().is_some() != wanted {
             std::thread::sleep(short);

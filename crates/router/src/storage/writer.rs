@@ -55,7 +55,7 @@ impl Writer {
         writer
     }
 
-    pub(super) fn run(&mut self, mailbox: &Mailbox<Letter>) {
+    pub(super) fn run(&mut self, mailbox: &Mailbox<Letter>, reseed: impl Fn()) {
         let mut letters = Vec::new();
         loop {
             mailbox.wait(&mut letters, self.due.map(|due| due.saturating_duration_since(Instant::now())));
@@ -63,6 +63,7 @@ impl Writer {
             for letter in letters.drain(..) {
                 match letter {
                     Letter::Record(record) => self.add(record),
+                    Letter::Reseed => reseed(),
                     Letter::Stop => stop = true,
                 }
             }

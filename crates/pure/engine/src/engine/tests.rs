@@ -1,6 +1,7 @@
 //! The engine with a wire in our hands: destinations with tunnels of no hops, so that what goes in and comes out lies open.
 
 mod owners;
+mod reseeding;
 
 use ramson_crypto::ed25519;
 use ramson_wire::garlic::GarlicClove;
@@ -14,6 +15,7 @@ use ramson_wire::{
 
 use super::*;
 use crate::interface::{DestinationConfig, Record};
+use crate::netdb::Source;
 use crate::session::{Sessions, router_garlic};
 use crate::status::DestinationStatus;
 

@@ -223,7 +223,9 @@ impl RouterStore {
     fn max_age(&self, now: Now, config: &Config, source: Source) -> Duration {
         let settled = now.tick.saturating_since(self.born) >= config::SETTLED;
         match source {
-            Source::Snapshot | Source::Reseed if !settled => config::MAX_SEED_AGE,
+            // Who asks for one later is as good as new.
+            Source::Reseed => config::MAX_SEED_AGE,
+            Source::Snapshot if !settled => config::MAX_SEED_AGE,
             _ if !settled || self.routers.len() < config::KEEP_AT_LEAST => config::MAX_AGE,
             _ if config.floodfill || self.routers.len() > 5_000 => Duration::from_secs(3600),
             _ => {

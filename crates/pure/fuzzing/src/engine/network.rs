@@ -151,7 +151,7 @@ impl<'a, B: Border> Network<'a, B> {
             Command::CloseDestination { id } => drop(self.open.remove(id)),
             Command::LookupDestination { request, .. } | Command::Status { request } => drop(self.asked.insert(*request)),
             Command::Connect { id, stream, .. } => drop(self.streams.insert((*id, *stream))),
-            Command::StreamDirty { .. } => {}
+            Command::StreamDirty { .. } | Command::Reseed { .. } => {}
         }
         self.nodes[0].engine.handle_command(self.now, command);
         self.drain(0);
@@ -312,7 +312,7 @@ impl<'a, B: Border> Network<'a, B> {
             }
             Event::StreamConnected { id, stream } => assert!(self.streams.contains(&(id, stream)), "which stream?"),
             Event::StreamClosed { id, stream, .. } => assert!(self.streams.remove(&(id, stream)), "closed twice"),
-            Event::Progress(_) => {}
+            Event::Progress(_) | Event::ReseedWanted => {}
         }
     }
 

@@ -242,6 +242,10 @@ impl Net {
         let other_is_closed = state.ends[1 - to.1].closed;
         let end = &mut state.ends[to.1];
         let reader = end.conn.map(|conn| (end.router, conn));
+        // After a reset nothing comes any more of what was under way.
+        if end.fin && !bytes.is_empty() {
+            return None;
+        }
         end.fin |= bytes.is_empty();
         if end.closed {
             if end.fin && other_is_closed {

@@ -1,5 +1,6 @@
 //! A pair of routers on a line: bytes arrive in order and whole, at the pace of lines, losses and readers.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ struct Pair {
     schedule: Schedule<Happening>,
     ends: [EndId; 2],
     stands: bool,
+    /// What arrived at an end, and when.
+    arrivals: Vec<(Tick, usize)>,
 }
 
 impl Pair {
@@ -25,7 +28,7 @@ impl Pair {
         let address = SocketAddr::from(([60, 1, 2, 3], 9_999));
         net.listen(address, B);
         let dialed = net.dial(&mut schedule, Tick(0), (A, 0), ConnId(1), address, true).unwrap();
-        let mut pair = Self { net, schedule, ends: [dialed, (dialed.0, 1)], stands: false };
+        let mut pair = Self { net, schedule, ends: [dialed, (dialed.0, 1)], stands: false, arrivals: Vec::new() };
         pair.run(Duration::from_secs(60), |_| {});
         assert!(pair.stands);
         pair
@@ -44,7 +47,10 @@ impl Pair {
                 }
                 NetHappening::Standing { .. } => self.stands = true,
                 NetHappening::Refused { .. } => {}
-                NetHappening::Bytes { to, bytes } => drop(self.net.arrived(&mut self.schedule, to, bytes)),
+                NetHappening::Bytes { to, bytes } => {
+                    self.arrivals.push((self.schedule.now(), bytes.len()));
+                    self.net.arrived(&mut self.schedule, to, bytes);
+                }
                 NetHappening::Retry { to } => drop(self.net.retry(&mut self.schedule, to)),
                 NetHappening::Acknowledged { at } => {
                     let now = self.schedule.now();
@@ -92,6 +98,22 @@ impl Pair {
     }
 }
 
+/// How long single bytes take from A to B, one a second.
+fn delays(config: LinkConfig) -> Vec<Duration> {
+    let mut pair = Pair::new(config);
+    let send = |_| {
+        pair.arrivals.clear();
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.write(&mut pair.schedule, now, end, Bytes::from_static(b"x"));
+        pair.run(Duration::from_secs(1), |pair| {
+            pair.read(B, &mut Vec::new());
+        });
+        assert_eq!(pair.arrivals.len(), 1);
+        pair.arrivals[0].0.saturating_since(now)
+    };
+    (0..200).map(send).collect()
+}
+
 fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|index| u8::try_from((index * 7 + index / 251) % 256).unwrap()).collect()
 }
@@ -116,6 +138,70 @@ fn lines_have_a_rate_and_losses_cost_time() {
     assert!(lossy > took * 2, "{lossy:?}");
     let (_, far) = Pair::new(LinkConfig { latency_micros: (400_000, 400_000), ..quick() }).transfer(1_000_000);
     assert!(far > took * 2, "{far:?}");
+}
+
+#[test]
+fn a_stream_is_cut_anywhere() {
+    let mut pair = Pair::new(quick());
+    let _ = pair.transfer(1_000_000);
+    let sizes: BTreeSet<usize> = pair.arrivals.iter().map(|(_, size)| *size).collect();
+    assert!(sizes.len() > 50 && sizes.iter().any(|size| *size < 100) && sizes.iter().any(|size| *size > 5_000), "{sizes:?}");
+}
+
+#[test]
+fn jitter_and_reordering_make_delays_vary() {
+    let calm = || LinkConfig { jitter_micros: 0, ..quick() };
+    let steady = delays(calm());
+    let base = steady[0];
+    assert!(base >= Duration::from_millis(20) && steady.iter().all(|delay| *delay == base));
+    let millis = |delays: &[Duration]| -> Vec<u128> { delays.iter().map(|delay| (*delay - base).as_millis()).collect() };
+    let jitter = millis(&delays(LinkConfig { jitter_micros: 10_000, ..quick() }));
+    assert!(jitter.iter().all(|more| *more <= 10) && jitter.contains(&0) && jitter.contains(&9), "{jitter:?}");
+    let overtaken = millis(&delays(LinkConfig { reorder_permille: 250, ..calm() }));
+    let late = overtaken.iter().filter(|more| **more == 20).count();
+    assert!((30..70).contains(&late) && overtaken.iter().all(|more| [0, 20].contains(more)), "{overtaken:?}");
+}
+
+#[test]
+fn packets_are_as_large_as_the_links_let_them() {
+    let took = |mtu, loss_permille| Pair::new(LinkConfig { mtu, loss_permille, ..quick() }).transfer(1_000_000).1;
+    assert!(took(9_000, 0) < took(1_280, 0), "it begins with ten packets");
+    assert!(took(9_000, 10) * 2 < took(1_280, 10), "fewer can get lost");
+}
+
+#[test]
+fn each_router_has_a_line_of_its_own_rate() {
+    let mut net = Net::new(SeededRng::new([1; 32]), LinkConfig { bytes_per_sec: (100_000, 1_000_000), ..quick() });
+    (0..50).for_each(|_| net.add_router());
+    let rates: BTreeSet<u64> = net.lines.iter().map(|line| line.bytes_per_sec).collect();
+    assert!(rates.len() == 50 && rates.iter().all(|rate| (100_000..=1_000_000).contains(rate)));
+}
+
+#[test]
+fn who_dials_tries_again_while_nothing_comes_through() {
+    let mut net = Net::new(SeededRng::new([1; 32]), LinkConfig { loss_permille: 500, ..quick() });
+    let mut schedule = Schedule::new(SeededRng::new([2; 32]));
+    (0..2).for_each(|_| net.add_router());
+    let address = SocketAddr::from(([60, 1, 2, 3], 9_999));
+    net.listen(address, B);
+    let (mut stood, mut late, mut refused) = (0, 0, 0);
+    for number in 0..100 {
+        let begin = schedule.now();
+        net.dial(&mut schedule, begin, (A, 0), ConnId(number), address, number % 10 > 0);
+        while let Some(Happening::Net(happening)) = schedule.next(begin + Duration::from_secs(60)) {
+            match happening {
+                NetHappening::Syn { link, tries } => drop(net.syn(&mut schedule, link, tries)),
+                NetHappening::Standing { .. } => {
+                    stood += 1;
+                    late += u32::from(schedule.now().saturating_since(begin) > Duration::from_secs(1));
+                }
+                NetHappening::Refused { .. } => refused += 1,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(refused, 10, "where nobody listens");
+    assert!(stood > 80 && late > 25, "{stood} of 90, {late} of them at a later try");
 }
 
 #[test]
@@ -161,6 +247,15 @@ fn a_reset_ends_both_ends_and_a_silent_death_none() {
     pair.run(Duration::from_secs(1), |_| {});
     let mut nothing = Vec::new();
     assert!(pair.read(A, &mut nothing) && pair.read(B, &mut nothing));
+
+    let mut pair = Pair::new(quick());
+    let (now, end) = (pair.schedule.now(), pair.ends[A]);
+    pair.net.write(&mut pair.schedule, now, end, pattern(100_000).into());
+    pair.run(Duration::from_millis(25), |_| {});
+    assert!(!pair.arrivals.is_empty());
+    pair.net.reset_one(&mut pair.schedule, A, 5);
+    pair.run(Duration::from_secs(1), |_| {});
+    assert!(pair.read(B, &mut nothing) && nothing.is_empty(), "what was under way is lost, and what was unread");
 
     let mut pair = Pair::new(quick());
     pair.net.gone(&mut pair.schedule, B, true);

@@ -1,19 +1,25 @@
 //! One turn of the engine's thread: the whole mailbox, then what is due, then the users' streams.
 
+use std::time::Duration;
+
+use ramson_crypto::rng;
 use ramson_engine::{Command, Event, Output};
 use ramson_lane::LaneCommand;
 use ramson_wire::Tick;
 
-use super::{Around, Letter, MAX_OUTPUTS, Node, User};
+use super::{Around, Letter, Life, MAX_OUTPUTS, Node, User};
 use crate::cpu;
 use crate::trace;
 use crate::world::Happening;
+
+/// A reseed takes a time between these.
+const RESEED_MILLIS: (u64, u64) = (500, 5_000);
 
 impl<U: User> Node<U> {
     /// Takes the letters that wait, each at the moment at which the work on those before it is done.
     pub(crate) fn engine_turn(&mut self, around: &mut Around<'_>) {
         let begin = around.schedule.now();
-        if !self.engine_thread.begins(begin) {
+        if !self.engine_thread.begins(begin) || self.running != Life::Whole {
             return;
         }
         cpu::forget_work();
@@ -22,6 +28,7 @@ impl<U: User> Node<U> {
         for letter in std::mem::take(&mut self.to_engine) {
             match letter {
                 Letter::Repeated(event) => repeated.push(event),
+                Letter::Stop => return self.stop_engine(around, begin, at),
                 letter => self.handle_letter(around, &mut at, letter),
             }
         }
@@ -42,6 +49,23 @@ impl<U: User> Node<U> {
         for due in [due, self.user.deadline()].into_iter().flatten() {
             self.wake_engine(around.schedule, due);
         }
+    }
+
+    /// As the production thread at a clean stop: peers learn that their streams end, and what was learned is saved.
+    fn stop_engine(&mut self, around: &mut Around<'_>, begin: Tick, mut at: Tick) {
+        let mut commands = Vec::new();
+        for id in std::mem::take(&mut self.opened) {
+            self.engine.handle_command(self.now(at), Command::CloseDestination { id });
+            self.drain_engine(around, at, &mut commands);
+            at = at + around.costs.work();
+        }
+        self.engine.flush(self.now(at));
+        self.drain_engine(around, at, &mut commands);
+        self.hand_commands(around, at, commands);
+        self.running = Life::EngineStopped;
+        self.engine_thread.spent += at.saturating_since(begin);
+        let arrives = self.engine_thread.hand_over(&mut self.rng, at);
+        around.schedule.add(arrives, Happening::StopLane { router: self.number, life: self.life });
     }
 
     /// A wish of the users, which takes its way to the engine's mailbox.
@@ -82,7 +106,7 @@ impl<U: User> Node<U> {
                 self.drain_engine(around, *at, &mut commands);
                 *at = *at + around.costs.work();
             }
-            Letter::Repeated(_) => {}
+            Letter::Repeated(_) | Letter::Stop => {}
         }
         self.hand_commands(around, *at, commands);
     }
@@ -98,7 +122,15 @@ impl<U: User> Node<U> {
             around.trace.add(at, self.number, what, size);
             match output {
                 Output::Lane(command) => commands.push(command),
-                Output::Store(record) => around.disk.store(record),
+                Output::Store(record) => {
+                    if let Some(due) = around.disk.store(at, record) {
+                        around.schedule.add(due, Happening::Flush { router: self.number, life: self.life });
+                    }
+                }
+                Output::Event(Event::ReseedWanted) => {
+                    let wait = Duration::from_millis(rng::between(&mut self.rng, RESEED_MILLIS.0, RESEED_MILLIS.1));
+                    around.schedule.add(at + wait, Happening::Reseed { router: self.number, life: self.life });
+                }
                 Output::Event(event) => self.handle_event(at, event),
                 Output::Timeout(_) => {}
             }

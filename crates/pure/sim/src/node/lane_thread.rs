@@ -5,7 +5,7 @@ use std::time::Duration;
 use ramson_lane::{ConnId, LaneEvent, LaneOutput};
 use ramson_wire::Tick;
 
-use super::{Around, MAX_OUTPUTS, Node, User};
+use super::{Around, Life, MAX_OUTPUTS, Node, User};
 use crate::cpu;
 use crate::net::Read;
 use crate::world::Happening;
@@ -21,7 +21,7 @@ impl<U: User> Node<U> {
     /// Feed, transform, drain, write.
     pub(crate) fn lane_turn(&mut self, around: &mut Around<'_>) {
         let begin = around.schedule.now();
-        if !self.lane_thread.begins(begin) {
+        if !self.lane_thread.begins(begin) || self.running == Life::Over {
             return;
         }
         cpu::forget_work();
@@ -45,6 +45,10 @@ impl<U: User> Node<U> {
         self.write_all(around, &mut at);
         let due = self.drain_lane(around, at, &mut events);
         at = at + around.costs.work() + around.costs.messages(events.len());
+        if self.running == Life::LaneStops {
+            self.running = Life::Over;
+            return;
+        }
         let due = self.repeat(around, at, &mut events).unwrap_or(due);
         self.lane_thread.busy_until = at;
         self.lane_thread.spent += at.saturating_since(begin);

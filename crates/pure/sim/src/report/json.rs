@@ -33,6 +33,7 @@ pub(super) fn report(run: &Run<'_>) -> String {
         "pages": visits(&measures.pages),
         "bulk": visits(&measures.bulk),
         "short_lived": visits(&measures.short_lived),
+        "excused": measures.excused,
     });
     lines(&report)
 }

@@ -7,7 +7,7 @@ use ramson_crypto::rng;
 use ramson_lane::{Class, LaneCommand};
 use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash};
 
-use super::{Plan, Run};
+use super::{End, Leaving, Plan, Run};
 use crate::cpu::Costs;
 use crate::disk::DiskFaults;
 use crate::load::Load;
@@ -49,12 +49,15 @@ impl Run {
         let leaves = routers * u64::from(churn.leave_permille_per_10_minutes) * time / 600_000;
         for _ in 0..leaves {
             let at = Duration::from_millis(rng::between(&mut self.rng, churn.from_secs * 1_000, churn.to_secs * 1_000));
-            let silent = rng::below(&mut self.rng, 1_000) >= churn.crash_permille;
-            self.plan(at, Plan::Leave { silent });
+            let end = match rng::below(&mut self.rng, 1_000) {
+                draw if draw < churn.crash_permille => End::Killed,
+                draw if draw < churn.crash_permille + churn.stop_permille => End::Stopped,
+                _ => End::Silent,
+            };
             let away = Duration::from_millis(rng::between(&mut self.rng, 1_000, AWAY_SECS * 1_000));
             let back = (at + away).min(Duration::from_secs(churn.to_secs));
             let again = rng::below(&mut self.rng, 1_000) < churn.return_permille;
-            self.plan(back, Plan::Come { again });
+            self.plan(at, Plan::Leave(Leaving { end, back, again }));
         }
     }
 
@@ -114,8 +117,9 @@ impl Run {
 
     fn disk(&mut self, disk: &Disk, begins: bool) {
         let faults = DiskFaults { torn: disk.torn_permille, lost: disk.lost_permille, failing: disk.failing_permille };
+        self.disk_faults = if begins { faults } else { DiskFaults::default() };
         for router in 0..self.world.routers() {
-            self.world.set_disk_faults(router, if begins { faults } else { DiskFaults::default() });
+            self.world.set_disk_faults(router, self.disk_faults);
         }
         if !begins {
             return;
@@ -123,36 +127,61 @@ impl Run {
         for router in self.some_routers(usize::try_from(disk.crashes).unwrap_or(0)) {
             let span = (disk.to_secs - disk.from_secs) * 1_000;
             let wait = Duration::from_millis(rng::between(&mut self.rng, span / 4, span * 3 / 4));
-            self.after(wait, Plan::Crash { router, silent: false });
+            self.after(wait, Plan::Crash { router });
             self.after(wait + Duration::from_secs(5), Plan::Restart { router });
         }
     }
 
     fn crash(&mut self, crash: &Crash) {
         for router in self.some_routers(crash.routers) {
-            self.world.crash(router, crash.silent);
+            self.end(
+                router,
+                if crash.clean {
+                    End::Stopped
+                } else if crash.silent {
+                    End::Silent
+                } else {
+                    End::Killed
+                },
+            );
             self.after(Duration::from_secs(crash.down_secs), Plan::Restart { router });
         }
     }
 
-    /// A router leaves that nobody sits at.
-    pub(super) fn leave(&mut self, silent: bool) {
+    fn end(&mut self, router: usize, end: End) {
+        match end {
+            End::Silent => self.world.crash(router, true),
+            End::Killed => self.world.crash(router, false),
+            End::Stopped => self.world.stop(router),
+        }
+    }
+
+    /// A router leaves. Where users sit it is started again; else another may come in its place.
+    pub(super) fn leave(&mut self, Leaving { end, back, again }: Leaving) {
         let candidates: Vec<usize> =
-            (0..self.world.routers()).filter(|router| self.world.is_up(*router) && !self.users.are_at(*router)).collect();
+            (0..self.world.routers()).filter(|router| self.world.is_up(*router) && !self.world.is_ending(*router)).collect();
         let draw = rng::below(&mut self.rng, u32::try_from(candidates.len()).unwrap_or(0));
         let Some(router) = candidates.get(usize::try_from(draw).unwrap_or(0)).copied() else { return };
-        self.world.crash(router, silent);
-        self.gone.insert(router);
+        self.end(router, end);
+        if self.users.are_at(router) {
+            self.plan(back, Plan::Restart { router });
+        } else {
+            self.gone.insert(router);
+            self.plan(back, Plan::Come { again });
+        }
+    }
+
+    pub(super) fn add_router(&mut self, floodfill: bool) {
+        let number = self.world.add_router(floodfill, Load::default());
+        self.world.set_disk_faults(number, self.disk_faults);
     }
 
     /// A router comes: one that left, or a new one.
     pub(super) fn come(&mut self, again: bool) {
         let back = if again { self.gone.pop_first() } else { None };
         match back {
-            Some(router) => self.world.restart(router),
-            None => {
-                self.world.add_router(false, Load::default());
-            }
+            Some(router) => self.act(Plan::Restart { router }),
+            None => self.add_router(false),
         }
     }
 

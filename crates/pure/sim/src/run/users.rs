@@ -27,9 +27,11 @@ struct Place {
     label: String,
     published: bool,
     opened: bool,
+    closed: bool,
 }
 
 struct Site {
+    place: usize,
     hash: DestinationHash,
     /// First success of a visit begun after the last fault.
     reached: Option<Tick>,
@@ -77,7 +79,8 @@ pub(super) struct Users {
     streams: Vec<Stream>,
     shorts: Vec<Short>,
     next_short: Tick,
-    wishes: BTreeMap<u64, Purpose>,
+    /// By tag, with the places at both ends.
+    wishes: BTreeMap<u64, (Purpose, [usize; 2])>,
     tags: u64,
     delivered: u64,
 }
@@ -114,7 +117,7 @@ impl Users {
         let pages = self.pages.clone();
         for _ in 0..pages.as_ref().map_or(0, |pages| pages.sites) {
             let place = self.place(true);
-            self.sites.push(Site { hash: self.keys(place).destination().hash(), reached: None });
+            self.sites.push(Site { place, hash: self.keys(place).destination().hash(), reached: None });
         }
         for _ in 0..pages.as_ref().map_or(0, |pages| pages.visitors) {
             let place = self.place(false);
@@ -138,7 +141,7 @@ impl Users {
     fn place_at(&mut self, router: usize, published: bool) -> usize {
         let number = self.places.len();
         let id = IdentityId(1 + u32::try_from(number).unwrap_or(0));
-        self.places.push(Place { router, id, label: format!("destination {number}"), published, opened: false });
+        self.places.push(Place { router, id, label: format!("destination {number}"), published, opened: false, closed: false });
         number
     }
 
@@ -149,7 +152,7 @@ impl Users {
 
     /// Routers whose users would miss them.
     pub(super) fn are_at(&self, router: usize) -> bool {
-        self.places.iter().any(|place| place.router == router)
+        self.places.iter().any(|place| place.router == router && !place.closed)
     }
 
     /// Application bytes that arrived.
@@ -208,7 +211,8 @@ impl Users {
     }
 
     fn close(&mut self, world: &mut World<Load>, number: usize) {
-        let Some(place) = self.places.get(number) else { return };
+        let Some(place) = self.places.get_mut(number) else { return };
+        place.closed = true;
         if let Some(load) = world.user(place.router) {
             load.close(place.id);
         }
@@ -231,9 +235,9 @@ impl Users {
             visitor.next = now + Duration::from_millis(rng::between(&mut self.rng, every / 2, every * 3 / 2));
             visitor.visits += 1;
             let (place, site) = (visitor.place, (visitor.visits + number) % self.sites.len().max(1));
-            let Some(to) = self.sites.get(site).map(|site| site.hash) else { continue };
+            let Some((host, to)) = self.sites.get(site).map(|site| (site.place, site.hash)) else { continue };
             let size = rng::between(&mut self.rng, pages.bytes.least, pages.bytes.most);
-            self.ask(world, place, to, Purpose::Page { site }, size, PATIENCE);
+            self.ask(world, [place, host], to, Purpose::Page { site }, size, PATIENCE);
         }
     }
 
@@ -248,7 +252,7 @@ impl Users {
             let (from, to) = (stream.from, stream.to);
             if self.is_ready(world, from) && self.is_ready(world, to) {
                 let hash = self.keys(to).destination().hash();
-                self.ask(world, from, hash, Purpose::Bulk, bulk.bytes, self.ends.saturating_since(now));
+                self.ask(world, [from, to], hash, Purpose::Bulk, bulk.bytes, self.ends.saturating_since(now));
                 if let Some(stream) = self.streams.get_mut(number) {
                     stream.begun = true;
                 }
@@ -273,7 +277,7 @@ impl Users {
             let ready = self.is_ready(world, host) && self.is_ready(world, visitor);
             if !short.asked && (ready || age > READINESS.min(life)) {
                 let to = self.keys(host).destination().hash();
-                self.ask(world, visitor, to, Purpose::ShortLived, short_lived.bytes, PATIENCE.min(life));
+                self.ask(world, [visitor, host], to, Purpose::ShortLived, short_lived.bytes, PATIENCE.min(life));
                 if let Some(short) = self.shorts.get_mut(number) {
                     short.asked = true;
                 }
@@ -299,10 +303,19 @@ impl Users {
         self.shorts.push(Short { host, visitor, opened: world.now(), asked: false });
     }
 
-    fn ask(&mut self, world: &mut World<Load>, place: usize, to: DestinationHash, what: Purpose, size: u64, patience: Duration) {
-        let Some(place) = self.places.get(place).filter(|place| world.is_up(place.router)) else { return };
+    /// One place asks another, if its router runs.
+    fn ask(
+        &mut self,
+        world: &mut World<Load>,
+        ends: [usize; 2],
+        to: DestinationHash,
+        what: Purpose,
+        size: u64,
+        patience: Duration,
+    ) {
+        let Some(place) = self.places.get(ends[0]).filter(|place| world.is_up(place.router)) else { return };
         self.tags += 1;
-        self.wishes.insert(self.tags, what);
+        self.wishes.insert(self.tags, (what, ends));
         if let Some(load) = world.user(place.router) {
             load.fetch(Wish { id: place.id, to, tag: self.tags, size, patience });
         }
@@ -321,12 +334,17 @@ impl Users {
     }
 
     fn note_one(&mut self, world: &mut World<Load>, measures: &mut Measures, fetched: Fetched) {
-        let Some(purpose) = self.wishes.remove(&fetched.tag) else { return };
+        let Some((purpose, ends)) = self.wishes.remove(&fetched.tag) else { return };
         if let Some(Failure::Altered(what)) = &fetched.failure {
             world.watch.violated(fetched.ended, oracle::STREAMS_EXACT, what.clone());
         }
         let since = |tick: Tick| tick.saturating_since(Tick(0));
         let failure = fetched.failure.map(|(Failure::Lost(what) | Failure::Altered(what))| what);
+        let mut routers = ends.iter().filter_map(|end| self.places.get(*end)).map(|place| place.router);
+        if failure.is_some() && routers.any(|router| world.was_down(router, fetched.started, fetched.ended)) {
+            measures.excused += 1;
+            return;
+        }
         let visits = match purpose {
             Purpose::Page { site } => {
                 let site = self.sites.get_mut(site).filter(|_| failure.is_none() && fetched.started >= self.faults_end);

@@ -83,6 +83,8 @@ impl Scenario {
             Fault::Churn(churn) => {
                 within(&key("leave-permille-per-10-minutes"), churn.leave_permille_per_10_minutes, 1..=100_000)?;
                 share("crash-permille", churn.crash_permille, 0)?;
+                share("stop-permille", churn.stop_permille, 0)?;
+                within(&key("crash-permille + stop-permille"), churn.crash_permille + churn.stop_permille, 0..=1_000)?;
                 share("return-permille", churn.return_permille, 0)
             }
             Fault::Partition(partition) => within(&key("share-permille"), partition.share_permille, 1..=999),
@@ -100,6 +102,7 @@ impl Scenario {
             }
             Fault::Crash(crash) => {
                 within(&key("routers"), crash.routers, 1..=self.routers)?;
+                within(&key("silent and clean"), u32::from(crash.silent) + u32::from(crash.clean), 0..=1)?;
                 within(&key("down-secs"), crash.down_secs, 0..=self.duration_secs - from)
             }
             Fault::Flood(flood) => {

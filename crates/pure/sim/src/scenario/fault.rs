@@ -89,10 +89,14 @@ pub struct Churn {
     /// So many leave in ten minutes, of all routers.
     #[serde(default = "Churn::leave")]
     pub leave_permille_per_10_minutes: u32,
-    /// Of them: killed, their connections reset. The others leave a silent line, as a machine that is switched off.
-    #[serde(default = "Churn::half")]
+    /// Of them: killed, their connections reset.
+    #[serde(default = "Churn::quarter")]
     pub crash_permille: u32,
-    /// Of those that come: routers that left before, with what their disk has. The others are new.
+    /// Of them: stopped by their operator. The others leave a silent line, as a machine that is switched off.
+    #[serde(default = "Churn::quarter")]
+    pub stop_permille: u32,
+    /// Of those that come: routers that left before, with what their disk has. The others are new. Routers with users always
+    /// come back.
     #[serde(default = "Churn::half")]
     pub return_permille: u32,
 }
@@ -100,6 +104,10 @@ pub struct Churn {
 impl Churn {
     fn leave() -> u32 {
         200
+    }
+
+    fn quarter() -> u32 {
+        250
     }
 
     fn half() -> u32 {
@@ -173,7 +181,7 @@ impl Disk {
     }
 }
 
-/// Routers are killed, and come back with what their disk has.
+/// Routers are killed, or stopped, and come back with what their disk has.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Crash {
@@ -188,6 +196,9 @@ pub struct Crash {
     /// Their connections aren't reset: nothing comes from there any more.
     #[serde(default)]
     pub silent: bool,
+    /// They are stopped instead, by their operators.
+    #[serde(default)]
+    pub clean: bool,
 }
 
 impl Crash {

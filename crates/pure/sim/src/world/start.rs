@@ -11,7 +11,7 @@ use ramson_engine::{Engine, EngineConfig, RouterSecrets, Snapshot};
 use ramson_lane::{Lane, LaneConfig, LocalIdentity};
 use ramson_wire::{Date, Now, RouterIdentity};
 
-use super::{FLUSH_EVERY, Happening, Honest, Place, World};
+use super::{Honest, Place, World};
 use crate::disk::Disk;
 use crate::node::{Node, User};
 
@@ -24,8 +24,6 @@ const DAY_MILLIS: u64 = 86_400_000;
 const PORTS: (u64, u64) = (9_151, 30_777);
 /// RouterInfos that a new router is given to begin with.
 const RESEED: usize = 60;
-/// Of them floodfills, as far as there are so many: a third, as in bundles of the public network.
-const RESEED_FLOODFILLS: usize = 20;
 
 impl<U: User> World<U> {
     /// Adds a router and starts it; it begins with RouterInfos of some of those before it.
@@ -48,20 +46,11 @@ impl<U: User> World<U> {
             started: self.now(),
             ready_after: None,
             spent: Duration::ZERO,
+            down: Vec::new(),
         });
         let reseed = self.reseed(&mut rng);
         self.start(number, Snapshot { routers: Vec::new(), reseed });
         number
-    }
-
-    /// A router that is down starts with the keys and the disk it had.
-    pub fn restart(&mut self, router: usize) {
-        let Some(place) = self.places.get(router).filter(|place| place.node.is_none()) else { return };
-        let routers = place.disk.read();
-        let mut rng = self.seed.child(&format!("reseed {router} life {}", place.lives));
-        // As the program: with too few routers on disk it reseeds.
-        let reseed = if routers.len() < 10 { self.reseed(&mut rng) } else { Vec::new() };
-        self.start(router, Snapshot { routers, reseed });
     }
 
     /// True time at the start.
@@ -69,7 +58,8 @@ impl<U: User> World<U> {
         Date(FIRST_DATE + rng::between(&mut self.seed.child("date"), 0, DAY_MILLIS))
     }
 
-    fn reseed(&self, rng: &mut SeededRng) -> Vec<Bytes> {
+    /// RouterInfos that whoever asks for a reseed now is given.
+    pub(super) fn reseed(&self, rng: &mut SeededRng) -> Vec<Bytes> {
         let draw = |rng: &mut SeededRng, floodfill: bool, most: usize| {
             let of_kind = self.infos.iter().filter(|(is_floodfill, _)| *is_floodfill == floodfill);
             let mut infos: Vec<Bytes> = of_kind.map(|(_, bytes)| bytes.clone()).collect();
@@ -77,7 +67,7 @@ impl<U: User> World<U> {
             infos.truncate(most);
             infos
         };
-        let mut infos = draw(rng, true, RESEED_FLOODFILLS);
+        let mut infos = draw(rng, true, self.config.reseed_floodfills);
         infos.extend(draw(rng, false, RESEED - infos.len()));
         infos
     }
@@ -92,7 +82,7 @@ impl<U: User> World<U> {
         SocketAddr::from((ip, port))
     }
 
-    fn start(&mut self, number: usize, snapshot: Snapshot) {
+    pub(super) fn start(&mut self, number: usize, snapshot: Snapshot) {
         let first_date = self.first_date();
         let Some(place) = self.places.get_mut(number) else { return };
         let Some(user) = place.user.take() else { return };
@@ -128,7 +118,6 @@ impl<U: User> World<U> {
         node.wake_lane(&mut self.schedule, tick);
         node.wake_engine(&mut self.schedule, tick);
         self.places[number].node = Some(node);
-        self.schedule.add(tick + FLUSH_EVERY, Happening::Flush { router: number, life });
         self.with(number, None, |node, around| {
             let wishes = node.user.started(tick);
             around.watch.wishes(tick, number, &wishes);

@@ -112,6 +112,7 @@ pub(super) fn measures() -> Measures {
         pages,
         bulk,
         short_lived: Vec::new(),
+        excused: 3,
         reachable_again: (0..4).map(|index| Some(Duration::from_secs(10 * index))).collect(),
         violations: vec![violation],
     }
