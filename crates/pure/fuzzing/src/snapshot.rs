@@ -1,10 +1,11 @@
 //! Target: what a router finds on its disk and in a bundle when it starts.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
-use ramson_engine::{Output, Record, Snapshot};
-use ramson_wire::{RouterHash, RouterInfo, Unverified};
+use ramson_engine::{Engine, Output, Record, Snapshot};
+use ramson_wire::{Now, RouterHash, RouterInfo, Unverified};
 
 use crate::engine::network::{engine, secrets};
 use crate::engine::{Border, Sound};
@@ -31,7 +32,7 @@ pub fn snapshot(data: &[u8]) {
 pub fn snapshot_with(data: &[u8], border: &mut impl Border) {
     let mut ops = Ops::new(data);
     let mut found = Snapshot::default();
-    while let Some(number) = ops.next_op(u8::MAX).filter(|_| found.routers.len() + found.reseed.len() < 60) {
+    while let Some(number) = ops.next_op(u8::MAX).filter(|_| found.routers.len() + found.reseed.len() < 120) {
         add(&mut found, number, &mut ops);
     }
     let own = secrets(0).identity.hash();
@@ -47,22 +48,35 @@ pub fn snapshot_with(data: &[u8], border: &mut impl Border) {
     all.extend(found.reseed.iter().filter_map(|bytes| good(None, bytes)));
 
     let mut engine = engine(0, false, found);
+    let forgotten = stored(&mut engine, border, &all);
+    assert_eq!(engine.status(START).routers, all.len(), "others are known than those that are good");
+    assert!(bad.is_subset(&forgotten), "what is no good stays on disk");
+    assert!(forgotten.iter().all(|hash| bad.contains(hash) || !known.contains(hash)), "a good one is deleted");
+    crate::within_bounds(&mut |visit| engine.bounds(visit));
+
+    let later = Now { tick: START.tick + MONTH, date: START.date + MONTH };
+    engine.handle_timeout(later);
+    let forgotten = stored(&mut engine, border, &all);
+    assert_eq!(engine.status(later).routers + forgotten.len(), all.len(), "neither known nor deleted");
+}
+
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+/// What the disk is to forget. It may keep only these.
+fn stored(engine: &mut Engine, border: &mut impl Border, good: &BTreeSet<RouterHash>) -> BTreeSet<RouterHash> {
     let mut forgotten = BTreeSet::new();
     for outputs in 0.. {
         assert!(outputs < 1000, "outputs without end");
         for output in border.output(engine.poll_output()) {
             match output {
-                Output::Timeout(_) => {
-                    check(&engine.status(START), &known, &bad, &all, &forgotten);
-                    crate::within_bounds(&mut |visit| engine.bounds(visit));
-                    return;
-                }
+                Output::Timeout(_) => return forgotten,
                 Output::Store(Record::RouterGone { hash }) => drop(forgotten.insert(hash)),
-                Output::Store(Record::Router { hash, .. }) => assert!(all.contains(&hash), "what isn't known is kept"),
+                Output::Store(Record::Router { hash, .. }) => assert!(good.contains(&hash), "what isn't known is kept"),
                 Output::Lane(_) | Output::Event(_) => {}
             }
         }
     }
+    forgotten
 }
 
 fn add(found: &mut Snapshot, number: u8, ops: &mut Ops<'_>) {
@@ -94,12 +108,4 @@ fn add(found: &mut Snapshot, number: u8, ops: &mut Ops<'_>) {
     } else {
         found.reseed.push(bytes);
     }
-}
-
-type Hashes = BTreeSet<RouterHash>;
-
-fn check(status: &ramson_engine::Status, known: &Hashes, bad: &Hashes, all: &Hashes, forgotten: &Hashes) {
-    assert_eq!(status.routers, all.len(), "others are known than those that are good");
-    assert!(bad.is_subset(forgotten), "what is no good stays on disk");
-    assert!(forgotten.iter().all(|hash| bad.contains(hash) || !known.contains(hash)), "a good one is deleted");
 }

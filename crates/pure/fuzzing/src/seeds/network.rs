@@ -254,6 +254,8 @@ pub fn snapshot() -> Seeds {
     let raw = |kind| Script::default().op(&[7, kind]).part(&router(7).info.bytes()[..200]);
     scripts(vec![
         ("whole", (1..30).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
+        ("many", (1..100).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
+        ("many-of-both", (1..110).fold(Script::default(), |script, number| script.op(&[number, number % 2 * RESEED]))),
         ("floodfills", (100..130).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
         ("reseed", (1..30).fold(Script::default(), |script, number| script.op(&[number, RESEED | WHOLE]))),
         ("both", Script::default().op(&[1, WHOLE, 1, RESEED | WHOLE, 2, RESEED | WHOLE, 2, WHOLE, 3, WHOLE, 3, WHOLE])),
