@@ -5,6 +5,7 @@ mod seeds;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -26,7 +27,7 @@ const SHOWN_VIOLATIONS: usize = 10;
 /// What to simulate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A TOML file, or one of calm, lossy, churn, partition, skew, bad-disk, bulk, thousand.
+    /// A TOML file, or one of calm, lossy, churn, partition, skew, bad-disk, bulk, flood, thousand.
     scenario: String,
     /// What all randomness is made of: the same seed and program give the same run [default: 1].
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
@@ -66,14 +67,27 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let broken: Vec<_> = rows.iter().filter(|row| !row.held()).collect();
     for row in &broken {
-        say(&format!(
-            "not held: seed {}, commit {}\nrun it again: {}",
-            row.seed,
-            COMMIT.unwrap_or("unknown"),
-            replay(options, row.seed)
-        ));
+        say(&how_to_repeat(options, row.seed));
     }
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is said of a seed that failed.
+fn how_to_repeat(options: &Options, seed: u64) -> String {
+    format!("not held: seed {seed}, commit {}\nrun it again: {}", COMMIT.unwrap_or("unknown"), replay(options, seed))
+}
+
+/// Runs `work`, and tells how to repeat it if it panics: a release ends there.
+fn repeatable<T>(how: String, tell: impl Fn(&str) + Send + Sync + 'static, work: impl FnOnce() -> T) -> T {
+    let before = Arc::new(std::panic::take_hook());
+    let at_panic = Arc::clone(&before);
+    std::panic::set_hook(Box::new(move |info| {
+        at_panic(info);
+        tell(&how);
+    }));
+    let result = work();
+    std::panic::set_hook(Box::new(move |info| before(info)));
+    result
 }
 
 fn one(seed: u64) -> std::ops::RangeInclusive<u64> {
@@ -105,7 +119,7 @@ fn scenario(options: &Options) -> anyhow::Result<Scenario> {
 fn run_seed(options: &Options, scenario: &Scenario, seed: u64, several: bool) -> anyhow::Result<Row> {
     say(&format!("{}, seed {seed}: {} routers, {} s", scenario.name, scenario.routers, scenario.duration_secs));
     let start = Instant::now();
-    let measures = ramson_sim::run::run(scenario, seed);
+    let measures = repeatable(how_to_repeat(options, seed), say, || ramson_sim::run::run(scenario, seed));
     let wall = start.elapsed();
     let outcomes = judge(scenario, &measures);
     for outcome in &outcomes {
@@ -182,6 +196,16 @@ mod tests {
         assert_eq!(replay(&options("calm"), 3), "ramson sim calm --seed 3");
         let all = Options { routers: Some(9), short: true, ..options("my scenarios/it's.toml") };
         assert_eq!(replay(&all, 3), r"ramson sim 'my scenarios/it'\''s.toml' --seed 3 --short --routers 9");
+    }
+
+    #[test]
+    fn a_run_that_panics_tells_how_to_repeat_it() {
+        let (sender, told) = std::sync::mpsc::channel();
+        let tell = move |how: &str| sender.send(how.to_owned()).unwrap();
+        let how = how_to_repeat(&options("calm"), 3);
+        assert!(std::panic::catch_unwind(|| repeatable(how.clone(), tell, || panic!("a router has a bug"))).is_err());
+        assert_eq!(told.recv().unwrap(), how);
+        assert!(how.contains("seed 3") && how.contains("commit ") && how.ends_with("\nrun it again: ramson sim calm --seed 3"));
     }
 
     #[test]

@@ -204,7 +204,8 @@ impl NetDb {
             for Fetch { hash, ask, prefer } in std::mem::take(&mut self.shared.fetches) {
                 let goal =
                     Goal { key: hash.into(), kind: Kind::Router, prefer, follow: false, first: ask, source: Source::Followup };
-                if self.router.start(&mut self.shared, now, goal, None).is_err() {
+                let may = self.router.may_fetch(&self.shared.config.limits, &goal);
+                if !may || self.router.start(&mut self.shared, now, goal, None).is_err() {
                     self.shared.settled.push(hash);
                 }
             }

@@ -152,7 +152,7 @@ impl<B: Border> World<'_, B> {
             op::TALK => self.talk(),
             op::ROUTER => {
                 let payload = self.blocks(ops);
-                self.say_to_router(&payload);
+                self.send_to_router(&payload);
             }
             op::ONE_TIME => {
                 let payload = self.blocks(ops);
@@ -275,7 +275,7 @@ impl<B: Border> World<'_, B> {
         assert_eq!((opened.peer, opened.cloves.as_slice()), (Some(self.keys[0]), cloves.as_slice()));
     }
 
-    fn say_to_router(&mut self, payload: &[u8]) {
+    fn send_to_router(&mut self, payload: &[u8]) {
         self.number += 1;
         let own = PrivateKey::from_bytes(&[9; 32]);
         let sealed = seal_to(&own.public(), self.number, &[], payload);

@@ -138,7 +138,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn network(&self) -> [Row; 3] {
+    fn network(&self) -> [Row; 4] {
         let (expect, measures) = (&self.scenario.expect, self.measures);
         let in_calm = |tried: fn(&Sample) -> u64, good: fn(&Sample) -> u64| self.share_in_calm(tried, good);
         [
@@ -148,6 +148,13 @@ impl Judge<'_> {
                 unit: Unit::Seconds,
                 bound: expect.ready_within_secs.map(Bound::AtMost),
                 measured: share_of_the_first(&measures.ready_after, expect.ready_permille).map(secs_up),
+            },
+            Row {
+                name: "ready-at-end-permille",
+                about: "routers that were ready in the end",
+                unit: Unit::Permille,
+                bound: at_least(expect.ready_at_end_permille),
+                measured: measures.samples.last().and_then(|last| share(last.routers_ready, last.routers_up)),
             },
             Row {
                 name: "builds-permille",

@@ -40,6 +40,8 @@ pub struct Run {
     gone: BTreeSet<usize>,
     /// Hostile ones, not part of what is measured.
     hostile: Vec<usize>,
+    /// Of each flood.
+    victims: BTreeMap<usize, Vec<usize>>,
     measures: Measures,
     counted: Vec<sampling::Counted>,
     sampled_at: Tick,
@@ -92,6 +94,7 @@ impl Run {
             planned: 0,
             gone: BTreeSet::new(),
             hostile: Vec::new(),
+            victims: BTreeMap::new(),
             measures: Measures { seed, ..Measures::default() },
             counted: Vec::new(),
             sampled_at: Tick(0),

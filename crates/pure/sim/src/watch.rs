@@ -1,6 +1,6 @@
 //! The eyes of the oracles: they see every byte on links and everything between lanes and engines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use ramson_crypto::rng::SeededRng;
@@ -35,6 +35,7 @@ pub(crate) struct Watch {
     /// By number.
     routers: Vec<RouterHash>,
     numbers: BTreeMap<RouterHash, usize>,
+    floodfills: BTreeSet<usize>,
     paths: Paths,
     clear_text: ClearText,
     tunnel_hops: TunnelHops,
@@ -54,6 +55,7 @@ impl Watch {
             notes: Notes::default(),
             routers: Vec::new(),
             numbers: BTreeMap::new(),
+            floodfills: BTreeSet::new(),
             paths: Paths::default(),
             clear_text: ClearText::default(),
             tunnel_hops: TunnelHops::default(),
@@ -76,7 +78,10 @@ impl Watch {
     }
 
     /// A router starts, for the first time or again. They come in the order of their numbers.
-    pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr) {
+    pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr, floodfill: bool) {
+        if floodfill {
+            self.floodfills.insert(number);
+        }
         if number == self.routers.len() {
             self.routers.push(router);
             self.numbers.insert(router, number);
@@ -99,9 +104,6 @@ impl Watch {
             && self.on
         {
             self.replays.received(at, router, *from, message);
-            if let Some(from) = from.filter(|_| message.kind == MessageKind::GARLIC) {
-                self.pairing.garlic(router, from);
-            }
             self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
         }
     }
@@ -131,8 +133,17 @@ impl Watch {
                 _ => {}
             }
         }
-        self.pairing.commands(at, router, commands);
         cpu::forget_work();
+    }
+
+    /// Whether an observer sits at a router and wants to know what it is asked in garlic.
+    pub(crate) fn observes(&self, router: usize) -> bool {
+        self.on && self.floodfills.contains(&router)
+    }
+
+    /// What such a router is asked.
+    pub(crate) fn asked(&mut self, at: Tick, router: usize, from: RouterHash, message: &I2npMessage) {
+        self.pairing.asked(at, router, from, message);
     }
 
     /// What the applications on a router ask of it, whatever becomes of that.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use ramson_sim::measure::Measures;
-use ramson_sim::run::Run;
-use ramson_sim::scenario::{Fault, Flood, Scenario};
+use ramson_sim::scenario::{Fault, Flood, Pages, Scenario};
+
+#[path = "common/replay.rs"]
+mod replay;
 
 /// The flood's victim.
 const VICTIM: usize = 0;
@@ -15,8 +17,9 @@ const TO_SECS: u64 = 90;
 fn flooded(times_capacity: u32) -> (Measures, u32) {
     let mut scenario = Scenario { routers: 8, floodfills: 3, duration_secs: 120, sample_secs: 5, ..Scenario::default() };
     scenario.cpu.scale_percent = 4_000;
-    scenario.faults = vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity })];
-    let mut run = Run::new(&scenario, 1);
+    scenario.faults =
+        vec![Fault::Flood(Flood { from_secs: FROM_SECS, to_secs: TO_SECS, times_capacity, routers: 1, of_users: false })];
+    let mut run = replay::begin(&scenario, 1);
     run.run_to(Duration::from_secs(FROM_SECS));
     let before = run.world.busy(VICTIM);
     run.run_to(Duration::from_secs(TO_SECS));
@@ -45,4 +48,20 @@ fn a_larger_flood_costs_more_and_is_worked_off() {
     // What a processor can't do at once waits for it.
     assert!(busy_at(&ten.0, TO_SECS + 5) > 300, "the rest of it is still being worked off");
     assert!(busy_at(&once.0, TO_SECS + 5) < 50, "there is no rest");
+}
+
+#[test]
+fn a_flood_of_users_hits_routers_with_users() {
+    let mut scenario = Scenario { routers: 12, floodfills: 3, duration_secs: 30, sample_secs: 5, ..Scenario::default() };
+    scenario.cpu.scale_percent = 4_000;
+    // On the last four.
+    scenario.load.pages = Some(Pages { sites: 2, visitors: 2, from_secs: 60, ..Pages::default() });
+    scenario.faults = vec![Fault::Flood(Flood { from_secs: 25, to_secs: 30, times_capacity: 3, routers: 2, of_users: true })];
+    let mut run = replay::begin(&scenario, 1);
+    run.run_to(Duration::from_secs(25));
+    let before: Vec<Duration> = (0..12).map(|router| run.world.busy(router)).collect();
+    run.run_to(Duration::from_secs(30));
+    let busy = |router: &usize| run.world.busy(*router).saturating_sub(before[*router]) > Duration::from_secs(1);
+    let victims: Vec<usize> = (0..12).filter(busy).collect();
+    assert!(victims.len() == 2 && victims.iter().all(|router| *router >= 8), "{victims:?}");
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ramson_sim::measure::{Measures, Visit};
-use ramson_sim::run::{Run, run};
 use ramson_sim::scenario::{Bulk, Churn, Fault, Pages, Scenario, ShortLived};
+use replay::{begin, run};
 use tracing::Level;
+
+#[path = "common/replay.rs"]
+mod replay;
 
 /// From so long after a router is gone visits must succeed again: tests find the tunnels that went through it, others are built.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -14,6 +17,8 @@ const RECOVERY: Duration = Duration::from_secs(120);
 const QUIET_STEPS: u64 = 12;
 /// The run of this seed is compared between processes.
 const SHOWN_SEED: u64 = 7;
+/// Told to a process that shall fail.
+const FAIL: &str = "RAMSON_SIM_TEST_FAILS";
 const MARK: &str = "trace hash: ";
 /// Who must have logged something, or a test of logs shows nothing.
 const HEARD: [(&str, Level); 3] =
@@ -32,6 +37,25 @@ fn busy_network() -> Scenario {
     scenario.load.bulk = Some(Bulk { streams: 1, from_secs: 30, bytes: 1_000_000 });
     scenario.load.short_lived = Some(ShortLived { from_secs: 30, every_secs: 20, life_secs: 30, bytes: 5_000 });
     scenario
+}
+
+/// Also the other process of `a_failure_tells_how_to_repeat_it`.
+#[test]
+fn fails_if_told_to() {
+    let _ = run(&small_network(3, 1), SHOWN_SEED);
+    assert!(std::env::var_os(FAIL).is_none(), "as told");
+}
+
+#[test]
+fn a_failure_tells_how_to_repeat_it() {
+    let own = std::env::current_exe().expect("a test knows its program");
+    let output = std::process::Command::new(own).args(["--exact", "fails_if_told_to"]).env(FAIL, "1").output();
+    let text = String::from_utf8(output.expect("the program starts again").stdout).expect("it is text");
+    let commit = text.split_once(&format!("not held: seed {SHOWN_SEED}, commit ")).map(|(_, rest)| rest);
+    let commit = commit.and_then(|rest| rest.lines().next()).expect("seed and commit");
+    assert!(commit == "unknown" || commit.trim_end_matches("-dirty").len() == 40, "{commit}");
+    let line = "run it again: cargo test -p ramson-sim --test network -- --include-ignored --exact fails_if_told_to";
+    assert!(text.lines().any(|told| told == line), "{text}");
 }
 
 fn failed(visits: &[Visit]) -> Vec<&Visit> {
@@ -64,12 +88,13 @@ fn one_seed_gives_one_run() {
 
 #[test]
 fn another_process_gives_the_same_run() {
+    let own_hash = run(&busy_network(), SHOWN_SEED).trace_hash;
     let own = std::env::current_exe().expect("a test knows its program");
     let arguments = ["--exact", "shows_its_trace_hash", "--nocapture"];
     let output = std::process::Command::new(own).args(arguments).output().expect("the program starts again");
     let text = String::from_utf8_lossy(&output.stdout);
     let theirs = text.lines().find_map(|line| line.split_once(MARK)).map(|(_, hash)| hash);
-    assert_eq!(theirs, Some(run(&busy_network(), SHOWN_SEED).trace_hash.as_str()), "{text}");
+    assert_eq!(theirs, Some(own_hash.as_str()), "{text}");
 }
 
 /// Also the other process of `another_process_gives_the_same_run`.
@@ -104,7 +129,7 @@ fn survives(seed: u64, victim: usize, silent: bool) {
     let mut scenario = small_network(6, 400);
     scenario.load.pages =
         Some(Pages { sites: 1, visitors: 2, from_secs: 20, bytes: [20_000, 20_000].into(), ..Pages::default() });
-    let mut run = Run::new(&scenario, seed);
+    let mut run = begin(&scenario, seed);
     let crash = Duration::from_millis(60_700 + seed * 111);
     run.run_to(crash);
     run.world.crash(victim, silent);
@@ -138,7 +163,7 @@ fn many_networks_survive_the_loss_of_any_router() {
 #[test]
 fn a_router_comes_back_with_its_keys_and_disk() {
     for seed in 40..43 {
-        let mut run = Run::new(&small_network(6, 300), seed);
+        let mut run = begin(&small_network(6, 300), seed);
         run.run_to(Duration::from_secs(90));
         let site = 5;
         let before = run.world.status(site).expect("it runs").hash;

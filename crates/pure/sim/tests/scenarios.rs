@@ -8,6 +8,9 @@ use ramson_sim::expect::judge;
 use ramson_sim::run::run;
 use ramson_sim::scenario::Scenario;
 
+#[path = "common/replay.rs"]
+mod replay;
+
 /// Seeds of the long run; the short form takes the first.
 const SEEDS: std::ops::Range<u64> = 1..11;
 
@@ -17,10 +20,13 @@ fn scenario(name: &str) -> Scenario {
     Scenario::from_toml(&text, &path.display().to_string()).expect("the scenario is right")
 }
 
-fn holds(scenario: &Scenario, seed: u64) {
-    let measures = run(scenario, seed);
-    let missed: Vec<_> = judge(scenario, &measures).into_iter().filter(|outcome| !outcome.held).collect();
-    assert!(missed.is_empty(), "seed {seed}: {missed:#?}\n{:#?}", measures.violations);
+fn holds(name: &str, short: bool, seed: u64) {
+    let whole = scenario(name);
+    let (scenario, option) = if short { (whole.short(), " --short") } else { (whole, "") };
+    replay::note_line(seed, format!("cargo run --release -p ramson -- sim scenarios/{name}.toml --seed {seed}{option}"));
+    let measures = run(&scenario, seed);
+    let missed: Vec<_> = judge(&scenario, &measures).into_iter().filter(|outcome| !outcome.held).collect();
+    assert!(missed.is_empty(), "{missed:#?}\n{:#?}", measures.violations);
 }
 
 macro_rules! scenarios {
@@ -28,7 +34,7 @@ macro_rules! scenarios {
         mod short {
             $(#[test]
             fn $name() {
-                super::holds(&super::scenario($file).short(), super::SEEDS.start);
+                super::holds($file, true, super::SEEDS.start);
             })*
         }
 
@@ -37,7 +43,7 @@ macro_rules! scenarios {
             #[ignore = "takes minutes"]
             fn $name() {
                 for seed in super::SEEDS {
-                    super::holds(&super::scenario($file), seed);
+                    super::holds($file, false, seed);
                 }
             })*
         }
@@ -52,10 +58,11 @@ scenarios! {
     skew: "skew",
     bad_disk: "bad-disk",
     bulk: "bulk",
+    flood: "flood",
 }
 
 /// A thousand routers take minutes and some gigabytes: once is enough, by `ramson sim thousand`.
 #[test]
 fn thousand_in_short_form() {
-    holds(&scenario("thousand").short(), SEEDS.start);
+    holds("thousand", true, SEEDS.start);
 }

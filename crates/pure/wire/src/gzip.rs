@@ -1,4 +1,9 @@
 //! Bounded gzip. Inflating stops at a limit given by the caller, so a small message can't grow into a large one.
+//!
+//! Each thread has one inflater and one deflater and sets them back before each use. New ones for each message would cost more than the
+//! message, and being aligned they tear holes into the heap of an older C library, which it never fills again.
+
+use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -8,10 +13,17 @@ use crate::codec::{DecodeError, DecodeErrorKind, Reader, Writer};
 const MAGIC: [u8; 4] = [0x1f, 0x8b, 8, 0];
 /// Output grows in steps of this many bytes.
 const STEP: usize = 4096;
+/// Memory taken at once because the trailer tells so.
+const MAX_TOLD: usize = 64 * 1024;
 /// Largest stored deflate block.
 const MAX_STORED: usize = 65_535;
 /// Payloads shorter than this aren't worth deflating.
 const WORTH_DEFLATING: usize = 96;
+
+thread_local! {
+    static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+    static DEFLATER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
 
 /// The six bytes of a gzip header that carry no meaning for inflating: modification time 4 · extra flags 1 · operating system 1. I2P
 /// puts ports and protocol here.
@@ -54,17 +66,15 @@ fn skip_optional(r: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Inflates a raw deflate stream; gives the output and how many input bytes it took.
+/// Inflates a raw deflate stream; gives the output, no larger in memory than it is, and how many input bytes it took.
 fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
-    let mut state = Decompress::new(false);
-    let mut out = Vec::new();
+    INFLATER.with_borrow_mut(|state| inflate_with(state, data, limit))
+}
+
+fn inflate_with(state: &mut Decompress, data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
+    state.reset(false);
+    let mut out = Vec::with_capacity(told_length(data).min(limit).saturating_add(1).min(MAX_TOLD));
     loop {
-        // One byte beyond the limit tells "exactly full" from "more to come".
-        let room = (limit + 1).saturating_sub(out.len());
-        if room == 0 {
-            return Err(DecodeErrorKind::TooLong);
-        }
-        out.reserve_exact(room.min(STEP));
         let before = (state.total_in(), state.total_out());
         let used = usize::try_from(before.0).unwrap_or(usize::MAX);
         let input = data.get(used..).unwrap_or_default();
@@ -72,15 +82,27 @@ fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErro
         if status == Status::StreamEnd {
             break;
         }
-        if before == (state.total_in(), state.total_out()) {
+        // One byte beyond the limit tells "exactly full" from "more to come".
+        let room = (limit + 1).saturating_sub(out.len());
+        if room == 0 {
+            return Err(DecodeErrorKind::TooLong);
+        }
+        if out.len() < out.capacity() && before == (state.total_in(), state.total_out()) {
             return Err(DecodeErrorKind::Compression);
         }
+        out.reserve_exact(room.min(STEP));
     }
     if out.len() > limit {
         return Err(DecodeErrorKind::TooLong);
     }
     let used = usize::try_from(state.total_in()).map_err(|_| DecodeErrorKind::Compression)?;
+    out.shrink_to_fit();
     Ok((out, used))
+}
+
+/// What the trailer says, if nothing follows it; anything else otherwise.
+fn told_length(data: &[u8]) -> usize {
+    data.last_chunk().map_or(0, |size| usize::try_from(u32::from_le_bytes(*size)).unwrap_or(usize::MAX))
 }
 
 /// A gzip member with `label` in its header: deflated if that is worth it (see [`looks_compressible`]), else stored.
@@ -119,7 +141,11 @@ fn looks_compressible(data: &[u8]) -> bool {
 
 /// Deflated bytes, or `None` unless at least an eighth is saved.
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {
-    let mut state = Compress::new(Compression::fast(), false);
+    DEFLATER.with_borrow_mut(|state| deflate_with(state, data))
+}
+
+fn deflate_with(state: &mut Compress, data: &[u8]) -> Option<Vec<u8>> {
+    state.reset();
     let mut out = Vec::with_capacity(data.len() - data.len() / 8);
     // The output has no room beyond what is worth having: not reaching the end means it isn't.
     let status = state.compress_vec(data, &mut out, FlushCompress::Finish).ok()?;
@@ -165,7 +191,9 @@ mod tests {
     fn packs_and_inflates() {
         for data in [Vec::new(), vec![7; 95], vec![7; 5000], noise(300), noise(70_000), b"GET / HTTP/1.1\r\n".repeat(9)] {
             let packed = pack([1, 2, 3, 4, 5, 6], &data);
-            assert_eq!(inflate(&packed, data.len()).unwrap(), ([1, 2, 3, 4, 5, 6], data.clone()));
+            let inflated = inflate(&packed, data.len()).unwrap();
+            assert_eq!(inflated, ([1, 2, 3, 4, 5, 6], data.clone()));
+            assert_eq!(inflated.1.capacity(), data.len(), "it is kept: no room of its own");
             assert!(packed.len() <= data.len() + 18 + 5 * data.len().div_ceil(MAX_STORED).max(1));
             if !data.is_empty() {
                 let error = inflate(&packed, data.len() - 1).unwrap_err();
@@ -180,6 +208,24 @@ mod tests {
         let bomb = pack([0; 6], &vec![0; 50_000_000]);
         assert!(bomb.len() < 500_000);
         assert_eq!(inflate(&bomb, 4096).unwrap_err().kind, DecodeErrorKind::TooLong);
+    }
+
+    /// One message may be a secret of one identity, the next one a stranger's.
+    #[test]
+    fn nothing_is_left_of_the_message_before() {
+        let secret = noise(40_000);
+        // A stored block that another one should follow.
+        let mut endless = vec![0, 0x40, 0x9c, 0xbf, 0x63];
+        endless.extend_from_slice(&secret);
+        let text = b"GET / HTTP/1.1\r\n".repeat(20);
+        let fresh = deflate_with(&mut Compress::new(Compression::fast(), false), &text);
+        // Fixed codes, length 3, distance 1 (and 4): back beyond the begin.
+        for back in [[0x03, 0x02, 0x00], [0x03, 0x62, 0x00]] {
+            assert_eq!(inflate_raw(&endless, 50_000).unwrap_err(), DecodeErrorKind::Compression);
+            assert_eq!(inflate_raw(&back, 50_000).unwrap_err(), DecodeErrorKind::Compression);
+        }
+        assert!(deflate(&secret.repeat(2)).is_none(), "stops in the middle");
+        assert_eq!(deflate(&text), fresh);
     }
 
     #[test]

@@ -16,7 +16,16 @@ pub const MAX_PAIRS: usize = 256;
 /// Source: Common structures, "Mapping".
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
-    pairs: BTreeMap<String, String>,
+    /// Name and value of each pair, one after the other, sorted by name: a netDb holds tens of thousands of mappings.
+    text: Box<str>,
+    ends: Box<[Ends]>,
+}
+
+/// Where a pair's texts end; they begin where the last one ended. As the content of a mapping, `text` is shorter than 64 KiB.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    name: u16,
+    value: u16,
 }
 
 /// A pair that a [`Mapping`] can't hold: name or value over 255 bytes, or the mapping full.
@@ -26,7 +35,7 @@ pub struct DoesNotFit;
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mapping({} pairs)", self.pairs.len())
+        write!(f, "Mapping({} pairs)", self.len())
     }
 }
 
@@ -38,42 +47,71 @@ impl Mapping {
 
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.get(name).map(String::as_str)
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Sets a name's value. Errors: [`DoesNotFit`].
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), DoesNotFit> {
-        let fits = name.len() <= 255 && value.len() <= 255;
-        let has_room = self.pairs.len() < MAX_PAIRS || self.pairs.contains_key(name);
-        if !fits || !has_room || self.content_len() + pair_len(name, value) > usize::from(u16::MAX) {
+        if name.len() > 255 || value.len() > 255 {
             return Err(DoesNotFit);
         }
-        self.pairs.insert(name.to_owned(), value.to_owned());
+        let mut pairs: BTreeMap<&str, &str> = self.iter().collect();
+        pairs.insert(name, value);
+        let length: usize = pairs.iter().map(|(name, value)| pair_len(name, value)).sum();
+        if pairs.len() > MAX_PAIRS || length > usize::from(u16::MAX) {
+            return Err(DoesNotFit);
+        }
+        *self = Mapping::pack(&pairs);
         Ok(())
     }
 
     /// Removes a name.
     pub fn remove(&mut self, name: &str) {
-        self.pairs.remove(name);
+        *self = Mapping::pack(&self.iter().filter(|(known, _)| *known != name).collect());
     }
 
     /// All pairs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        let mut begin = 0;
+        self.ends.iter().map(move |ends| {
+            let (name, value) = (usize::from(ends.name), usize::from(ends.value));
+            let pair = (self.text.get(begin..name).unwrap_or_default(), self.text.get(name..value).unwrap_or_default());
+            begin = value;
+            pair
+        })
     }
 
     /// How many pairs there are.
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.ends.len()
     }
 
     /// True without pairs.
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.ends.is_empty()
+    }
+
+    /// Memory beside the value itself.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.ends)
+    }
+
+    /// Of pairs whose content is at most 64 KiB.
+    fn pack(pairs: &BTreeMap<&str, &str>) -> Mapping {
+        let mut text = String::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len()).sum());
+        let mut ends = Vec::with_capacity(pairs.len());
+        let end = |text: &String| u16::try_from(text.len()).unwrap_or(u16::MAX);
+        for (name, value) in pairs {
+            text.push_str(name);
+            let name = end(&text);
+            text.push_str(value);
+            ends.push(Ends { name, value: end(&text) });
+        }
+        Mapping { text: text.into_boxed_str(), ends: ends.into_boxed_slice() }
     }
 
     fn content_len(&self) -> usize {
-        self.iter().map(|(name, value)| pair_len(name, value)).sum()
+        self.text.len() + 4 * self.ends.len()
     }
 }
 
@@ -100,12 +138,12 @@ impl Codec for Mapping {
             let equals = r.u8("Mapping separator")?;
             let value = text(&mut r, "Mapping value")?;
             let semicolon = r.u8("Mapping separator")?;
-            let known = pairs.insert(name.to_owned(), value.to_owned()).is_some();
+            let known = pairs.insert(name, value).is_some();
             if known || (equals, semicolon) != (b'=', b';') {
                 return Err(r.error(DecodeErrorKind::Invalid, "Mapping"));
             }
         }
-        Ok(Mapping { pairs })
+        Ok(Mapping::pack(&pairs))
     }
 
     fn encode(&self, w: &mut Writer) {

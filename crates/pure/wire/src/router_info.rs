@@ -1,13 +1,14 @@
 //! [`RouterInfo`]: what a router publishes about itself.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use ramson_crypto::ed25519;
 
 use crate::caps::Caps;
 use crate::codec::{Codec, DecodeError, DecodeErrorKind, Reader, Writer};
+use crate::gzip;
 use crate::identity::{RouterIdentity, SigningPublicKey};
 use crate::ids::RouterHash;
 use crate::mapping::Mapping;
@@ -21,6 +22,8 @@ pub const MAX_ROUTER_INFO_LEN: usize = 4096;
 pub const MAX_ADDRESSES: usize = 16;
 
 const SIGNATURE_LEN: usize = 64;
+/// gzip header fields of the packed form: no time, no flags, unknown system.
+const GZIP_LABEL: gzip::Label = [0, 0, 0, 0, 0, 0xff];
 
 /// Identity, addresses and options of a router, signed by it; cheap to clone:
 /// identity · published 8 (ms) · address count 1 · addresses · peer count 1 · peers 32 each · options (mapping) · signature 64.
@@ -40,6 +43,8 @@ struct Parsed {
     caps: Caps,
     net_id: Option<u8>,
     version: Option<(u8, u8, u8)>,
+    /// See [`RouterInfo::packed`].
+    packed: OnceLock<Box<[u8]>>,
 }
 
 /// What goes into a RouterInfo of our own, to be signed by [`RouterInfo::sign`].
@@ -112,6 +117,7 @@ impl Parsed {
             addresses,
             options,
             bytes,
+            packed: OnceLock::new(),
         })
     }
 }
@@ -126,10 +132,18 @@ fn parse_version(text: &str) -> Option<(u8, u8, u8)> {
 }
 
 impl RouterInfo {
-    /// Memory that it takes, estimated: what is read out of the bytes takes about as much again.
+    /// Memory that it takes, with the packed form, whether that was asked for or not.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        size_of::<Parsed>() + 2 * self.0.bytes.len()
+        let address = |address: &RouterAddress| size_of::<RouterAddress>() + address.style.len() + address.options.held_bytes();
+        let read: usize = self.0.addresses.iter().map(address).sum();
+        size_of::<Parsed>() + 2 * self.0.bytes.len() + self.0.options.held_bytes() + read
+    }
+
+    /// As a DatabaseStore carries it. Made once: a floodfill sends the same one again and again. Never what we were sent, in which
+    /// somebody may have left a mark.
+    pub(crate) fn packed(&self) -> &[u8] {
+        self.0.packed.get_or_init(|| gzip::pack(GZIP_LABEL, &self.0.bytes).into_boxed_slice())
     }
 
     /// Signs a RouterInfo of our own. Errors: `WrongKey` if the key isn't the identity's, `TooLong` over a limit.

@@ -1,14 +1,15 @@
-//! What the engine holds, and digests of what belongs to one owner.
+//! What the engine holds, digests of what belongs to one owner, and what strangers wrote to the router.
 
 use ramson_wire::bounds::{Bound, entries};
-use ramson_wire::{RouterHash, TunnelId};
+use ramson_wire::{I2npMessage, Now, RouterHash, TunnelId};
 
 use super::Engine;
 use super::destinations::MAX_DESTINATIONS;
-use crate::destination::Destination;
+use crate::destination::{Destination, garlic_body};
 use crate::fingerprint::Digest;
 use crate::identity::{IdentityId, Owner};
 use crate::interface::Output;
+use crate::session::router_garlic;
 
 impl Engine {
     /// Tells all that is held, against its limits. Ask when outputs are drained: the limit on them is none.
@@ -65,5 +66,15 @@ impl Engine {
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         !self.dear.is_empty() || self.tunnels.waiting_requests() > 0
+    }
+}
+
+impl Engine {
+    /// What a garlic message to the router's own key holds; nothing if it can't be opened. The router doesn't take it: this is for who
+    /// looks over its shoulder.
+    #[must_use]
+    pub fn opened(&self, now: Now, garlic: &I2npMessage) -> Vec<I2npMessage> {
+        let cloves = router_garlic::open(now, &self.encryption_key, garlic_body(garlic)).unwrap_or_default();
+        cloves.into_iter().map(|clove| clove.message).collect()
     }
 }

@@ -16,7 +16,7 @@ use crate::streaming::CloseReason;
 use crate::tunnel::{MAX_POOLS, PoolConfig};
 
 /// Look-ups of routers that the lane wants. Beyond: it is told at once that there is no such router. Strangers name most of them, as
-/// next hops and for replies, so they take half of what the netDb looks for at once; our own first hops are known already.
+/// next hops and for replies, so they take less than half of what the netDb looks for at once; our own first hops are known already.
 const MAX_PEERS_SOUGHT: usize = 48;
 /// LeaseSets that one destination looks for: as many as its netDb lets wait for its look-ups.
 const MAX_LEASE_SETS_SOUGHT: usize = 64 * 64;

@@ -35,15 +35,29 @@ pub(crate) struct Limits {
     pub(crate) lease_sets: usize,
     /// Lookups in flight per identity. Full: new ones fail with `Busy`.
     pub(crate) lookups: usize,
-    /// RouterInfo lookups in flight for the router. Full: as above.
+    /// RouterInfo lookups in flight for the router: what the lane wants, explorations, and the fetches below. Full: as above.
     pub(crate) router_lookups: usize,
+    /// Of them fetches of what answers to the router name, and of what answers to identities name. Beyond: not fetched. Each has places
+    /// of its own, so that floodfills that name many routers to a destination don't show in what its router looks for.
+    pub(crate) fetches: usize,
+    /// See [`Self::fetches`].
+    pub(crate) fetches_for_identities: usize,
     /// Explore while fewer routers than this are known; 0: never.
     pub(crate) explore_below: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { routers: 10_000, floodfills: 2_500, lease_sets: 8_192, lookups: 64, router_lookups: 96, explore_below: 150 }
+        Limits {
+            routers: 10_000,
+            floodfills: 2_500,
+            lease_sets: 8_192,
+            lookups: 64,
+            router_lookups: 112,
+            fetches: 32,
+            fetches_for_identities: 24,
+            explore_below: 150,
+        }
     }
 }
 

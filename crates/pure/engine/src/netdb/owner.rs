@@ -10,7 +10,7 @@ use super::config;
 use super::lookup::{self, Goal, Kind, Lookup, Step};
 use super::output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState};
 use super::publish::{Entry, Publication};
-use super::shared::Shared;
+use super::shared::{Prefer, Shared};
 use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
@@ -104,6 +104,15 @@ impl OwnerState {
         }
         self.step_lookups(shared, now);
         Ok(())
+    }
+
+    /// Whether there is a place for a fetch.
+    pub(super) fn may_fetch(&self, limits: &config::Limits, fetch: &Goal) -> bool {
+        let for_identities = |goal: &Goal| goal.prefer == Prefer::OnlyTunnels;
+        let limit = if for_identities(fetch) { limits.fetches_for_identities } else { limits.fetches };
+        let fetches = self.lookups.values().filter(|lookup| !lookup.goal.follow);
+        self.lookups.contains_key(&(fetch.kind, fetch.key))
+            || fetches.filter(|lookup| for_identities(&lookup.goal) == for_identities(fetch)).count() < limit
     }
 
     /// The source of a RouterInfo that is being looked for.

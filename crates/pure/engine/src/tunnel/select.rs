@@ -7,7 +7,6 @@
 //! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
 //! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,7 @@ use crate::profile::{Profiles, Standing};
 pub(crate) trait HopSource {
     /// How many RouterInfos there are; a change makes the list be read anew.
     fn count(&self) -> usize;
-    /// Shows each of them.
+    /// Shows each of them, by hash.
     fn for_each(&self, visit: &mut dyn FnMut(&RouterInfo));
 }
 
@@ -166,11 +165,19 @@ pub(crate) fn subnet(ip: IpAddr) -> Subnet {
     }
 }
 
+/// What was read from a RouterInfo, kept while it is the same: reading thousands takes long.
+struct Known {
+    router: RouterHash,
+    published: Date,
+    /// `None` if the router can't be a hop at any time.
+    candidate: Option<Arc<Candidate>>,
+}
+
 /// All eligible routers, read again from the store now and then.
 #[derive(Default)]
 pub(crate) struct Candidates {
-    /// What was read from each RouterInfo, kept while it is the same: reading thousands takes long.
-    known: BTreeMap<RouterHash, (Date, Option<Arc<Candidate>>)>,
+    /// By hash.
+    known: Vec<Known>,
     /// Those that serve now, by hash.
     list: Vec<Arc<Candidate>>,
     read: Option<(Tick, usize)>,
@@ -187,17 +194,18 @@ impl Candidates {
             return;
         }
         self.read = Some((now, count));
-        let mut before = std::mem::take(&mut self.known);
+        let mut before = std::mem::replace(&mut self.known, Vec::with_capacity(count.min(MAX_CANDIDATES))).into_iter().peekable();
         source.for_each(&mut |info| {
             if self.known.len() >= MAX_CANDIDATES {
                 return;
             }
-            let (hash, published) = (info.hash(), info.published());
-            let known = before.remove(&hash).filter(|(of, _)| *of == published);
-            let known = known.unwrap_or_else(|| (published, Candidate::read(info, rules).map(Arc::new)));
-            self.known.insert(hash, known);
+            let (router, published) = (info.hash(), info.published());
+            while before.next_if(|known| known.router < router).is_some() {}
+            let same = before.next_if(|known| known.router == router && known.published == published);
+            let read = || Known { router, published, candidate: Candidate::read(info, rules).map(Arc::new) };
+            self.known.push(same.unwrap_or_else(read));
         });
-        let candidates = self.known.values().filter_map(|(_, candidate)| candidate.as_ref());
+        let candidates = self.known.iter().filter_map(|known| known.candidate.as_ref());
         self.list = candidates.filter(|candidate| candidate.serves(date)).map(Arc::clone).collect();
         // Without a way into IPv4 the routers that we dial are a network of their own.
         let bridged = self.list.iter().any(|candidate| candidate.ipv4 && candidate.near);
@@ -209,7 +217,7 @@ impl Candidates {
     }
 
     pub(crate) fn bound(&self) -> Bound {
-        let each = size_of::<(RouterHash, Date)>() + size_of::<Candidate>() + 2 * size_of::<usize>();
+        let each = size_of::<Known>() + size_of::<Candidate>() + 2 * size_of::<usize>();
         Bound::new("tunnel-candidates", self.known.len(), MAX_CANDIDATES, self.known.len() * each).lasting()
     }
 

@@ -58,6 +58,7 @@ impl<U: User> Node<U> {
                     let (what, size) = trace::of_lane_event(&event);
                     around.trace.add(*at, self.number, what, size);
                     around.watch.event(*at, self.number, &event);
+                    self.show_observer(around, *at, &event);
                     *at = *at + around.costs.messages(1);
                     let others = self.others(around, &event);
                     let besides = around.tamper.besides(self.now(*at), &event);

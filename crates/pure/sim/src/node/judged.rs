@@ -9,6 +9,7 @@ use ramson_wire::i2np::LookupKind;
 use ramson_wire::{I2npMessage, MessageKind, NetDbKey, RouterHash, Tick, TunnelId};
 
 use super::lane_thread::ENGINE_BACKLOG;
+use super::repeated::MAX_TURNS;
 use super::{Around, MAX_OUTPUTS, Node, User};
 use crate::cpu;
 use crate::oracle::answers::{self, Answer, KINDS};
@@ -59,6 +60,19 @@ impl<U: User> Node<U> {
         cpu::forget_work();
     }
 
+    /// What comes out of tunnels to a floodfill, for the observer there.
+    pub(super) fn show_observer(&self, around: &mut Around<'_>, at: Tick, event: &LaneEvent) {
+        let LaneEvent::Message { from, message } = event else { return };
+        if message.kind == MessageKind::GARLIC && around.watch.observes(self.number) {
+            // From nobody: this router is the tunnel's end itself.
+            let from = from.unwrap_or_else(|| self.engine.router_info().hash());
+            for asked in self.engine.opened(self.now(at), message) {
+                around.watch.asked(at, self.number, from, &asked);
+            }
+            cpu::forget_work();
+        }
+    }
+
     /// Everything it holds against its limits, its mailbox included.
     pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         self.lane.bounds(visit);
@@ -97,21 +111,27 @@ impl<U: User> Node<U> {
         // Each time somebody else, so that no quota counts.
         let from = RouterHash(rng::bytes(rng));
         let message = answers::question(self.now(at).date, rng::below(rng, u32::MAX), key, from, kind);
-        self.answer_to(around, at, from, message)
+        self.answer_to(around, at, Some(from), message)
     }
 
     /// What comes of a stranger's message. Nobody else learns of it.
-    pub(crate) fn answer_to(&mut self, around: &mut Around<'_>, at: Tick, from: RouterHash, message: I2npMessage) -> Answer {
+    pub(crate) fn answer_to(
+        &mut self,
+        around: &mut Around<'_>,
+        at: Tick,
+        from: Option<RouterHash>,
+        message: I2npMessage,
+    ) -> Answer {
         let now = self.now(at);
         self.engine.handle_timeout(now);
-        self.forget_outputs();
-        let event = LaneEvent::Message { from: Some(from), message };
+        self.outputs_until_idle(at);
+        let event = LaneEvent::Message { from, message };
         let _ = meter::take();
         for event in around.tamper.events(now, vec![event]) {
             self.engine.handle_lane(now, event);
         }
         let (mut answer, mut commands) = (Answer::default(), Vec::new());
-        for output in self.forget_outputs() {
+        for output in self.outputs_until_idle(at) {
             match output {
                 Output::Lane(command) => commands.push(command),
                 output => {
@@ -127,9 +147,23 @@ impl<U: User> Node<U> {
         answer
     }
 
-    fn forget_outputs(&mut self) -> Vec<Output> {
-        let outputs = std::iter::from_fn(|| Some(self.engine.poll_output()));
-        outputs.take(MAX_OUTPUTS).take_while(|output| !matches!(output, Output::Timeout(_))).collect()
+    /// All that it wants now, what waits to be opened included.
+    fn outputs_until_idle(&mut self, at: Tick) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for _ in 0..MAX_TURNS {
+            let due = loop {
+                match self.engine.poll_output() {
+                    Output::Timeout(due) => break due,
+                    output => outputs.push(output),
+                }
+                assert!(outputs.len() < MAX_OUTPUTS, "the engine's outputs never end");
+            };
+            if due.is_none_or(|due| due > at) {
+                break;
+            }
+            self.engine.handle_timeout(self.now(at));
+        }
+        outputs
     }
 }
 

@@ -13,8 +13,8 @@ use crate::oracle::replays::Replay;
 use crate::trace;
 use crate::world::Happening;
 
-/// Turns that an engine may take to finish what it has before something is repeated to it.
-const MAX_TURNS: usize = 300;
+/// Turns that an engine may take to finish what it has, before something is repeated to it and after.
+pub(super) const MAX_TURNS: usize = 300;
 
 /// Connections that nobody is at the other end of, and those whose first bytes are still to come.
 #[derive(Default)]

@@ -1,17 +1,18 @@
 //! An observer at the floodfills doesn't find out which destinations live on one router.
 //!
-//! All floodfills together see each new LeaseSet: when it comes, through which router, to whom the answer goes, which gateways it names
-//! and when its tunnels end. The observer is then given a destination, the one that lives beside it, and one of another router, and says
-//! which of the two is the companion, by one trait at a time. Right in more than [`CHANCE`] + [`BETTER`] of the cases, and the
-//! scatter of as few pairs as there were, is a violation. First publications don't count: when applications start is theirs to choose.
+//! All floodfills together see what tunnels bring them. Of each new LeaseSet: when it comes, out of whose hands, to whom the answer goes,
+//! which tunnels it names and when they end. Of each look-up of a LeaseSet: when it comes, out of whose hands, for which key, and the
+//! tunnel for the answer, by which it is known to be of the destination whose LeaseSet names that tunnel. The observer is then given a
+//! destination, the one that lives beside it, and one of another router, and says which of the two is the companion, by one trait at a
+//! time. Right in more than [`CHANCE`] + [`BETTER`] of the cases, and the scatter of as few pairs as there were, is a violation. What
+//! comes first doesn't count: when applications start is theirs to choose.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ramson_lane::LaneCommand;
-use ramson_wire::i2np::{DatabaseStore, StoreEntry};
-use ramson_wire::{Codec, Date, DestinationHash, MessageKind, RouterHash, Tick};
+use ramson_wire::i2np::{DatabaseLookup, DatabaseStore, LookupKind, StoreEntry};
+use ramson_wire::{Codec, Date, DestinationHash, I2npMessage, MessageKind, RouterHash, Tick, TunnelId};
 
 use super::{Notes, PAIRING};
 
@@ -25,7 +26,7 @@ const DEVIATIONS: u64 = 35;
 const LEAST_PAIRS: u64 = 6;
 /// A destination counts from so long after its opening.
 const SETTLED: Duration = Duration::from_secs(60);
-/// Publications of a destination that are needed.
+/// Publications of a destination that are needed, and look-ups.
 const LEAST_SEEN: usize = 2;
 
 /// How often an observer was right by one trait.
@@ -71,6 +72,31 @@ struct Seen {
     ends: BTreeSet<Date>,
     routers: BTreeSet<RouterHash>,
     versions: BTreeSet<Date>,
+    tunnels: BTreeSet<(RouterHash, TunnelId)>,
+}
+
+/// And of its look-ups.
+struct Lookups {
+    times: Vec<i64>,
+    /// Where its look-ups came out, and where the answers went.
+    routers: BTreeSet<RouterHash>,
+    own: DestinationHash,
+    /// How often each.
+    keys: BTreeMap<DestinationHash, i64>,
+}
+
+impl Lookups {
+    fn asked_for(&self, other: &Self) -> i64 {
+        self.keys.get(&other.own).copied().unwrap_or(0)
+    }
+}
+
+/// A look-up of a LeaseSet by nobody knows whom.
+struct Lookup {
+    at: Tick,
+    floodfill: usize,
+    from: RouterHash,
+    key: DestinationHash,
 }
 
 struct Home {
@@ -79,15 +105,22 @@ struct Home {
     opened: Tick,
 }
 
+impl Home {
+    /// Whether what comes to a floodfill then counts: what a router sees of itself doesn't.
+    fn counts(&self, at: Tick, floodfill: usize) -> bool {
+        self.router != floodfill && at.saturating_since(self.opened) > SETTLED
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Pairing {
     seen: BTreeMap<DestinationHash, Seen>,
     homes: BTreeMap<DestinationHash, Home>,
+    /// By the tunnel that the answer goes to.
+    lookups: BTreeMap<(RouterHash, TunnelId), Vec<Lookup>>,
     /// Routers that went down: all that lives there goes and comes with them.
     fell: BTreeSet<usize>,
-    /// Who sent a floodfill the last garlic.
-    sender: BTreeMap<usize, RouterHash>,
 }
 
 impl Pairing {
@@ -100,60 +133,87 @@ impl Pairing {
         self.fell.insert(router);
     }
 
-    /// A floodfill gets garlic: a store, perhaps.
-    pub(crate) fn garlic(&mut self, floodfill: usize, from: RouterHash) {
-        self.sender.insert(floodfill, from);
+    /// What a floodfill finds in garlic that came from there: from the end of a tunnel.
+    pub(crate) fn asked(&mut self, at: Tick, floodfill: usize, from: RouterHash, message: &I2npMessage) {
+        match message.kind {
+            MessageKind::DATABASE_STORE => {
+                if let Ok(store) = DatabaseStore::from_bytes(&message.body) {
+                    self.stored(at, floodfill, from, store);
+                }
+            }
+            MessageKind::DATABASE_LOOKUP => {
+                if let Ok(lookup) = DatabaseLookup::from_bytes(&message.body)
+                    && let (LookupKind::LeaseSet | LookupKind::Any, Some(tunnel)) = (lookup.kind, lookup.reply_tunnel)
+                {
+                    let key = DestinationHash(lookup.key.0);
+                    self.lookups.entry((lookup.from, tunnel)).or_default().push(Lookup { at, floodfill, from, key });
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// What a floodfill does then: new LeaseSets go to others, and the publisher gets an answer.
-    pub(crate) fn commands(&mut self, at: Tick, floodfill: usize, commands: &[LaneCommand]) {
-        let mut stored = BTreeSet::new();
-        for command in commands {
-            let LaneCommand::Send { message, .. } = command else { continue };
-            if message.kind != MessageKind::DATABASE_STORE {
-                continue;
-            }
-            let Ok(DatabaseStore { entry: StoreEntry::LeaseSet2(set), .. }) = DatabaseStore::from_bytes(&message.body) else {
-                continue;
-            };
-            let hash = set.destination().hash();
-            let Some(home) = self.homes.get(&hash).filter(|home| at.saturating_since(home.opened) > SETTLED) else { continue };
-            let seen = self.seen.entry(hash).or_default();
-            if home.router == floodfill || !seen.versions.insert(set.published()) {
-                continue;
-            }
-            let Ok(set) = set.verify() else { continue };
-            seen.times.push(i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX));
+    fn stored(&mut self, at: Tick, floodfill: usize, from: RouterHash, store: DatabaseStore) {
+        let StoreEntry::LeaseSet2(set) = store.entry else { return };
+        let hash = set.destination().hash();
+        if !self.homes.get(&hash).is_some_and(|home| home.counts(at, floodfill)) {
+            return;
+        }
+        let Ok(set) = set.verify() else { return };
+        let seen = self.seen.entry(hash).or_default();
+        seen.routers.insert(from);
+        seen.routers.extend(store.reply.map(|reply| reply.gateway));
+        if seen.versions.insert(set.published()) {
+            seen.times.push(millis(at));
             seen.ends.extend(set.leases().iter().map(|lease| lease.end));
             seen.routers.extend(set.leases().iter().map(|lease| lease.gateway));
-            stored.insert(hash);
-        }
-        for hash in stored {
-            let answers = commands.iter().filter_map(|command| match command {
-                LaneCommand::Send { to, message, .. } if message.kind == MessageKind::TUNNEL_GATEWAY => Some(*to),
-                _ => None,
-            });
-            let routers: Vec<RouterHash> = answers.chain(self.sender.get(&floodfill).copied()).collect();
-            self.seen.entry(hash).or_default().routers.extend(routers);
+            seen.tunnels.extend(set.leases().iter().map(|lease| (lease.gateway, lease.tunnel)));
         }
     }
 
     /// What the observer says.
     pub(crate) fn guess(&self) -> Vec<Guesses> {
-        let known = |hash: &DestinationHash| self.seen.get(hash).filter(|seen| seen.versions.len() >= LEAST_SEEN);
-        let mut homes: BTreeMap<usize, Vec<&Seen>> = BTreeMap::new();
+        let stores = self.homes(|hash| self.seen.get(hash).filter(|seen| seen.versions.len() >= LEAST_SEEN));
+        let lookups = self.homes(|hash| self.looked_up(hash).filter(|lookups| lookups.times.len() >= LEAST_SEEN));
+        let hosts: BTreeSet<RouterHash> = self.homes.values().map(|home| home.hash).collect();
+        // Hosts are left out: that a router is no hop of its own tunnels shows where nearly all others are, as in no large network.
+        let routers = |routers: &BTreeSet<RouterHash>| -> BTreeSet<RouterHash> { routers.difference(&hosts).copied().collect() };
+        vec![
+            guess_by(&stores, "times", |one, other| -apart(&one.times, &other.times)),
+            guess_by(&stores, "ends", |one, other| -apart_ends(&one.ends, &other.ends)),
+            guess_by(&stores, "routers", |one, other| shared(&routers(&one.routers), &routers(&other.routers))),
+            guess_by(&lookups, "times of look-ups", |one, other| -apart(&one.times, &other.times)),
+            guess_by(&lookups, "routers of look-ups", |one, other| shared(&routers(&one.routers), &routers(&other.routers))),
+            guess_by(&lookups, "keys of look-ups", |one, other| shared(&one.keys.keys().collect(), &other.keys.keys().collect())),
+            guess_by(&lookups, "look-ups of the other", |one, other| one.asked_for(other) + other.asked_for(one)),
+        ]
+    }
+
+    /// What is known of the destinations of routers with two of them or more.
+    fn homes<T>(&self, known: impl Fn(&DestinationHash) -> Option<T>) -> BTreeMap<usize, Vec<T>> {
+        let mut homes: BTreeMap<usize, Vec<T>> = BTreeMap::new();
         for (hash, home) in self.homes.iter().filter(|(_, home)| !self.fell.contains(&home.router)) {
-            if let Some(seen) = known(hash) {
-                homes.entry(home.router).or_default().push(seen);
+            if let Some(known) = known(hash) {
+                homes.entry(home.router).or_default().push(known);
             }
         }
-        homes.retain(|_, seen| seen.len() >= 2);
-        let hosts: BTreeSet<RouterHash> = self.homes.values().map(|home| home.hash).collect();
-        vec![
-            guess_by(&homes, "times", |one, other| -apart(&one.times, &other.times)),
-            guess_by(&homes, "ends", alike_ends),
-            guess_by(&homes, "routers", |one, other| shared(one, other, &hosts)),
-        ]
+        homes.retain(|_, known| known.len() >= 2);
+        homes
+    }
+
+    /// The look-ups whose answers went to tunnels of this destination.
+    fn looked_up(&self, hash: &DestinationHash) -> Option<Lookups> {
+        let (seen, home) = (self.seen.get(hash)?, self.homes.get(hash)?);
+        let mut found = Lookups { times: Vec::new(), routers: BTreeSet::new(), own: *hash, keys: BTreeMap::new() };
+        for tunnel in &seen.tunnels {
+            let lookups = self.lookups.get(tunnel).into_iter().flatten();
+            for lookup in lookups.filter(|lookup| home.counts(lookup.at, lookup.floodfill)) {
+                found.times.push(millis(lookup.at));
+                found.routers.extend([lookup.from, tunnel.0]);
+                *found.keys.entry(lookup.key).or_default() += 1;
+            }
+        }
+        Some(found)
     }
 
     /// Notes what can't be chance.
@@ -167,7 +227,7 @@ impl Pairing {
     }
 }
 
-fn guess_by(homes: &BTreeMap<usize, Vec<&Seen>>, by: &'static str, alike: impl Fn(&Seen, &Seen) -> i64) -> Guesses {
+fn guess_by<T>(homes: &BTreeMap<usize, Vec<T>>, by: &'static str, alike: impl Fn(&T, &T) -> i64) -> Guesses {
     let mut guesses = Guesses { by, right: 0, all: 0, pairs: u64::try_from(homes.len()).unwrap_or(0) };
     for (home, here) in homes {
         for (index, one) in here.iter().enumerate() {
@@ -198,19 +258,20 @@ fn apart(one: &[i64], other: &[i64]) -> i64 {
     mean(one, other) + mean(other, one)
 }
 
-fn alike_ends(one: &Seen, other: &Seen) -> i64 {
+fn apart_ends(one: &BTreeSet<Date>, other: &BTreeSet<Date>) -> i64 {
     let millis =
         |ends: &BTreeSet<Date>| -> Vec<i64> { ends.iter().map(|end| i64::try_from(end.0).unwrap_or(i64::MAX)).collect() };
-    -apart(&millis(&one.ends), &millis(&other.ends))
+    apart(&millis(one), &millis(other))
 }
 
-/// The share of routers that both have to do with. Hosts are left out: that a router is no hop of its own tunnels shows where nearly all
-/// others are, as in no large network.
-fn shared(one: &Seen, other: &Seen, hosts: &BTreeSet<RouterHash>) -> i64 {
-    let count = |routers: &mut dyn Iterator<Item = &RouterHash>| {
-        i64::try_from(routers.filter(|router| !hosts.contains(*router)).count()).unwrap_or(0)
-    };
-    count(&mut one.routers.intersection(&other.routers)) * 1_000_000 / count(&mut one.routers.union(&other.routers)).max(1)
+fn millis(at: Tick) -> i64 {
+    i64::try_from(at.0 / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// The share of what both have to do with.
+fn shared<T: Ord>(one: &BTreeSet<T>, other: &BTreeSet<T>) -> i64 {
+    let count = |count: usize| i64::try_from(count).unwrap_or(0);
+    count(one.intersection(other).count()) * 1_000_000 / count(one.union(other).count()).max(1)
 }
 
 #[cfg(test)]

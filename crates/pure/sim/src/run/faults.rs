@@ -64,6 +64,13 @@ impl Run {
             self.plan(begin.saturating_sub(HOSTILE_BEFORE), Plan::AddHostile);
         }
         self.plan(begin, Plan::Flood { index });
+        let mut victims: Vec<usize> = (0..self.scenario.routers).collect();
+        if flood.of_users {
+            victims.retain(|router| self.users.are_at(*router));
+            rng::shuffle(&mut self.rng, &mut victims);
+        }
+        victims.truncate(flood.routers);
+        self.victims.insert(index, victims);
     }
 
     pub(super) fn fault(&mut self, index: usize, begins: bool) {
@@ -163,15 +170,18 @@ impl Run {
             return;
         }
         self.after(FLOOD_STEP, Plan::Flood { index });
-        let Some(victim) = self.world.status(0).map(|status| status.hash) else { return };
         let costs = Costs { scale_percent: u64::from(self.scenario.cpu.scale_percent), ..Costs::measured() };
         let capacity = FLOOD_STEP.as_nanos() / costs.of_build_request().as_nanos().max(1);
         let count = usize::try_from(capacity).unwrap_or(0) * usize::try_from(flood.times_capacity).unwrap_or(0);
-        let senders: Vec<usize> = self.hostile.iter().copied().cycle().take(count).collect();
-        for sender in senders {
-            let message = self.hostile_request(victim);
-            let command = LaneCommand::Send { to: victim, message, class: Class::Own };
-            self.world.command_lane(sender, command);
+        let victims = self.victims.get(&index).cloned().unwrap_or_default();
+        for victim in victims {
+            let Some(victim) = self.world.status(victim).map(|status| status.hash) else { continue };
+            let senders: Vec<usize> = self.hostile.iter().copied().cycle().take(count).collect();
+            for sender in senders {
+                let message = self.hostile_request(victim);
+                let command = LaneCommand::Send { to: victim, message, class: Class::Own };
+                self.world.command_lane(sender, command);
+            }
         }
     }
 

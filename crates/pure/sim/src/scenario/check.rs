@@ -102,7 +102,10 @@ impl Scenario {
                 within(&key("routers"), crash.routers, 1..=self.routers)?;
                 within(&key("down-secs"), crash.down_secs, 0..=self.duration_secs - from)
             }
-            Fault::Flood(flood) => within(&key("times-capacity"), flood.times_capacity, 1..=1_000),
+            Fault::Flood(flood) => {
+                within(&key("times-capacity"), flood.times_capacity, 1..=1_000)?;
+                within(&key("routers"), flood.routers, 1..=self.routers)
+            }
         }
     }
 
@@ -114,6 +117,7 @@ impl Scenario {
         for (key, share) in shares(expect) {
             within(&format!("expect.{key}"), share.unwrap_or(0), 0..=1_000)?;
         }
+        within("expect.ready-at-end-permille", expect.ready_at_end_permille.unwrap_or(0), 0..=1_000)?;
         within("expect.ready-within-secs", expect.ready_within_secs.unwrap_or(0), 0..=self.duration_secs)?;
         within("expect.reachable-again-within-secs", expect.reachable_again_within_secs.unwrap_or(0), 0..=self.duration_secs)?;
         // An expectation of something that never happens would hold for ever and say nothing.

@@ -17,6 +17,8 @@ pub struct Expect {
     pub ready_permille: u32,
     /// Routers are ready so long after their first start.
     pub ready_within_secs: Option<u64>,
+    /// Of the routers that run at the last sample, those that are ready then.
+    pub ready_at_end_permille: Option<u32>,
     /// Page fetches in calm that succeed.
     pub pages_permille: Option<u32>,
     /// Other page fetches that succeed.
@@ -46,6 +48,7 @@ impl Default for Expect {
             grace_secs: 60,
             ready_permille: 1_000,
             ready_within_secs: None,
+            ready_at_end_permille: None,
             pages_permille: None,
             pages_in_faults_permille: None,
             page_median_ms: None,

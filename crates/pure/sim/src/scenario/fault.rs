@@ -200,7 +200,7 @@ impl Crash {
     }
 }
 
-/// Build requests of hostile routers to one router.
+/// Build requests of hostile routers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Flood {
@@ -208,13 +208,23 @@ pub struct Flood {
     pub from_secs: u64,
     /// Until then.
     pub to_secs: u64,
-    /// So many times what that router's processor can do.
+    /// So many times what a router's processor can do, to each of its victims.
     #[serde(default = "Flood::three")]
     pub times_capacity: u32,
+    /// So many victims: the first routers.
+    #[serde(default = "Flood::one")]
+    pub routers: usize,
+    /// The victims are drawn from the routers with sites and visitors instead, as far as there are so many.
+    #[serde(default)]
+    pub of_users: bool,
 }
 
 impl Flood {
     fn three() -> u32 {
         3
+    }
+
+    fn one() -> usize {
+        1
     }
 }

@@ -30,9 +30,9 @@ impl<U: User> World<U> {
         self.watch.ends(self.now());
     }
 
-    /// What a router does with a message of a stranger, at once. Nothing of it goes out.
-    pub fn ask(&mut self, router: usize, from: RouterHash, message: I2npMessage) -> Answer {
-        let mut answer = Answer::default();
+    /// What a router does with a message of a stranger, at once. Nothing of it goes out. From nobody: it comes out of a tunnel's end.
+    pub fn ask(&mut self, router: usize, from: impl Into<Option<RouterHash>>, message: I2npMessage) -> Answer {
+        let (mut answer, from) = (Answer::default(), from.into());
         self.with(router, None, |node, around| answer = node.answer_to(around, around.schedule.now(), from, message));
         answer
     }

@@ -113,7 +113,7 @@ impl<U: User> World<U> {
         let draws = |what: &str| self.seed.child(&format!("{what} {number} life {life}"));
         let mut lane_config = LaneConfig { net_id: NET_ID, ..LaneConfig::default() };
         place.tamper.configure(&mut config, &mut lane_config);
-        self.watch.starts(number, secrets.identity.hash(), address);
+        self.watch.starts(number, secrets.identity.hash(), address, config.floodfill);
         let Ok(mut engine) = Engine::new(now, config, secrets, snapshot, Box::new(draws("engine"))) else {
             return;
         };

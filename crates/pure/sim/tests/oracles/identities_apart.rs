@@ -3,12 +3,12 @@ use std::collections::BTreeSet;
 use ramson_engine::{Command, IdentityId, RequestId};
 use ramson_lane::LaneEvent;
 use ramson_sim::oracle::IDENTITIES_APART;
-use ramson_sim::run::run;
 use ramson_sim::scenario::{Pages, Scenario};
 use ramson_sim::tamper::Tamper;
 use ramson_wire::{DestinationHash, MessageKind, Now};
 
 use crate::network::{broken, run_with, small};
+use crate::replay::run;
 
 /// Two sites and two visitors on each router.
 fn crowded() -> Scenario {

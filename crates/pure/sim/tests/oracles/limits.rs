@@ -1,12 +1,12 @@
 use ramson_engine::{Command, EngineConfig};
 use ramson_lane::LaneConfig;
 use ramson_sim::oracle::{FREED, LIMITS};
-use ramson_sim::run::run;
 use ramson_sim::scenario::{Scenario, ShortLived};
 use ramson_sim::tamper::Tamper;
 use ramson_wire::Now;
 
 use crate::network::{broken, run_with, small};
+use crate::replay::run;
 
 /// With destinations that come and go.
 fn coming_and_going() -> Scenario {

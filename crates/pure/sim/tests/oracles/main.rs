@@ -7,7 +7,10 @@ mod identities_apart;
 mod limits;
 mod network;
 mod pairing;
+mod quotas;
 mod reachable_again;
+#[path = "../common/replay.rs"]
+mod replay;
 mod replays;
 mod streams_exact;
 mod tunnel_hops;

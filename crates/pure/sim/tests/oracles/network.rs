@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use ramson_sim::measure::Measures;
-use ramson_sim::run::Run;
 use ramson_sim::scenario::{Pages, Scenario};
 use ramson_sim::tamper::Tamper;
+
+use crate::replay::begin;
 
 /// A few routers with sites and visitors.
 pub(super) fn small() -> Scenario {
@@ -20,7 +21,7 @@ pub(super) fn run_with(
     routers: impl IntoIterator<Item = usize>,
     tamper: impl Fn() -> Box<dyn Tamper>,
 ) -> Measures {
-    let mut run = Run::new(scenario, 1);
+    let mut run = begin(scenario, 1);
     for router in routers {
         run.world.tamper(router, tamper());
     }

@@ -1,22 +1,28 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ramson_crypto::rng;
-use ramson_engine::{Command, DestinationConfig, IdentityId};
-use ramson_sim::load::Load;
+use ramson_engine::{Command, DestinationConfig, IdentityId, RequestId};
+use ramson_sim::load::{Load, Wish};
 use ramson_sim::oracle::{Guesses, PAIRING};
 use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
-use ramson_wire::{DestinationKeys, Now, Tick};
+use ramson_wire::{DestinationHash, DestinationKeys, Now, Tick};
 
 const ROUTERS: usize = 26;
 /// The last ones, with two destinations each.
 const HOSTS: usize = 10;
 /// Applications start at any time until then.
 const OPENED_UNTIL_MILLIS: u64 = 200_000;
+/// Visits begin so long after.
+const SETTLED: Duration = Duration::from_secs(60);
 const DURATION: Duration = Duration::from_secs(1_100);
 
-/// A network in which routers host two destinations that have nothing to do with each other.
-fn network(seed: u64, tamper: impl Fn() -> Box<dyn Tamper>) -> World<Load> {
+/// Each destination visits another one after a time between these, again and again.
+const VISITS_MILLIS: (u64, u64) = (40_000, 120_000);
+
+/// A network in which routers host two destinations that have nothing to do with each other. They visit each other, or only publish.
+fn network(seed: u64, visiting: bool, tamper: impl Fn() -> Box<dyn Tamper>) -> World<Load> {
     let mut world = World::new(seed, WorldConfig::default());
     let mut rng = world.draws("destinations");
     let mut openings = Vec::new();
@@ -30,6 +36,8 @@ fn network(seed: u64, tamper: impl Fn() -> Box<dyn Tamper>) -> World<Load> {
         }
         world.add_router(router < 4, Load::default());
     }
+    let homes: Vec<_> = openings.iter().map(|(_, router, id, keys)| (*router, *id, keys.destination().hash())).collect();
+    let mut visits: BTreeSet<_> = openings.iter().zip(0..).map(|((at, ..), visitor)| (*at + SETTLED, visitor)).collect();
     openings.sort_by_key(|(at, router, id, _)| (*at, *router, *id));
     for (at, router, id, keys) in openings {
         while world.step(at) {}
@@ -38,16 +46,29 @@ fn network(seed: u64, tamper: impl Fn() -> Box<dyn Tamper>) -> World<Load> {
         world.wake_user(router);
     }
     let end = Tick(0) + DURATION;
+    while let Some((at, visitor)) = visits.pop_first().filter(|(at, _)| visiting && *at < end) {
+        while world.step(at) {}
+        visits.insert((at + Duration::from_millis(rng::between(&mut rng, VISITS_MILLIS.0, VISITS_MILLIS.1)), visitor));
+        let (router, id, _) = homes[visitor];
+        let draw = rng::below(&mut rng, u32::try_from(homes.len()).unwrap() - 1);
+        let to = homes[(visitor + 1 + draw as usize) % homes.len()].2;
+        let wish = Wish { id, to, tag: 0, size: 1_000, patience: Duration::from_secs(30) };
+        world.user(router).unwrap().fetch(wish);
+        world.wake_user(router);
+    }
     while world.step(end) {}
     world
 }
 
 /// The honest router in so many networks. An observer is right no more often than by chance and 5 %, and the scatter of so many pairs.
+#[expect(clippy::print_stdout, reason = "numbers for whoever runs the long test")]
 fn assert_unpaired(seeds: std::ops::Range<u64>) {
-    let all: Vec<Vec<Guesses>> = seeds.map(|seed| network(seed, || Box::new(ramson_sim::tamper::Honest)).guesses()).collect();
+    let all: Vec<Vec<Guesses>> =
+        seeds.map(|seed| network(seed, true, || Box::new(ramson_sim::tamper::Honest)).guesses()).collect();
     let sums = all.into_iter().reduce(|sums, more| sums.into_iter().zip(more).map(|(sum, one)| sum.and(one)).collect()).unwrap();
-    assert_eq!(sums.len(), 3);
+    assert_eq!(sums.len(), 7);
     for guesses in sums {
+        println!("{guesses:?}: {} of {}", guesses.share(), guesses.most());
         assert!(guesses.pairs > 0 && guesses.share() <= guesses.most(), "{guesses:?}: {}", guesses.share());
     }
 }
@@ -96,15 +117,87 @@ impl Tamper for RenewsTogether {
     }
 }
 
+/// What a router may look up besides: in which round, for its two destinations.
+type Besides = fn(u8, &[(IdentityId, DestinationHash)]) -> Vec<(IdentityId, DestinationHash)>;
+
+/// Both destinations at once.
+fn both(round: u8, open: &[(IdentityId, DestinationHash)]) -> Vec<(IdentityId, DestinationHash)> {
+    open.iter().map(|(id, own)| (*id, DestinationHash([round ^ own.0[0]; 32]))).collect()
+}
+
+/// What one destination looked up the other one does later.
+fn the_same(round: u8, open: &[(IdentityId, DestinationHash)]) -> Vec<(IdentityId, DestinationHash)> {
+    let key = (round / 2) ^ open[0].1.0[0];
+    vec![(open[usize::from(round % 2)].0, DestinationHash([key; 32]))]
+}
+
+/// The first destination looks whether the other one is there.
+fn the_other(_round: u8, open: &[(IdentityId, DestinationHash)]) -> Vec<(IdentityId, DestinationHash)> {
+    vec![(open[0].0, open[1].1)]
+}
+
+/// Looks up what nobody asked for, again and again.
+struct LooksUp {
+    what: Besides,
+    open: Vec<(IdentityId, DestinationHash)>,
+    round: u8,
+    next: Option<Tick>,
+}
+
+impl LooksUp {
+    const EVERY: Duration = Duration::from_secs(100);
+
+    fn boxed(what: Besides) -> Box<dyn Tamper> {
+        Box::new(Self { what, open: Vec::new(), round: 0, next: None })
+    }
+}
+
+impl Tamper for LooksUp {
+    fn wishes(&mut self, now: Now, mut commands: Vec<Command>) -> Vec<Command> {
+        for command in &commands {
+            if let Command::OpenDestination { id, keys, .. } = command {
+                self.open.push((*id, keys.destination().hash()));
+            }
+        }
+        if self.open.len() == 2 && *self.next.get_or_insert(now.tick + Self::EVERY) <= now.tick {
+            self.next = Some(now.tick + Self::EVERY);
+            self.round += 1;
+            for (id, hash) in (self.what)(self.round, &self.open) {
+                commands.push(Command::LookupDestination { id, request: RequestId(u64::from(self.round)), hash });
+            }
+        }
+        commands
+    }
+}
+
+/// By which traits a network of such routers is seen through.
+fn seen_by(tamper: impl Fn() -> Box<dyn Tamper>) -> BTreeSet<&'static str> {
+    let mut world = network(1, false, tamper);
+    world.question();
+    let found = world.violations().iter().any(|violation| violation.oracle == PAIRING);
+    let by: BTreeSet<_> =
+        world.guesses().iter().filter(|guesses| guesses.share() > guesses.most()).map(|guesses| guesses.by).collect();
+    assert_eq!(found, !by.is_empty(), "{:?} {:?}", world.guesses(), world.violations());
+    by
+}
+
+#[test]
+fn look_ups_of_two_destinations_at_once_are_seen() {
+    assert!(seen_by(|| LooksUp::boxed(both)).contains("times of look-ups"));
+}
+
+#[test]
+fn look_ups_of_the_same_keys_are_seen() {
+    assert!(seen_by(|| LooksUp::boxed(the_same)).contains("keys of look-ups"));
+}
+
+#[test]
+fn look_ups_of_one_destination_through_tunnels_of_another_are_seen() {
+    assert!(seen_by(|| LooksUp::boxed(the_other)).contains("look-ups of the other"));
+}
+
 #[test]
 fn destinations_renewed_together_are_seen() {
-    let tamper = || Box::new(RenewsTogether { open: Vec::new(), next: None, phase: Duration::ZERO }) as Box<dyn Tamper>;
-    let mut world = network(1, tamper);
-    world.question();
-    assert!(
-        world.violations().iter().any(|violation| violation.oracle == PAIRING),
-        "{:?} {:?}",
-        world.guesses(),
-        world.violations()
-    );
+    let seen = seen_by(|| Box::new(RenewsTogether { open: Vec::new(), next: None, phase: Duration::ZERO }));
+    assert!(seen.contains("times") && seen.contains("ends"), "{seen:?}");
 }

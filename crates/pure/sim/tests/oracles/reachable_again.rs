@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use ramson_sim::oracle::REACHABLE_AGAIN;
-use ramson_sim::run::run;
 use ramson_sim::scenario::{Expect, Fault, Links, Partition, Scenario};
 use ramson_sim::tamper::Tamper;
 use ramson_wire::Now;
 
 use crate::network::{broken, run_with, small};
+use crate::replay::run;
 
 const PARTITION: Partition = Partition { from_secs: 50, to_secs: 80, share_permille: 400 };
 

@@ -1,12 +1,12 @@
 use ramson_engine::EngineConfig;
 use ramson_lane::{LaneCommand, LaneConfig, RelayRole};
 use ramson_sim::oracle::TUNNEL_HOPS;
-use ramson_sim::run::run;
 use ramson_sim::scenario::Scenario;
 use ramson_sim::tamper::Tamper;
 use ramson_wire::Now;
 
 use crate::network::{broken, run_with, small};
+use crate::replay::run;
 
 /// Six networks of two routers each.
 fn shared_subnets() -> Scenario {

@@ -291,3 +291,55 @@ fn only_who_was_asked_can_spoil_a_try() {
     let next = direct(&drain(netdb), MessageKind::DATABASE_LOOKUP);
     assert!(next.len() == 1 && next != asked);
 }
+
+/// A machine with a floodfill, an identity and tunnels; and the floodfill.
+fn asker() -> (NetDb, IdentityId, RouterHash) {
+    let mut netdb = machine(at(0), Config::new(NET_ID, RouterHash([1; 32])));
+    let floodfill = Signer::new(1);
+    netdb.add_router(at(0), floodfill.floodfill(at(0).date - Duration::from_secs(60)), Source::Reseed);
+    let id = IdentityId(1);
+    netdb.open_identity(id);
+    for (owner, tunnel) in [(Owner::Router, 5), (Owner::Identity(id), 6)] {
+        let inbound = vec![ReplyPath { gateway: RouterHash([2; 32]), tunnel: TunnelId::new(tunnel) }];
+        netdb.set_paths(at(0), owner, Paths { outbound: true, inbound });
+    }
+    drain(&mut netdb);
+    (netdb, id, floodfill.hash())
+}
+
+/// The floodfill doesn't know, and names routers that nobody has.
+fn invents(netdb: &mut NetDb, owner: Owner, key: NetDbKey, from: RouterHash) {
+    let routers = (0..6).map(|n| RouterHash(ramson_crypto::sha256(&[&key.0[..], &[n]].concat()))).collect();
+    netdb.handle_search_reply(at(10), owner, &DatabaseSearchReply { key, routers, from });
+}
+
+fn fetches(outputs: &[NetDbOutput]) -> usize {
+    outputs.iter().filter(|output| matches!(output, NetDbOutput::ThroughTunnel { owner: Owner::Router, .. })).count()
+}
+
+#[test]
+fn what_is_fetched_for_an_identity_leaves_room_for_the_router() {
+    let (mut netdb, id, floodfill) = asker();
+    for number in 0..60 {
+        netdb.lookup_lease_set(at(0), id, DestinationHash([number; 32]), LookupRequest(u64::from(number)));
+        invents(&mut netdb, Owner::Identity(id), NetDbKey([number; 32]), floodfill);
+    }
+    assert_eq!(fetches(&drain(&mut netdb)), 24);
+    for number in 100..148 {
+        netdb.lookup_router(at(20), RouterHash([number; 32]), LookupRequest(u64::from(number)));
+        assert_eq!(direct(&drain(&mut netdb), MessageKind::DATABASE_LOOKUP), [floodfill], "look-up {number}");
+    }
+}
+
+#[test]
+fn what_a_router_fetches_leaves_room_for_identities() {
+    let (mut netdb, id, floodfill) = asker();
+    for number in 0..48 {
+        netdb.lookup_router(at(0), RouterHash([number; 32]), LookupRequest(u64::from(number)));
+        invents(&mut netdb, Owner::Router, NetDbKey([number; 32]), floodfill);
+    }
+    assert_eq!(fetches(&drain(&mut netdb)), 32);
+    netdb.lookup_lease_set(at(20), id, DestinationHash([100; 32]), LookupRequest(100));
+    invents(&mut netdb, Owner::Identity(id), NetDbKey([100; 32]), floodfill);
+    assert_eq!(fetches(&drain(&mut netdb)), 6);
+}

@@ -29,7 +29,9 @@ impl HopSource for Known {
         self.0.len()
     }
     fn for_each(&self, visit: &mut dyn FnMut(&RouterInfo)) {
-        self.0.iter().for_each(visit);
+        let mut infos: Vec<&RouterInfo> = self.0.iter().collect();
+        infos.sort_by_key(|info| info.hash());
+        infos.into_iter().for_each(visit);
     }
 }
 
