@@ -57,13 +57,19 @@ pub const TARGETS: &[Target] = &[
         runs: 5_000,
         aims: &["router/src/keys.rs"],
     },
-    Target { name: "reseed", run: files::reseed, seeds: seeds::files::reseed, runs: 3_000, aims: &["router/src/reseed.rs"] },
+    Target {
+        name: "reseed",
+        run: files::reseed,
+        seeds: seeds::files::reseed,
+        runs: 3_000,
+        aims: &["router/src/reseed/archive.rs"],
+    },
     Target {
         name: "known_routers",
         run: files::known_routers,
         seeds: seeds::files::known_routers,
         runs: 400,
-        aims: &["router/src/storage/file.rs"],
+        aims: &["router/src/storage/records.rs"],
     },
     Target {
         name: "settings",
@@ -84,7 +90,7 @@ pub const TARGETS: &[Target] = &[
         run: control::control,
         seeds: seeds::files::control,
         runs: RUNS,
-        aims: &["ramson/src/control.rs", "ramson/src/status.rs"],
+        aims: &["ramson/src/control/request.rs", "ramson/src/status/report.rs"],
     },
 ];
 

@@ -1,59 +1,25 @@
 //! The control socket: a Unix socket in the data folder (0600), over which the other commands ask the running
 //! router. One JSON object a line each way; a request is `{"version":1,"command":"status"}`.
 
+pub(crate) mod request;
+
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use ramson_router::{DataDir, Router, accept};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use crate::status::StatusReport;
+use crate::status::report::StatusReport;
+use request::{Asked, asked};
 
-/// Version of requests and answers.
-pub(crate) const VERSION: u32 = 1;
 /// The socket's name in the data folder.
 pub(crate) const SOCKET: &str = "control.sock";
 /// Longest request.
 const MAX_REQUEST: u64 = 4096;
-
-/// What can be asked.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Request {
-    pub(crate) version: u32,
-    pub(crate) command: String,
-}
-
-/// What somebody wants to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Status,
-}
-
-#[derive(Serialize)]
-struct Refusal<'a> {
-    error: &'a str,
-}
-
-/// Reads a request. Otherwise tells what is to be answered.
-pub(crate) fn asked(line: &[u8]) -> Result<Asked, String> {
-    // By way of a map: serde would take a list of the values too.
-    let request =
-        serde_json::from_slice::<Map<String, Value>>(line).and_then(|fields| Request::deserialize(Value::Object(fields)));
-    let error = match request {
-        Ok(Request { version: VERSION, command }) if command == "status" => return Ok(Asked::Status),
-        Ok(Request { version: VERSION, .. }) => "unknown command",
-        Ok(_) => "unknown version of the request",
-        Err(_) => "the request is no JSON object with version and command",
-    };
-    Err(serde_json::to_string(&Refusal { error }).unwrap_or_default())
-}
 
 /// Takes the socket away when dropped.
 pub(crate) struct SocketFile(PathBuf);
@@ -122,18 +88,4 @@ async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
     text.push('\n');
     write.write_all(text.as_bytes()).await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_an_object_with_both_fields_and_no_others() {
-        assert_eq!(asked(b"{\"command\":\"status\",\"version\":1}\n"), Ok(Asked::Status));
-        for line in ["[1,\"status\"]", "{\"version\":1}", "{\"version\":1,\"command\":\"status\",\"why\":0}", "\u{fffd}", ""] {
-            assert!(asked(line.as_bytes()).unwrap_err().contains("no JSON object"), "{line}");
-        }
-        assert!(asked(&[0xff, b'\n']).unwrap_err().contains("no JSON object"));
-    }
 }

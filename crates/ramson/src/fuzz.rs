@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use ramson_router::DestinationConfig;
+use ramson_router::{DestinationConfig, Status};
 
+use crate::control::request;
 use crate::settings::Settings;
-use crate::{control, status};
+use crate::status::report::{self, StatusReport};
 
 /// What a settings file says, as it is used.
 #[derive(Clone, Debug)]
@@ -44,7 +45,8 @@ pub struct Tunnel {
 /// # Errors
 /// What a person is told.
 pub fn settings(bytes: &[u8], path: &Path) -> Result<Read, String> {
-    let settings = Settings::read(bytes).and_then(|settings| settings.check().map(|()| settings));
+    let settings = Settings::read(bytes).map(|file| Settings::default().over(file));
+    let settings = settings.and_then(|settings| settings.check().map(|()| settings));
     let settings = settings.with_context(|| path.display().to_string()).map_err(|error| format!("{error:#}"))?;
     let tunnel = |tunnel: &crate::settings::TunnelSettings| Tunnel {
         name: tunnel.name.clone(),
@@ -65,7 +67,13 @@ pub fn settings(bytes: &[u8], path: &Path) -> Result<Read, String> {
 /// What is answered to a line on the control socket; nothing if it asks for the status.
 #[must_use]
 pub fn control_refusal(line: &[u8]) -> Option<String> {
-    control::asked(line).err()
+    request::asked(line).err()
+}
+
+/// What is answered with this status.
+#[must_use]
+pub fn status_line(status: Status, storage_problem: Option<String>) -> String {
+    serde_json::to_string(&StatusReport::new(status, storage_problem)).unwrap_or_default()
 }
 
 /// What a person is shown of an answer with the status.
@@ -73,5 +81,5 @@ pub fn control_refusal(line: &[u8]) -> Option<String> {
 /// # Errors
 /// What is wrong with it.
 pub fn status_answer(line: &str) -> Result<String, String> {
-    status::read_answer(line).map_err(|error| format!("{error:#}"))
+    report::read_answer(line).map_err(|error| format!("{error:#}"))
 }

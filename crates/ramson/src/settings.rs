@@ -209,7 +209,14 @@ impl Settings {
                 });
             }
         };
-        let merged = Self {
+        let merged = self.over(file);
+        merged.check().with_context(|| format!("settings (flags and {})", path.display()))?;
+        Ok(merged)
+    }
+
+    /// These, and for what they leave open those.
+    pub(crate) fn over(self, file: Self) -> Self {
+        Self {
             net_id: self.net_id.or(file.net_id),
             host: first_given(self.host, file.host),
             bind: first_given(self.bind, file.bind),
@@ -223,9 +230,7 @@ impl Settings {
             http_proxy_length: self.http_proxy_length.or(file.http_proxy_length),
             sam: self.sam.or(file.sam),
             tunnel: file.tunnel,
-        };
-        merged.check().with_context(|| format!("settings (flags and {})", path.display()))?;
-        Ok(merged)
+        }
     }
 
     /// Reads what is in a file.

@@ -1,169 +1,25 @@
 //! `ramson status`: asks the running router, and shows the answer to a person or as JSON.
 
-use std::collections::BTreeMap;
+pub(crate) mod report;
+
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ramson_router::Status;
-use ramson_wire::base64;
-use serde::{Deserialize, Serialize};
+use report::read_answer;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::control::{Request, SOCKET, VERSION};
+use crate::control::SOCKET;
+use crate::control::request::{Request, VERSION};
 use crate::progress::say;
 
 /// How long the router may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// No answer is longer: thousands of destinations fit.
 const MAX_ANSWER: u64 = 16 * 1024 * 1024;
-
-/// The JSON object of `ramson status --json`. Hashes are in I2P's base64.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct StatusReport {
-    ready: bool,
-    router: RouterReport,
-    netdb: NetDbReport,
-    sessions: SessionsReport,
-    tunnels: TunnelsReport,
-    builds: BuildsReport,
-    lookups: LookupsReport,
-    transit: TransitReport,
-    traffic: TrafficReport,
-    storage: StorageReport,
-    drops: BTreeMap<String, u64>,
-    destinations: Vec<DestinationReport>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct RouterReport {
-    hash: String,
-    version: String,
-    net_id: u8,
-    uptime_secs: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct NetDbReport {
-    routers: usize,
-    floodfills: usize,
-    lease_sets: usize,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SessionsReport {
-    ntcp2: usize,
-    ssu2: usize,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct TunnelsReport {
-    exploratory_in: usize,
-    exploratory_out: usize,
-    client_in: usize,
-    client_out: usize,
-    transit: usize,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct BuildsReport {
-    tried: u64,
-    accepted: u64,
-    refused: u64,
-    timed_out: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct LookupsReport {
-    asked: u64,
-    found: u64,
-    failed: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct TransitReport {
-    participant: u64,
-    gateway: u64,
-    endpoint: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct TrafficReport {
-    sent_bytes: u64,
-    received_bytes: u64,
-    transit_bytes: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct StorageReport {
-    /// Why nothing can be saved now.
-    problem: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct DestinationReport {
-    name: String,
-    b32: String,
-    inbound: usize,
-    outbound: usize,
-    published: bool,
-}
-
-impl StatusReport {
-    pub(crate) fn new(status: Status, storage_problem: Option<String>) -> Self {
-        Self {
-            ready: status.ready,
-            router: RouterReport {
-                hash: base64::encode(&status.hash.0),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                net_id: status.net_id,
-                uptime_secs: status.uptime_secs,
-            },
-            netdb: NetDbReport { routers: status.routers, floodfills: status.floodfills, lease_sets: status.lease_sets },
-            sessions: SessionsReport { ntcp2: status.ntcp2_sessions, ssu2: 0 },
-            tunnels: TunnelsReport {
-                exploratory_in: status.tunnels.exploratory_in,
-                exploratory_out: status.tunnels.exploratory_out,
-                client_in: status.tunnels.client_in,
-                client_out: status.tunnels.client_out,
-                transit: status.tunnels.transit,
-            },
-            builds: BuildsReport {
-                tried: status.builds.tried,
-                accepted: status.builds.accepted,
-                refused: status.builds.refused,
-                timed_out: status.builds.timed_out,
-            },
-            lookups: LookupsReport { asked: status.lookups.asked, found: status.lookups.found, failed: status.lookups.failed },
-            transit: TransitReport {
-                participant: status.transit.participant,
-                gateway: status.transit.gateway,
-                endpoint: status.transit.endpoint,
-            },
-            traffic: TrafficReport {
-                sent_bytes: status.traffic.sent_bytes,
-                received_bytes: status.traffic.received_bytes,
-                transit_bytes: status.traffic.transit_bytes,
-            },
-            storage: StorageReport { problem: storage_problem },
-            drops: status.drops.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
-            destinations: status
-                .destinations
-                .into_iter()
-                .map(|destination| DestinationReport {
-                    name: destination.name,
-                    b32: destination.hash.to_b32(),
-                    inbound: destination.inbound,
-                    outbound: destination.outbound,
-                    published: destination.published,
-                })
-                .collect(),
-        }
-    }
-}
 
 /// Asks and prints. Exit code 1 if no router runs on that data folder.
 pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -187,13 +43,6 @@ pub(crate) async fn show(data_dir: &Path, json: bool) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a person is shown of an answer.
-pub(crate) fn read_answer(line: &str) -> anyhow::Result<String> {
-    let report: StatusReport =
-        serde_json::from_str(line).context("the router's answer is not understood: is it of another version?")?;
-    Ok(describe(&report))
-}
-
 async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
     let request = Request { version: VERSION, command: "status".to_owned() };
     let mut text = serde_json::to_string(&request)?;
@@ -203,50 +52,4 @@ async fn ask(mut socket: UnixStream) -> anyhow::Result<String> {
     BufReader::new(socket.take(MAX_ANSWER)).read_line(&mut line).await?;
     ensure!(line.ends_with('\n'), "it closed the connection");
     Ok(line)
-}
-
-fn describe(report: &StatusReport) -> String {
-    let StatusReport { router, netdb, sessions, tunnels, builds, lookups, transit, traffic, .. } = report;
-    let mut lines = vec![
-        format!("{} for {} s, network {}", if report.ready { "ready" } else { "not ready" }, router.uptime_secs, router.net_id),
-        format!("router       {}", router.hash),
-        format!(
-            "known        {} routers, {} of them floodfills; {} LeaseSets",
-            netdb.routers, netdb.floodfills, netdb.lease_sets
-        ),
-        format!("sessions     {} NTCP2", sessions.ntcp2),
-        format!(
-            "tunnels      {} + {} exploratory, {} + {} client (in + out), {} of others",
-            tunnels.exploratory_in, tunnels.exploratory_out, tunnels.client_in, tunnels.client_out, tunnels.transit
-        ),
-        format!(
-            "built        {} of {} own tunnels, {} refused, {} without an answer",
-            builds.accepted, builds.tried, builds.refused, builds.timed_out
-        ),
-        format!("looked up    {}, {} of them found, {} not", lookups.asked, lookups.found, lookups.failed),
-        format!(
-            "relayed      {} messages as participant, {} as gateway, {} as endpoint",
-            transit.participant, transit.gateway, transit.endpoint
-        ),
-        format!(
-            "traffic      {} bytes sent ({} of them for others), {} received",
-            traffic.sent_bytes, traffic.transit_bytes, traffic.received_bytes
-        ),
-    ];
-    lines.extend(report.storage.problem.iter().map(|problem| format!("disk         {problem}")));
-    lines.extend(
-        report.drops.iter().filter(|drop| *drop.1 > 0).map(|(reason, count)| format!("dropped      {count} for {reason}")),
-    );
-    for destination in &report.destinations {
-        lines.push(format!(
-            "destination  {} {} ({} + {} tunnels{})",
-            destination.name,
-            destination.b32,
-            destination.inbound,
-            destination.outbound,
-            if destination.published { ", published" } else { "" }
-        ));
-    }
-    let plain = |line: &String| line.replace(char::is_control, "\u{fffd}");
-    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -1,8 +1,8 @@
 //! A door for the fuzz targets: address books, key files, bundles of routers and the database of known ones, without files.
 //! Behind the feature `fuzzing`.
-#![allow(clippy::expect_used, reason = "part of a harness, which fails by a panic")]
+#![allow(clippy::expect_used, clippy::panic, reason = "part of a harness, which fails by a panic")]
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,20 +10,20 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
 use ramson_engine::{Record, RouterSecrets};
 use ramson_wire::{Destination, RouterHash, RouterIdentity};
-use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use redb::{DatabaseError, StorageBackend, StorageError};
 
 use crate::keys::RouterKeys;
 use crate::names::Names;
-use crate::reseed;
-use crate::storage::file;
+use crate::reseed::archive;
+use crate::storage::records::{self, OpenError};
 
 /// The longest host name.
 pub const MAX_NAME: usize = crate::names::MAX_NAME;
 /// The longest RouterInfo of a bundle.
-pub const MAX_ROUTER_INFO: u64 = reseed::MAX_ROUTER_INFO;
+pub const MAX_ROUTER_INFO: u64 = archive::MAX_ROUTER_INFO;
 /// Most routers of a bundle.
-pub const MAX_ROUTERS: usize = reseed::MAX_ROUTERS;
+pub const MAX_ROUTERS: usize = archive::MAX_ROUTERS;
 
 /// Reads a book; with it comes the number of lines that were skipped.
 #[must_use]
@@ -77,14 +77,22 @@ impl KeyFile {
 /// What a person is told.
 pub fn bundle(bytes: &[u8]) -> Result<Vec<Bytes>, String> {
     let mut routers = Vec::new();
-    reseed::read_archive(Cursor::new(bytes), &mut routers)?;
+    archive::read_archive(Cursor::new(bytes), &mut routers)?;
     Ok(routers)
 }
 
-/// Reads a database of known routers.
+/// Reads a database of known routers; nothing if it is damaged, as its owner is told, who moves it aside.
 #[must_use]
 pub fn known_routers(bytes: &[u8]) -> Option<Vec<(RouterHash, Bytes)>> {
-    file::read_bytes(bytes)
+    match records::open_copy(bytes) {
+        Ok(database) => Some(records::read_all(&database).expect("what is whole can be read")),
+        Err(OpenError::Damaged(_)) => None,
+        // Behind the end; a real file says that it ends, and counts as damaged.
+        Err(OpenError::Database(DatabaseError::Storage(StorageError::Io(error)))) if error.kind() == ErrorKind::InvalidInput => {
+            None
+        }
+        Err(error) => panic!("neither whole nor damaged: {error}"),
+    }
 }
 
 /// A database's bytes, which outlive it.
@@ -132,7 +140,7 @@ pub fn database(batches: &[Vec<(RouterHash, Option<Bytes>)>]) -> Vec<Vec<u8>> {
     };
     for batch in batches {
         let batch: Vec<Record> = batch.iter().map(record).collect();
-        file::write(&database, batch.iter()).expect("a batch");
+        records::write(&database, batch.iter()).expect("a batch");
         states.push(copy());
     }
     drop(database);

@@ -1,21 +1,18 @@
 //! The first routers: a folder or zip file of `routerInfo-*.dat`.
 
+pub(crate) mod archive;
+
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use archive::{is_router_info, read_archive, read_one};
 use bytes::Bytes;
 use ramson_engine::Command;
 
 use crate::error::StartError;
 use crate::mailbox::Mailbox;
 use crate::routes::ToEngine;
-
-/// Larger RouterInfos are refused by every router.
-pub(crate) const MAX_ROUTER_INFO: u64 = 4096;
-/// Public bundles hold about 100; private ones may be larger.
-pub(crate) const MAX_ROUTERS: usize = 10_000;
 
 /// Reads the sources again for an engine that needs more routers.
 pub(crate) struct Reseeder {
@@ -47,10 +44,6 @@ pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Bytes>, StartError> {
     Ok(routers)
 }
 
-fn is_router_info(name: &str) -> bool {
-    name.starts_with("routerInfo-") && Path::new(name).extension().is_some_and(|extension| extension == "dat")
-}
-
 fn read_folder(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path).map_err(|error| error.to_string())? {
@@ -70,30 +63,6 @@ fn read_folder(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
 fn read_zip(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     read_archive(file, routers)
-}
-
-/// Reads all RouterInfos of a zip file.
-pub(crate) fn read_archive(file: impl Read + Seek, routers: &mut Vec<Bytes>) -> Result<(), String> {
-    let mut archive = zip::ZipArchive::new(file).map_err(|error| format!("it is neither a folder nor a zip file: {error}"))?;
-    for index in 0..archive.len() {
-        let entry = archive.by_index(index).map_err(|error| error.to_string())?;
-        if entry.name().is_ok_and(|name| is_router_info(&name)) {
-            read_one(entry, routers)?;
-        }
-    }
-    Ok(())
-}
-
-fn read_one(file: impl Read, routers: &mut Vec<Bytes>) -> Result<(), String> {
-    if routers.len() >= MAX_ROUTERS {
-        return Err(format!("it holds more than {MAX_ROUTERS} routers"));
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_ROUTER_INFO + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 <= MAX_ROUTER_INFO {
-        routers.push(Bytes::from(bytes));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

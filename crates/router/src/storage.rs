@@ -3,7 +3,8 @@
 //! Nothing here keeps a router from running. A damaged file is moved aside. While the disk is full, read-only or gone,
 //! what should be written waits in memory, and is tried again every few seconds.
 
-pub(crate) mod file;
+mod file;
+pub(crate) mod records;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ pub(crate) struct Stored {
 pub(crate) fn open(path: &Path) -> Stored {
     let stored = |routers, database| Stored { routers, path: path.to_owned(), database };
     match file::open(path) {
-        Ok(database) => match file::read_all(&database) {
+        Ok(database) => match records::read_all(&database) {
             Ok(routers) => stored(routers, Ok(database)),
             // It was whole when it was opened.
             Err(error) => stored(Vec::new(), Err(error.to_string())),

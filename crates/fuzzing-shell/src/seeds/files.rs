@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use ramson_fuzzing::seeds::Seeds;
 use ramson_fuzzing::seeds::routers::router;
+use ramson_fuzzing::seeds::wire::keys;
 use ramson_router::fuzz::KeyFile;
+use ramson_router::{BuildCounts, DestinationStatus, LookupCounts, Status, Traffic, TransitCounts, TunnelCounts};
 use zip::CompressionMethod;
 
 use super::named;
@@ -151,19 +153,38 @@ pub fn scenario() -> Seeds {
 
 const STATUS: &str = "{\"version\":1,\"command\":\"status\"}\n";
 
-/// An answer with the status, as a router gave it.
-const ANSWER: &str = "{\"ready\":true,\"router\":{\"hash\":\"fbP0aE8dSXn-OpuGY0yJeRkDrBTQxXCkOOPRmSLFd1M=\",\"version\":\"0.1.0\",\
-    \"net_id\":77,\"uptime_secs\":12},\"netdb\":{\"routers\":30,\"floodfills\":8,\"lease_sets\":2},\"sessions\":{\"ntcp2\":9,\"ssu2\":0},\
-    \"tunnels\":{\"exploratory_in\":2,\"exploratory_out\":2,\"client_in\":3,\"client_out\":3,\"transit\":7},\
-    \"builds\":{\"tried\":12,\"accepted\":10,\"refused\":1,\"timed_out\":1},\"lookups\":{\"asked\":3,\"found\":2,\"failed\":1},\
-    \"transit\":{\"participant\":100,\"gateway\":3,\"endpoint\":4},\
-    \"traffic\":{\"sent_bytes\":123456,\"received_bytes\":234567,\"transit_bytes\":3456},\"storage\":{\"problem\":null},\
-    \"drops\":{\"relay-full\":3,\"unknown-tunnel\":0},\"destinations\":[{\"name\":\"web\",\
-    \"b32\":\"7tbay5p4kzeekxvyvbf6v7eauazemsnnl2aoyqhg5jzpr5eke7tq.b32.i2p\",\"inbound\":3,\"outbound\":3,\"published\":true}]}\n";
+/// An answer with the status.
+fn answer(name: &str, problem: Option<&str>) -> String {
+    let destination = DestinationStatus {
+        name: name.to_owned(),
+        hash: keys().destination().hash(),
+        inbound: 3,
+        outbound: 2,
+        published: true,
+        starts_in_secs: 0,
+    };
+    let status = Status {
+        ready: true,
+        hash: router(1).info.hash(),
+        net_id: 77,
+        uptime_secs: 12,
+        routers: 30,
+        floodfills: 8,
+        lease_sets: 2,
+        ntcp2_sessions: 9,
+        tunnels: TunnelCounts { client_in: 3, transit: 7, ..TunnelCounts::default() },
+        builds: BuildCounts { tried: 12, accepted: 10, ..BuildCounts::default() },
+        lookups: LookupCounts::default(),
+        transit: TransitCounts::default(),
+        traffic: Traffic::default(),
+        drops: [("relay-full", 3), ("unknown-tunnel", 0)].into(),
+        destinations: vec![destination.clone(), DestinationStatus { published: false, starts_in_secs: 9, ..destination }],
+    };
+    ramson::fuzz::status_line(status, problem.map(str::to_owned))
+}
 
 /// Requests and answers.
 pub fn control() -> Seeds {
-    let full = ANSWER.replace("null", "\"known routers cannot be saved in /data/netdb.redb: No space left on device\"");
     named(&[
         ("status", &[0], STATUS),
         ("dance", &[0], "{\"version\":1,\"command\":\"dance\"}\n"),
@@ -172,9 +193,9 @@ pub fn control() -> Seeds {
         ("list", &[0], "[1,\"status\"]\n"),
         ("other-order", &[0], "{ \"command\" : \"sta\\u0074us\", \"version\" : 1 }"),
         ("http", &[0], "GET / HTTP/1.1\r\n"),
-        ("answer", &[1], ANSWER),
-        ("full-disk", &[1], &full),
-        ("two-lines", &[1], &ANSWER.replace("\"web\"", "\"web\\nready\\u001b[2J\"")),
+        ("answer", &[1], &answer("web", None)),
+        ("full-disk", &[1], &answer("web", Some("known routers cannot be saved"))),
+        ("two-lines", &[1], &answer("web\nready\u{1b}[2J", None)),
         ("refusal", &[1], "{\"error\":\"unknown command\"}\n"),
     ])
 }

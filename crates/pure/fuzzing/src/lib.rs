@@ -24,6 +24,7 @@ pub mod mutate;
 pub mod ntcp2;
 pub mod ops;
 pub mod seeds;
+pub mod snapshot;
 pub mod streams;
 mod targets;
 pub mod wire;

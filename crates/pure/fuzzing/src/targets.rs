@@ -2,7 +2,7 @@
 
 use crate::seeds::{self, Seeds};
 use crate::wire::{messages, signed, structures, tunnel};
-use crate::{engine, garlic, hostile, lane, ntcp2, streams};
+use crate::{engine, garlic, hostile, lane, ntcp2, snapshot, streams};
 
 /// Something to be fuzzed.
 pub struct Target {
@@ -250,6 +250,7 @@ pub const TARGETS: &[Target] = &[
             "pure/engine/src/own_router.rs",
         ],
     ),
+    target("snapshot", snapshot::snapshot, seeds::network::snapshot, SOME, &["pure/engine/src/netdb/routers.rs"]),
     target(
         "netdb",
         engine::engine,

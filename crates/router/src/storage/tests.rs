@@ -17,7 +17,7 @@ fn nowhere() -> Reseeder {
 fn written(path: &Path, count: u8) {
     let database = file::open(path).unwrap();
     for number in 0..count {
-        file::write(&database, [router(number), router(number / 2)].iter()).unwrap();
+        records::write(&database, [router(number), router(number / 2)].iter()).unwrap();
     }
 }
 
@@ -193,7 +193,7 @@ fn tear(rounds: u64) {
             assert_eq!(bytes, &vec![hash.0[0]; 700], "round {round}");
         }
         lost += u64::from(stored.routers.is_empty());
-        file::write(&database, [router(99)].iter()).unwrap();
+        records::write(&database, [router(99)].iter()).unwrap();
         drop(database);
         assert!(open(&path).routers.iter().any(|(hash, _)| hash.0[0] == 99), "round {round}");
     }

@@ -8,7 +8,7 @@ use ramson_engine::Record;
 use ramson_wire::RouterHash;
 use redb::Database;
 
-use super::{Letter, Stored, Trouble, file};
+use super::{Letter, Stored, Trouble, file, records};
 use crate::mailbox::Mailbox;
 
 /// Routers that wait to be written: twice as many as are known at one time. What comes beyond is not saved.
@@ -108,7 +108,7 @@ impl Writer {
             None => file::open(&self.path).map_err(|error| error.to_string())?,
         };
         // Nothing that is written is missing later, even if it stops here: redb changes over to a batch in one step.
-        file::write(&database, self.waiting.values()).map_err(|error| error.to_string())?;
+        records::write(&database, self.waiting.values()).map_err(|error| error.to_string())?;
         self.database = Some(database);
         Ok(())
     }

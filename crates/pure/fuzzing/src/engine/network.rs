@@ -34,7 +34,8 @@ pub fn secrets(number: u8) -> RouterSecrets {
     }
 }
 
-fn engine(number: u8, floodfill: bool, reseed: Vec<bytes::Bytes>) -> Engine {
+/// A router that finds this when it starts.
+pub(crate) fn engine(number: u8, floodfill: bool, snapshot: Snapshot) -> Engine {
     let config = EngineConfig {
         net_id: NET_ID,
         floodfill,
@@ -43,7 +44,6 @@ fn engine(number: u8, floodfill: bool, reseed: Vec<bytes::Bytes>) -> Engine {
         ipv4: true,
         ipv6: false,
     };
-    let snapshot = Snapshot { reseed, ..Snapshot::default() };
     Engine::new(START, config, secrets(number), snapshot, Box::new(SeededRng::new([number; 32]))).expect("an engine")
 }
 
@@ -97,12 +97,13 @@ impl<'a, B: Border> Network<'a, B> {
     pub fn new(floodfill: bool, border: &'a mut B) -> Self {
         let is_floodfill = |number: usize| if number == 0 { floodfill } else { number + 2 >= NODES };
         let numbers = || (0..NODES).map(|number| (u8::try_from(number).unwrap_or(0), is_floodfill(number)));
-        let make = || numbers().map(|(n, ff)| engine(n, ff, Vec::new()).router_info().clone()).collect::<Vec<RouterInfo>>();
+        let make =
+            || numbers().map(|(n, ff)| engine(n, ff, Snapshot::default()).router_info().clone()).collect::<Vec<RouterInfo>>();
         let infos = INFOS.with_borrow_mut(|known| known.entry(floodfill).or_insert_with(make).clone());
         let known: Vec<_> = infos.iter().map(|info| info.bytes().clone()).collect();
         let node = |(number, floodfill)| {
-            let known = if number == 0 { known.clone() } else { Vec::new() };
-            Node { engine: engine(number, floodfill, known), relays: BTreeMap::new(), own: BTreeMap::new(), deadline: None }
+            let snapshot = Snapshot { reseed: if number == 0 { known.clone() } else { Vec::new() }, routers: Vec::new() };
+            Node { engine: engine(number, floodfill, snapshot), relays: BTreeMap::new(), own: BTreeMap::new(), deadline: None }
         };
         let mut network = Self {
             border,

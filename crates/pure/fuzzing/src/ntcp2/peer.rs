@@ -53,21 +53,26 @@ impl Direction {
     /// Takes whole frames out of a buffer: their blocks. `None` for a frame that isn't genuine.
     pub fn open(&mut self, buffer: &mut Vec<u8>, length: &mut Option<usize>) -> Option<Vec<Vec<u8>>> {
         let mut frames = Vec::new();
+        let mut taken = 0;
+        let rest = |taken: usize| buffer.get(taken..).unwrap_or_default();
         loop {
-            if length.is_none() && buffer.len() >= 2 {
-                let masked = u16::from_be_bytes([buffer[0], buffer[1]]);
-                buffer.drain(..2);
-                *length = Some(usize::from(masked ^ self.mask.next()));
+            if length.is_none()
+                && let Some(masked) = rest(taken).first_chunk()
+            {
+                taken += masked.len();
+                *length = Some(usize::from(u16::from_be_bytes(*masked) ^ self.mask.next()));
             }
-            let Some(whole) = length.filter(|length| buffer.len() >= *length) else {
-                return Some(frames);
-            };
+            let Some(frame) = length.and_then(|length| rest(taken).get(..length)) else { break };
             *length = None;
-            let mut frame: Vec<u8> = buffer.drain(..whole).collect();
+            taken += frame.len();
+            let mut frame = frame.to_vec();
             let opened = self.key.open(nonce(self.counter), &[], &mut frame).ok()?.to_vec();
             self.counter += 1;
             frames.push(opened);
         }
+        // Once: there may be megabytes behind each of the frames.
+        buffer.drain(..taken);
+        Some(frames)
     }
 }
 

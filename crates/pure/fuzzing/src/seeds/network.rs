@@ -3,6 +3,7 @@
 use super::{Seeds, scripts};
 use crate::engine;
 use crate::ops::Script;
+use crate::seeds::routers::router;
 
 /// Seeds of the target `netdb`: stores, look-ups and their answers, as a floodfill and not.
 #[expect(clippy::too_many_lines, reason = "a flat table")]
@@ -243,5 +244,26 @@ pub fn tunnels() -> Seeds {
         ("loaded", build(started().op(&[LANE, 7, 1, 255, 255, PASS, 1, 4, 0, LANE, 7, 1, 255, 255]), 0, 66, 1)),
         ("hops-gone", started().op(&[LANE, 1, 1, LANE, 2, 2, 0, LANE, 1, 3, LANE, 2, 4, 1, RUN, 60])),
         ("expired", started().op(&[PASS, 3, 255, 0, RUN, 30, PASS, 3, 255, 0, RUN, 60])),
+    ])
+}
+
+/// Seeds of the target `snapshot`.
+pub fn snapshot() -> Seeds {
+    use crate::snapshot::kind::{CHANGED, OTHER_KEY, OWN, RAW, WHOLE};
+    const RESEED: u8 = 128;
+    let raw = |kind| Script::default().op(&[7, kind]).part(&router(7).info.bytes()[..200]);
+    scripts(vec![
+        ("whole", (1..30).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
+        ("many", (1..100).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
+        ("many-of-both", (1..110).fold(Script::default(), |script, number| script.op(&[number, number % 2 * RESEED]))),
+        ("floodfills", (100..130).fold(Script::default(), |script, number| script.op(&[number, WHOLE]))),
+        ("reseed", (1..30).fold(Script::default(), |script, number| script.op(&[number, RESEED | WHOLE]))),
+        ("both", Script::default().op(&[1, WHOLE, 1, RESEED | WHOLE, 2, RESEED | WHOLE, 2, WHOLE, 3, WHOLE, 3, WHOLE])),
+        ("other-keys", Script::default().op(&[1, OTHER_KEY, 2, WHOLE, 1, WHOLE, 2, OTHER_KEY])),
+        ("signature", Script::default().op(&[1, CHANGED, 1, 2, 100, 4, 2, WHOLE, 2, CHANGED, 1, 0, 50, 1])),
+        ("changed-and-whole", Script::default().op(&[1, CHANGED, 1, 2, 100, 4, 1, WHOLE, 1, RESEED | CHANGED, 1, 0, 50, 1])),
+        ("own", Script::default().op(&[0, OWN, 1, WHOLE, 0, RESEED | OWN])),
+        ("raw", raw(RAW)),
+        ("raw-reseed", raw(RESEED | RAW)),
     ])
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ramson_engine::fuzz::Opened;
-use ramson_engine::{Event, Output};
-use ramson_fuzzing::{engine, garlic as sessions, hostile, streams};
+use ramson_engine::{Event, Output, Record};
+use ramson_fuzzing::{engine, garlic as sessions, hostile, snapshot, streams};
 use ramson_lane::{Class, LaneCommand};
 use ramson_wire::{GarlicBlock, I2npMessage, MessageKind, RouterHash, TunnelId, garlic};
 
@@ -102,4 +102,16 @@ fn what_stands_before_a_bad_block_counts() {
         }
     }
     finds("garlic_payloads", |data| hostile::payloads_with(data, &mut Patient));
+}
+
+#[test]
+fn a_router_under_another_key_stays_on_disk() {
+    struct Keeping;
+    impl engine::Border for Keeping {
+        fn output(&mut self, output: Output) -> Vec<Output> {
+            let kept = matches!(&output, Output::Store(Record::RouterGone { hash }) if hash.0[0] % 4 == 0);
+            if kept { Vec::new() } else { vec![output] }
+        }
+    }
+    finds("snapshot", |data| snapshot::snapshot_with(data, &mut Keeping));
 }
