@@ -24,8 +24,10 @@ use super::{StreamId, StreamingOutput};
 
 /// How long the first packet waits for data. Java's passive flush is 100 to 175 ms.
 const FIRST_PACKET_DELAY: Duration = Duration::from_millis(120);
-/// A stream without handle is given this long to deliver what was written.
+/// A stream without handle ends if for this long nothing of what was written is delivered.
 const LINGER: Duration = Duration::from_secs(300);
+/// And after this in any case: a peer may take it in ever so slowly.
+const LINGER_IN_ALL: Duration = Duration::from_secs(3_600);
 /// A stream without handle whose data is delivered waits this long for the peer's CLOSE.
 const LINGER_CLOSED: Duration = Duration::from_secs(60);
 /// The peer is asked to stop when the reader has been behind this long. A filled gap may release more than a ring at once
@@ -89,7 +91,8 @@ pub(super) struct Stream {
     pub(super) congestion: Congestion,
     pub(super) max_payload: usize,
     pub(super) shutdown: bool,
-    pub(super) detached: bool,
+    /// There is no handle, since then.
+    pub(super) detached: Option<Tick>,
     pub(super) close_sequence: Option<u32>,
     pub(super) blocked: bool,
     pub(super) choked: Choked,
@@ -142,7 +145,7 @@ impl Stream {
             congestion: Congestion::new(memory.map(|(_, threshold)| threshold)),
             max_payload: usize::from(DEFAULT_MAX_PAYLOAD),
             shutdown: false,
-            detached: false,
+            detached: None,
             close_sequence: None,
             blocked: false,
             choked: Choked::No,
@@ -300,6 +303,9 @@ impl Stream {
             if self.incoming {
                 self.timers.set(Timer::Connect, None);
             }
+            if let Some(since) = self.detached {
+                self.timers.set(Timer::Linger, Some((ctx.now + LINGER).min(since + LINGER_IN_ALL)));
+            }
         }
         match self.choked {
             Choked::Until(sequence) if self.sender.first() >= sequence => self.choked = Choked::No,
@@ -332,7 +338,7 @@ impl Stream {
         if matches!(arrival, Arrival::InOrder | Arrival::OutOfOrder) {
             self.unchoke_left = 0;
             self.timers.set(Timer::Unchoke, None);
-            if self.detached && news && !self.receiver.closed() {
+            if self.detached.is_some() && news && !self.receiver.closed() {
                 self.abort(ctx, CloseReason::Aborted);
                 return;
             }
@@ -355,8 +361,8 @@ impl Stream {
             self.abort(ctx, CloseReason::Aborted);
             return;
         }
-        if news.detached && !self.detached {
-            self.detached = true;
+        if news.detached && self.detached.is_none() {
+            self.detached = Some(ctx.now);
             self.shutdown = true;
             if news.unread > 0 || self.receiver.waiting() {
                 self.abort(ctx, CloseReason::Aborted);
@@ -396,7 +402,7 @@ impl Stream {
             self.end(CloseReason::Finished);
             return;
         }
-        if closed && self.detached {
+        if closed && self.detached.is_some() {
             self.timers.at_latest(Timer::Linger, ctx.now + LINGER_CLOSED);
         }
         self.arm_retransmit(ctx);
