@@ -23,6 +23,8 @@ pub(super) struct Rtt {
     smoothed: Option<Duration>,
     variance: Duration,
     latest: Duration,
+    /// When the latest sample came.
+    sampled: Option<Tick>,
     /// Least sample of the current and of the one before window of [`BASE_WINDOW`].
     least: VecDeque<(Tick, Duration)>,
     /// Consecutive timeouts double the timeout.
@@ -37,6 +39,7 @@ impl Rtt {
 
     pub(super) fn sample(&mut self, now: Tick, rtt: Duration) {
         self.latest = rtt;
+        self.sampled = Some(now);
         match self.smoothed {
             None => {
                 self.smoothed = Some(rtt);
@@ -74,6 +77,12 @@ impl Rtt {
 
     pub(super) fn latest(&self) -> Duration {
         self.latest
+    }
+
+    /// The path's time without queues, if it was seen within [`BASE_WINDOW`]: a queue that all samples waited in may be gone.
+    pub(super) fn fresh_base(&self, now: Tick) -> Option<Duration> {
+        let fresh = self.sampled.is_some_and(|at| now.saturating_since(at) < BASE_WINDOW);
+        self.base().filter(|_| fresh)
     }
 
     /// The path's time without queues, as far as seen.

@@ -266,7 +266,7 @@ impl Sender {
         let mut number = sent.number;
         if sent.resent {
             // An answer faster than the path can be: the first transmission did arrive.
-            if rtt.base().is_some_and(|base| age < base * 3 / 4) {
+            if rtt.fresh_base(now).is_some_and(|base| age < base * 3 / 4) {
                 congestion.on_spurious();
                 self.reordering = (self.reordering * 2).min(MAX_REORDERING);
                 self.slack = (self.slack + 1).min(MAX_SLACK);

@@ -52,3 +52,19 @@ fn probe_is_the_last_unacked_packet() {
     assert_eq!(sender.in_flight(), 0);
     assert_eq!(sender.resend_lost(LATER).map(|(sequence, _)| sequence), Some(2));
 }
+
+/// Found by the scenario `lossy`, seed 29: while queues were full each round trip took 40 s. When they were empty, an answer within 3 s
+/// seemed to be one to the first transmission, and of what else was missing nothing was sent again but a packet for each timeout.
+#[test]
+fn a_quick_answer_after_a_slow_time_tells_what_is_missing() {
+    let (mut sender, mut rtt, mut congestion) = sender(10);
+    let at = |secs: u64| Tick(0) + Duration::from_secs(secs);
+    let missing = [2, 3, 4, 5, 6, 7];
+    sender.ack(at(40), 9, &missing, true, &mut rtt, &mut congestion);
+    assert!(sender.detect(at(51), &rtt, &mut congestion).is_none() && sender.has_lost());
+    while sender.resend_lost(at(52)).is_some() {}
+    assert_eq!(sender.probe(at(97)).map(|(sequence, _)| sequence), Some(7));
+    sender.ack(at(100), 9, &missing[..5], true, &mut rtt, &mut congestion);
+    sender.detect(at(100), &rtt, &mut congestion);
+    assert_eq!(std::iter::from_fn(|| sender.resend_lost(at(100))).count(), 5);
+}
