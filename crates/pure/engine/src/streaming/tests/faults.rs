@@ -22,6 +22,8 @@ const PROGRESS: Duration = Duration::from_secs(2 * 45 + 30);
 const NOTICE: Duration = Duration::from_secs(300);
 /// All is forgotten after this: lingering streams, then graves.
 const SILENCE: Duration = Duration::from_secs(400 + 620);
+/// First packets of streams that are over are known this long; later no packet comes again, as sessions take none twice.
+const MEMORY: Duration = Duration::from_secs(600);
 const MAX_STREAMS: usize = 6;
 
 #[derive(Debug, Clone)]
@@ -111,6 +113,7 @@ struct Side {
 
 struct World {
     pair: Pair,
+    began: Tick,
     sides: Vec<Side>,
     lives: [u32; 2],
     next_port: u16,
@@ -122,7 +125,8 @@ impl World {
     fn new(seed: u8, same_ids: bool) -> World {
         let pair = Pair::new(seed, Link { latency: Duration::from_millis(80), ..Link::default() });
         let rng = SeededRng::new([seed; 32]).child("faults");
-        let mut world = World { pair, sides: Vec::new(), lives: [0, 0], next_port: 100, rng };
+        let began = pair.now.tick;
+        let mut world = World { pair, began, sides: Vec::new(), lives: [0, 0], next_port: 100, rng };
         if same_ids {
             for host in &mut world.pair.hosts {
                 let rng = Box::new(world.rng.child("ids"));
@@ -162,7 +166,7 @@ impl World {
             Op::Cut => self.pair.link.loss = 1000,
             Op::Restart { host } => self.restart(host),
             Op::Echo { which } => {
-                if !self.pair.history.is_empty() {
+                if !self.pair.history.is_empty() && self.pair.now.tick < self.began + MEMORY {
                     let (from, packet) = which.get(&self.pair.history).clone();
                     self.pair.inject(1 - from, packet);
                 }
