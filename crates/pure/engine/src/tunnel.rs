@@ -304,6 +304,11 @@ impl Tunnels {
         self.own_ids.get(&id).copied()
     }
 
+    /// The ids that its inbound tunnels have with us.
+    pub(crate) fn ids_of(&self, owner: Owner) -> impl Iterator<Item = TunnelId> {
+        self.own_ids.iter().filter(move |(_, whose)| **whose == owner).map(|(id, _)| *id)
+    }
+
     /// Everything that was dropped, by reason, since the start.
     pub(crate) fn drops(&self) -> [(&'static str, u64); 6] {
         let transit = &self.transit.stats;

@@ -8,7 +8,7 @@
 //! | [`LIMITS`] | more of something than its registered limit |
 //! | [`FREED`] | something held for a destination that closed, or for nobody after all peers left |
 //! | [`IDENTITIES_APART`] | a message that came through one destination's tunnel changes what belongs to another, or to the router |
-//! | [`ANSWERS`] | a router asked as a router tells of the destinations on it |
+//! | [`ANSWERS`] | a router asked as a router tells of the destinations on it, by what it says, its work, or quotas that they share |
 //! | [`PAIRING`] | an observer at the floodfills knows which destinations live on one router |
 //! | [`REPLAYS`] | a repeated connection attempt or message has an effect |
 //! | [`REACHABLE_AGAIN`] | a published destination that isn't reached in time after the last fault |
@@ -18,6 +18,7 @@ pub(crate) mod clear_text;
 pub(crate) mod limits;
 pub(crate) mod pairing;
 pub(crate) mod paths;
+pub(crate) mod quotas;
 pub(crate) mod replays;
 pub(crate) mod tunnel_hops;
 

@@ -40,6 +40,11 @@ impl Engine {
         self.tunnels.owner_of(id)
     }
 
+    /// The ids that an owner's inbound tunnels have with us.
+    pub fn tunnels_of(&self, owner: Owner) -> impl Iterator<Item = TunnelId> {
+        self.tunnels.ids_of(owner)
+    }
+
     /// A digest of all that messages can change in an owner's state: netDb answers and look-ups, sessions and their tags, duplicate
     /// filters, tunnels, streams. Counts of what was dropped are left out, and so is what all share: RouterInfos, profiles, sessions with
     /// other routers, and what the router looks for, since it fetches RouterInfos that answers to destinations name.

@@ -48,8 +48,7 @@ impl Tunnels {
         if let Some(pool) = self.pools.get(&owner) {
             pool_fingerprint(pool, digest);
         }
-        let own_ids = self.own_ids.iter().filter(|(_, whose)| **whose == owner);
-        own_ids.for_each(|(id, _)| digest.add(id));
+        self.ids_of(owner).for_each(|id| digest.add(id));
         let pending = self.pending.iter().filter(|(_, pending)| pending.owner == owner);
         pending.for_each(|(id, pending)| digest.add((id, pending.overdue)));
         let probes = self.probes.iter().filter(|(_, probe)| probe.owner == owner);

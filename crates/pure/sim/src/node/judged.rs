@@ -2,20 +2,23 @@
 
 use ramson_crypto::meter;
 use ramson_crypto::rng::{self, SeededRng};
-use ramson_engine::{IdentityId, Output, Owner};
+use ramson_engine::{Command, DestinationConfig, IdentityId, Output, Owner};
 use ramson_lane::LaneEvent;
 use ramson_wire::bounds::Bound;
 use ramson_wire::i2np::LookupKind;
-use ramson_wire::{I2npMessage, MessageKind, NetDbKey, RouterHash, Tick, TunnelId};
+use ramson_wire::{DestinationKeys, I2npMessage, MessageKind, NetDbKey, RouterHash, Tick, TunnelId};
 
 use super::lane_thread::ENGINE_BACKLOG;
 use super::repeated::MAX_TURNS;
 use super::{Around, MAX_OUTPUTS, Node, User};
 use crate::cpu;
 use crate::oracle::answers::{self, Answer, KINDS};
+use crate::oracle::quotas::{self, Probe, Tally};
 use crate::oracle::{ANSWERS, IDENTITIES_APART};
 use crate::trace;
 
+/// The destination that is flooded after a run. Users count theirs from below.
+const FLOODED: IdentityId = IdentityId(u32::MAX);
 /// Batches for the engine beyond those that make the lane pause: commands, and what is under way then.
 const MAILBOX_MORE: usize = 256;
 
@@ -145,6 +148,47 @@ impl<U: User> Node<U> {
         answer.outputs.extend(answers::messages(&commands));
         cpu::forget_work();
         answer
+    }
+
+    /// Opens a destination that strangers reach without any tunnel of others, to be flooded.
+    pub(crate) fn open_flooded(&mut self, around: &mut Around<'_>, keys: DestinationKeys) {
+        let config = DestinationConfig { inbound_length: 0, outbound_length: 0, accept: true, ..DestinationConfig::default() };
+        let open = Command::OpenDestination { id: FLOODED, name: "flooded".to_owned(), keys: Box::new(keys), config };
+        self.wish(around, open);
+    }
+
+    /// And closes it.
+    pub(crate) fn close_flooded(&mut self, around: &mut Around<'_>) {
+        self.wish(around, Command::CloseDestination { id: FLOODED });
+    }
+
+    fn wish(&mut self, around: &mut Around<'_>, command: Command) {
+        let at = around.schedule.now();
+        around.watch.wishes(at, self.number, std::slice::from_ref(&command));
+        self.command_later(around, at, command);
+    }
+
+    /// What strangers get who flood the router, and those who flood that destination. The router comes first, or the destination.
+    pub(crate) fn flooded(&mut self, around: &mut Around<'_>, rng: &mut SeededRng, router_first: bool) -> Option<[Tally; 2]> {
+        let (date, us) = (self.now(around.schedule.now()).date, self.engine.router_info().hash());
+        let tunnel = self.engine.tunnels_of(Owner::Identity(FLOODED)).next()?;
+        let to_router = quotas::to_router(rng, date, us);
+        let to_destination = quotas::to_destination(rng, date, tunnel);
+        if router_first {
+            let of_router = self.tally(around, to_router);
+            Some([of_router, self.tally(around, to_destination)])
+        } else {
+            let of_destination = self.tally(around, to_destination);
+            Some([self.tally(around, to_router), of_destination])
+        }
+    }
+
+    fn tally(&mut self, around: &mut Around<'_>, probes: Vec<Probe>) -> Tally {
+        let (at, mut tally) = (around.schedule.now(), Tally::default());
+        for (from, message) in probes {
+            tally.add(&self.answer_to(around, at, from, message));
+        }
+        tally
     }
 
     /// All that it wants now, what waits to be opened included.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use ramson_crypto::rng;
+use ramson_crypto::rng::{self, SeededRng};
 use ramson_wire::bounds::Bound;
-use ramson_wire::{I2npMessage, RouterHash};
+use ramson_wire::{DestinationKeys, I2npMessage, RouterHash};
 
 use super::World;
 use crate::node::User;
 use crate::oracle::limits::{DRAINED_AFTER, Draining, FREED_AFTER};
-use crate::oracle::{Answer, Guesses};
+use crate::oracle::quotas::{self, Tally};
+use crate::oracle::{ANSWERS, Answer, Guesses};
 
 impl<U: User> World<U> {
     /// How often an observer at the floodfills was right so far, by each trait, when it said which destinations live on one router.
@@ -28,6 +29,48 @@ impl<U: User> World<U> {
             self.with(router, None, |node, around| node.ask_for_destinations(around, &mut rng));
         }
         self.watch.ends(self.now());
+        self.flood_some(&mut rng);
+    }
+
+    /// Floods some routers and a destination on each, twice.
+    fn flood_some(&mut self, rng: &mut SeededRng) {
+        let mut flooded = self.routers_up();
+        rng::shuffle(rng, &mut flooded);
+        flooded.truncate(quotas::ROUTERS);
+        for router in &flooded {
+            let keys = DestinationKeys::generate(rng);
+            self.with(*router, None, |node, around| node.open_flooded(around, keys));
+        }
+        self.run(quotas::OPENS_IN);
+        let first = self.flood(&flooded, rng, true);
+        self.run(quotas::RECOVERED_AFTER);
+        let second = self.flood(&flooded, rng, false);
+        for ((router, first), second) in flooded.into_iter().zip(first).zip(second) {
+            self.with(router, None, |node, around| node.close_flooded(around));
+            let (Some(first), Some(second)) = (first, second) else {
+                self.watch.violated(self.now(), ANSWERS, format!("router {router}: a destination without hops can't be reached"));
+                continue;
+            };
+            for ((whose, first), second) in ["the router", "its destination"].iter().zip(first).zip(second) {
+                if !first.is_like(&second) {
+                    let what =
+                        format!("router {router}: {whose} gave {first:?} to a flood, {second:?} when flooded in another order");
+                    self.watch.violated(self.now(), ANSWERS, what);
+                }
+            }
+        }
+    }
+
+    fn flood(&mut self, routers: &[usize], rng: &mut SeededRng, router_first: bool) -> Vec<Option<[Tally; 2]>> {
+        let mut tallies = vec![None; routers.len()];
+        for (router, tally) in routers.iter().zip(&mut tallies) {
+            self.with(*router, None, |node, around| *tally = node.flooded(around, rng, router_first));
+        }
+        tallies
+    }
+
+    fn routers_up(&self) -> Vec<usize> {
+        (0..self.routers()).filter(|router| self.is_up(*router) && !self.is_ending(*router)).collect()
     }
 
     /// What a router does with a message of a stranger, at once. Nothing of it goes out. From nobody: it comes out of a tunnel's end.
@@ -48,7 +91,7 @@ impl<U: User> World<U> {
                 self.watch.held(self.now(), router, &bound);
             }
         }
-        let up: Vec<usize> = (0..self.routers()).filter(|router| self.is_up(*router)).collect();
+        let up = self.routers_up();
         let mut rng = self.seed.child("who is left");
         let draw = usize::try_from(rng::below(&mut rng, u32::try_from(up.len()).unwrap_or(0))).unwrap_or(0);
         let Some(left) = up.get(draw).copied() else { return };

@@ -1,6 +1,7 @@
 //! The answers of a router as a router, and those of a destination on it: what fills the one takes nothing from the other.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use ramson_crypto::rng::{self, SeededRng};
 use ramson_engine::{DestinationConfig, IdentityId};
 use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_sim::load::{Load, Wish};
+use ramson_sim::oracle::ANSWERS;
 use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, LookupKind, TunnelGateway};
 use ramson_wire::{Codec, DestinationKeys, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, Tick, TunnelId};
 
 use crate::answers::{ASKED, answers, keys, probes};
+use crate::network::{broken, run_with, small};
 use crate::replay::note;
 
 /// From there visitors come, each a destination of its own.
@@ -294,6 +297,16 @@ fn a_flood_of_a_router_takes_nothing_from_its_destination() {
         assert_eq!(count(&calm.0, ("incoming stream", 0)), VISITORS as usize);
         assert!(calm.0.iter().all(|answer| !answer.is_empty()) && calm.1, "each is answered, and another one is published");
     }
+}
+
+#[test]
+fn one_quota_for_both_sides_is_seen_after_each_run() {
+    let scenario = small();
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::<OneQuota>::default());
+    assert_eq!(broken(&measures), BTreeSet::from([ANSWERS]), "{:?}", measures.violations);
+    let sides = ["the router gave", "its destination gave"];
+    let seen = |side: &&str| measures.violations.iter().any(|violation| violation.what.contains(*side));
+    assert!(sides.iter().all(seen), "{:?}", measures.violations);
 }
 
 #[test]
