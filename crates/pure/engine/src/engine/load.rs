@@ -6,8 +6,6 @@ use ramson_wire::Tick;
 
 /// The rate is taken over at least this long: the share allows bursts of two seconds.
 const WINDOW: Duration = Duration::from_secs(5);
-/// The lane is silent while nothing changes: a reading older than this says that nothing is relayed.
-const STALE: Duration = Duration::from_secs(15);
 
 /// See the module.
 pub(super) struct TransitLoad {
@@ -15,15 +13,16 @@ pub(super) struct TransitLoad {
     share: Option<u64>,
     /// When the window began, and the total then.
     since: Tick,
-    bytes: u64,
+    began: u64,
+    /// The total now.
+    total: u64,
+    /// Of the last window that ended.
     percent: u8,
-    /// When `percent` was taken.
-    taken: Tick,
 }
 
 impl TransitLoad {
     pub(super) fn new(now: Tick) -> Self {
-        Self { share: None, since: now, bytes: 0, percent: 0, taken: now }
+        Self { share: None, since: now, began: 0, total: 0, percent: 0 }
     }
 
     pub(super) fn set_share(&mut self, bytes_per_sec: Option<u64>) {
@@ -32,17 +31,20 @@ impl TransitLoad {
 
     /// Takes the lane's total of transit bytes.
     pub(super) fn add(&mut self, now: Tick, total: u64) {
-        let span = now.saturating_since(self.since);
-        if span < WINDOW {
-            return;
+        self.total = total;
+        if now.saturating_since(self.since) >= WINDOW {
+            self.percent = self.percent(now);
+            (self.since, self.began) = (now, total);
         }
-        self.percent = self.share.map_or(0, |share| percent(total.saturating_sub(self.bytes), share, span));
-        (self.since, self.bytes, self.taken) = (now, total, now);
     }
 
-    /// The share in use, 0 to 100.
+    /// The share in use, 0 to 100. The lane is silent while nothing is relayed, so that a window without an end fades.
     pub(super) fn percent(&self, now: Tick) -> u8 {
-        if now.saturating_since(self.taken) > STALE { 0 } else { self.percent }
+        let span = now.saturating_since(self.since);
+        if span < WINDOW {
+            return self.percent;
+        }
+        self.share.map_or(0, |share| percent(self.total.saturating_sub(self.began), share, span))
     }
 }
 
@@ -72,8 +74,10 @@ mod tests {
         load.add(at(15), 5_000);
         assert_eq!(load.percent(at(15)), 10);
         load.add(at(20), 50_000);
-        assert_eq!(load.percent(at(35)), 100);
-        assert_eq!(load.percent(at(36)), 0);
+        assert_eq!(load.percent(at(24)), 100, "of the window before");
+        assert_eq!(load.percent(at(25)), 0);
+        load.add(at(21), 52_000);
+        assert_eq!([25, 30, 40].map(|secs| load.percent(at(secs))), [40, 20, 10], "nothing more is relayed");
     }
 
     #[test]
