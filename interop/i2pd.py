@@ -192,8 +192,12 @@ class Network:
             router.stop()
             shutil.rmtree(router.dir / "netDb", ignore_errors=True)
 
-    def dead(self):
-        return [router for router in self.routers if not router.alive()]
+    def dead(self, patience=0):
+        """Routers whose process ended. A connection breaks some time before the process that crashed is gone."""
+        end = time.monotonic() + patience
+        while not (dead := [router for router in self.routers if not router.alive()]) and time.monotonic() < end:
+            time.sleep(0.1)
+        return dead
 
     def stop(self):
         for router in self.routers:

@@ -1,5 +1,6 @@
 //! What uses the routers: sites that serve pages of any size, and visitors that fetch and check them.
 
+mod body;
 mod page;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,9 @@ use ramson_wire::{DestinationHash, DestinationKeys, Tick};
 
 use crate::node::User;
 use crate::tamper::Tamper;
-use page::{Page, number_and_size, request};
+use body::{Checked, Sent};
+use page::{Ask, Page};
 
-/// A stream is read in pieces of this size.
-const PIECE: usize = 16 * 1024;
 /// A request's head is shorter.
 const MAX_REQUEST: usize = 1_024;
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
@@ -27,10 +27,12 @@ pub struct Wish {
     pub id: IdentityId,
     /// From where.
     pub to: DestinationHash,
-    /// Told with the result.
+    /// Told with the result. No other wish of the run has it: what is sent depends on it.
     pub tag: u64,
     /// Bytes of the page.
     pub size: u64,
+    /// Bytes that are sent with the request.
+    pub upload: u64,
     /// How long the visitor waits for all of it.
     pub patience: Duration,
 }
@@ -77,16 +79,17 @@ struct Serving {
     id: IdentityId,
     rings: Arc<StreamRings>,
     request: Vec<u8>,
-    page: Option<Page>,
-    piece: Vec<u8>,
+    /// What comes with the request, and what it asks for; once that is known.
+    answer: Option<(Ask, Checked, Sent)>,
 }
 
 struct Fetching {
     wish: Wish,
     rings: Arc<StreamRings>,
     started: Tick,
-    request: Vec<u8>,
-    page: Page,
+    /// The request, then what is sent with it.
+    sent: Sent,
+    page: Checked,
 }
 
 impl Load {
@@ -135,29 +138,26 @@ impl Load {
         self.streams += 1;
         let stream = StreamId(self.streams);
         let rings = Arc::new(StreamRings::new());
-        let request = request(self.streams, wish.size);
-        // What is written before the connect rides in the first packet.
-        let sent = match rings.try_write(&request) {
-            Poll::Ready(Ok(count)) => count,
-            Poll::Ready(Err(_)) | Poll::Pending => 0,
-        };
-        let fetching = Fetching {
-            wish,
-            rings: Arc::clone(&rings),
-            started: now,
-            request: request.get(sent..).unwrap_or_default().to_vec(),
-            page: Page::new(self.streams, wish.size),
-        };
+        let ask = Ask { number: wish.tag, size: wish.size, upload: wish.upload };
+        let mut sent = Sent::new(ask.to_bytes(), ask.uploaded());
+        // What is written before the connect rides in the first packet. A stream that is new takes it.
+        let _ = sent.step(&rings);
+        let fetching =
+            Fetching { wish, rings: Arc::clone(&rings), started: now, sent, page: Checked::new(Page::new(wish.tag, wish.size)) };
         self.fetching.insert(stream, fetching);
         self.commands.push(Command::Connect { id: wish.id, stream, to: wish.to, from_port: 0, to_port: 80, rings });
     }
 
-    fn serve(&mut self) {
-        let commands = &mut self.commands;
-        self.serving.retain(|stream, serving| {
-            let done = serving.step();
-            end_if(done, serving.id, *stream, &serving.rings, commands);
-            !done
+    fn serve(&mut self, now: Tick, tamper: &mut dyn Tamper) {
+        let Self { commands, serving, fetched, .. } = self;
+        serving.retain(|stream, serving| {
+            let end = serving.step(tamper);
+            end_if(end.is_some(), serving.id, *stream, &serving.rings, commands);
+            if let Some(Some((ask, what))) = &end {
+                let failure = Some(Failure::Altered(format!("sent with a request: {what}")));
+                fetched.push(Fetched { tag: ask.number, started: now, ended: now, size: ask.size, failure });
+            }
+            end.is_none()
         });
     }
 
@@ -202,7 +202,7 @@ impl User for Load {
 
     fn handle_event(&mut self, _now: Tick, event: Event) {
         if let Event::Incoming { id, stream, rings, .. } = event {
-            self.serving.insert(stream, Serving { id, rings, request: Vec::new(), page: None, piece: Vec::new() });
+            self.serving.insert(stream, Serving { id, rings, request: Vec::new(), answer: None });
         }
     }
 
@@ -210,7 +210,7 @@ impl User for Load {
         for wish in std::mem::take(&mut self.wishes) {
             self.begin(now, wish);
         }
-        self.serve();
+        self.serve(now, tamper);
         self.receive(now, tamper);
         std::mem::take(&mut self.commands)
     }
@@ -221,36 +221,39 @@ impl User for Load {
 }
 
 impl Serving {
-    /// True at the end.
-    fn step(&mut self) -> bool {
-        if self.page.is_none() {
+    /// At the end: nothing, or what was asked for and how what came with it was altered.
+    fn step(&mut self, tamper: &mut dyn Tamper) -> Option<Option<(Ask, String)>> {
+        if self.answer.is_none() {
             let mut buffer = [0; MAX_REQUEST];
-            match self.rings.try_read(&mut buffer) {
-                Poll::Ready(Ok(count)) if count > 0 && self.request.len() < MAX_REQUEST => {
-                    self.request.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                }
-                Poll::Ready(_) => return true,
-                Poll::Pending => return false,
+            let came = match self.rings.try_read(&mut buffer) {
+                Poll::Ready(Ok(count)) if count > 0 && self.request.len() < MAX_REQUEST => buffer.get_mut(..count)?,
+                Poll::Ready(_) => return Some(None),
+                Poll::Pending => return None,
+            };
+            self.request.extend_from_slice(came);
+            let end = self.request.windows(END_OF_HEAD.len()).position(|window| window == END_OF_HEAD)?;
+            let body = self.request.split_off(end + END_OF_HEAD.len());
+            let Some(ask) = Ask::from_bytes(&self.request) else { return Some(None) };
+            let mut uploaded = Checked::new(ask.uploaded());
+            if !uploaded.take(&body) {
+                return Some(Some((ask, uploaded.altered())));
             }
-            if !self.request.ends_with(END_OF_HEAD) {
-                return false;
-            }
-            let Some((number, size)) = number_and_size(&self.request) else { return true };
-            self.page = Some(Page::new(number, size));
+            let page = Sent::new(Vec::new(), Page::new(ask.number, ask.size));
+            self.answer = Some((ask, uploaded, page));
         }
-        let Some(page) = &mut self.page else { return true };
-        loop {
-            if self.piece.is_empty() {
-                page.next_piece(PIECE, &mut self.piece);
-                if self.piece.is_empty() {
-                    return true;
-                }
+        let (ask, uploaded, page) = self.answer.as_mut()?;
+        while uploaded.left() > 0 {
+            match uploaded.step(&self.rings, tamper) {
+                Poll::Ready(Ok(0)) => return Some(Some((*ask, format!("ended with {} bytes to come", uploaded.left())))),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(Failure::Altered(what))) => return Some(Some((*ask, what))),
+                Poll::Ready(Err(Failure::Lost(_))) => return Some(None),
+                Poll::Pending => return None,
             }
-            match self.rings.try_write(&self.piece) {
-                Poll::Ready(Ok(count)) => drop(self.piece.drain(..count)),
-                Poll::Ready(Err(_)) => return true,
-                Poll::Pending => return false,
-            }
+        }
+        match page.step(&self.rings) {
+            Poll::Ready(_) => Some(None),
+            Poll::Pending => None,
         }
     }
 }
@@ -258,33 +261,19 @@ impl Serving {
 impl Fetching {
     /// At the end: what went wrong, or nothing.
     fn step(&mut self, delivered: &mut u64, tamper: &mut dyn Tamper) -> Option<Option<Failure>> {
-        while !self.request.is_empty() {
-            match self.rings.try_write(&self.request) {
-                Poll::Ready(Ok(count)) => drop(self.request.drain(..count)),
-                Poll::Ready(Err(reason)) => return Some(Some(Failure::Lost(format!("writing: {reason}")))),
-                Poll::Pending => break,
-            }
+        if let Poll::Ready(Err(reason)) = self.sent.step(&self.rings) {
+            return Some(Some(Failure::Lost(format!("writing: {reason}"))));
         }
-        let mut buffer = [0; PIECE];
-        let mut expected = Vec::new();
         loop {
-            let count = match self.rings.try_read(&mut buffer) {
+            match self.page.step(&self.rings, tamper) {
                 Poll::Ready(Ok(0)) if self.page.left() == 0 => return Some(None),
                 Poll::Ready(Ok(0)) => {
                     return Some(Some(Failure::Altered(format!("ended with {} bytes to come", self.page.left()))));
                 }
-                Poll::Ready(Ok(count)) => count,
-                Poll::Ready(Err(reason)) => return Some(Some(Failure::Lost(format!("reading: {reason}")))),
+                Poll::Ready(Ok(count)) => *delivered += count,
+                Poll::Ready(Err(failure)) => return Some(Some(failure)),
                 Poll::Pending => return None,
-            };
-            let came = buffer.get_mut(..count).unwrap_or_default();
-            tamper.read(came);
-            expected.clear();
-            self.page.next_piece(count, &mut expected);
-            if *came != *expected {
-                return Some(Some(Failure::Altered(format!("{} bytes before the end", self.page.left()))));
             }
-            *delivered += u64::try_from(count).unwrap_or(0);
         }
     }
 

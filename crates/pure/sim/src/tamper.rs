@@ -41,8 +41,8 @@ pub trait Tamper {
         true
     }
 
-    /// Bytes that an application reads from a stream.
-    fn read(&mut self, _bytes: &mut [u8]) {}
+    /// Bytes that an application reads from a stream; none at its end.
+    fn read(&mut self, _bytes: &mut Vec<u8>) {}
 }
 
 /// The router as it is.

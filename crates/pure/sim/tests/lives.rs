@@ -78,7 +78,7 @@ fn is_told(seed: u64, end: impl Fn(&mut World<Load>, usize)) -> bool {
     }
     let ready = |world: &World<Load>| world.is_ready(site, SITE) && world.is_ready(visitor, VISITOR);
     assert!(world.run_until(MINUTE, ready), "seed {seed}");
-    world.user(visitor).unwrap().fetch(Wish { id: VISITOR, to, tag: 1, size: 50_000_000, patience: MINUTE * 10 });
+    world.user(visitor).unwrap().fetch(Wish { id: VISITOR, to, tag: 1, size: 50_000_000, upload: 0, patience: MINUTE * 10 });
     world.wake_user(visitor);
     world.run(Duration::from_secs(15));
     assert!(world.user(visitor).unwrap().delivered() > 0, "seed {seed}: it is on its way");

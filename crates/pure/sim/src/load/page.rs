@@ -48,16 +48,31 @@ impl Page {
     }
 }
 
-/// The request for a page.
-pub(super) fn request(number: u64, size: u64) -> Vec<u8> {
-    format!("GET /{number}/{size} HTTP/1.1\r\nHost: site.i2p\r\n\r\n").into_bytes()
+/// A request for a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) number: u64,
+    pub(super) size: u64,
+    /// Bytes sent with it.
+    pub(super) upload: u64,
 }
 
-/// What a request asks for.
-pub(super) fn number_and_size(request: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(request).ok()?;
-    let mut parts = text.split(['/', ' ']).skip(2);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+impl Ask {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let Self { number, size, upload } = self;
+        format!("POST /{number}/{size}/{upload} HTTP/1.1\r\nHost: site.i2p\r\n\r\n").into_bytes()
+    }
+
+    pub(super) fn from_bytes(request: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(request).ok()?;
+        let mut parts = text.split(['/', ' ']).skip(2).map(str::parse);
+        Some(Self { number: parts.next()?.ok()?, size: parts.next()?.ok()?, upload: parts.next()?.ok()? })
+    }
+
+    /// What is sent with it: nothing that is sent elsewhere.
+    pub(super) fn uploaded(self) -> Page {
+        Page::new(!self.number, self.upload)
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +97,8 @@ mod tests {
 
     #[test]
     fn requests_say_what_they_ask_for() {
-        assert_eq!(number_and_size(&request(7, 1_000)), Some((7, 1_000)));
-        assert_eq!(number_and_size(b"GET / HTTP/1.1\r\n\r\n"), None);
+        let ask = Ask { number: 7, size: 1_000, upload: 50 };
+        assert_eq!(Ask::from_bytes(&ask.to_bytes()), Some(ask));
+        assert_eq!(Ask::from_bytes(b"GET / HTTP/1.1\r\n\r\n"), None);
     }
 }

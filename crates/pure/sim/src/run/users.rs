@@ -15,6 +15,9 @@ use crate::world::World;
 
 /// A visitor gives up a page after so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// With one of so many requests something is sent, as long as the page but not longer than this.
+const UPLOAD_ONE_OF: u64 = 4;
+const MOST_UPLOADED: u64 = 4_000;
 /// A published destination is reached again so long after the last fault, unless the scenario says otherwise.
 const REACHABLE_AGAIN_SECS: u64 = 240;
 /// So long a short-lived destination may take to be ready.
@@ -317,7 +320,8 @@ impl Users {
         self.tags += 1;
         self.wishes.insert(self.tags, (what, ends));
         if let Some(load) = world.user(place.router) {
-            load.fetch(Wish { id: place.id, to, tag: self.tags, size, patience });
+            let upload = if self.tags.is_multiple_of(UPLOAD_ONE_OF) { size.min(MOST_UPLOADED) } else { 0 };
+            load.fetch(Wish { id: place.id, to, tag: self.tags, size, upload, patience });
         }
         world.wake_user(place.router);
     }

@@ -55,7 +55,7 @@ fn network(seed: u64, visiting: bool, tamper: impl Fn() -> Box<dyn Tamper>) -> W
         let (router, id, _) = homes[visitor];
         let draw = rng::below(&mut rng, u32::try_from(homes.len()).unwrap() - 1);
         let to = homes[(visitor + 1 + draw as usize) % homes.len()].2;
-        let wish = Wish { id, to, tag: 0, size: 1_000, patience: Duration::from_secs(30) };
+        let wish = Wish { id, to, tag: 0, size: 1_000, upload: 0, patience: Duration::from_secs(30) };
         world.user(router).unwrap().fetch(wish);
         world.wake_user(router);
     }

@@ -99,7 +99,7 @@ impl Scene {
         let letters = held(&mut world, VISITORS_AT, MessageKind::TUNNEL_GATEWAY);
         let patience = Duration::from_secs(60);
         for id in (1..=VISITORS).map(IdentityId) {
-            let wish = Wish { id, to: keys().destination().hash(), tag: 0, size: 1_000, patience };
+            let wish = Wish { id, to: keys().destination().hash(), tag: 0, size: 1_000, upload: 0, patience };
             world.user(VISITORS_AT).unwrap().fetch(wish);
         }
         world.wake_user(VISITORS_AT);
