@@ -1,7 +1,7 @@
-//! Key files: the router's own and those of destinations.
+//! Key files: the router's own and those of destinations. Each has a copy beside it, `NAME.copy`, which is used when the file is broken.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ramson_crypto::{CryptoRng, ed25519, rng, sha256, x25519};
 use ramson_engine::RouterSecrets;
@@ -27,13 +27,13 @@ pub(crate) struct RouterKeys {
 }
 
 impl RouterKeys {
-    /// Reads the file, or makes it with fresh keys. A broken file is an error and stays as it is.
+    /// Reads the file, or makes it with fresh keys. If it is broken and has no copy that is an error, and it stays as it is.
     pub(crate) fn load_or_create(path: &Path, rng: &mut dyn CryptoRng) -> Result<Self, StartError> {
-        if let Some(bytes) = read_secret(path)? {
-            return Self::decode(&bytes).map_err(|problem| StartError::BrokenKeys { path: path.to_owned(), problem });
+        if let Some(keys) = load(path, Self::decode)? {
+            return Ok(keys);
         }
         let keys = Self::generate(rng);
-        write_secret(path, &keys.encode())?;
+        create(path, &keys.encode())?;
         Ok(keys)
     }
 
@@ -105,15 +105,69 @@ fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Result<&'a [u8; N], &'static
 /// Reads a destination's key file, or makes it. Layout: the private-key format of SAM and of other routers'
 /// `.dat` files (destination, encryption key, signing key), as raw bytes.
 pub fn load_or_create_destination(path: &Path) -> Result<DestinationKeys, StartError> {
-    if let Some(bytes) = read_secret(path)? {
-        return DestinationKeys::from_bytes(&bytes).map_err(|_| StartError::BrokenKeys {
-            path: path.to_owned(),
-            problem: "it is not a destination with its private keys",
-        });
+    let decode = |bytes: &[u8]| DestinationKeys::from_bytes(bytes).map_err(|_| "it is not a destination with its private keys");
+    if let Some(keys) = load(path, decode)? {
+        return Ok(keys);
     }
     let keys = new_destination()?;
-    write_secret(path, &keys.to_bytes())?;
+    create(path, &keys.to_bytes())?;
     Ok(keys)
+}
+
+/// Reads keys from their file, or from its copy if the file is broken: then it is set right, and what it was is kept beside it.
+fn load<K>(path: &Path, decode: impl Fn(&[u8]) -> Result<K, &'static str>) -> Result<Option<K>, StartError> {
+    let Some(bytes) = read_secret(path)? else { return Ok(None) };
+    let problem = match decode(&bytes) {
+        Ok(keys) => {
+            keep_copy(path, &bytes);
+            return Ok(Some(keys));
+        }
+        Err(problem) => problem,
+    };
+    let copy = read_secret(&beside(path, "copy")).ok().flatten();
+    let Some((keys, copy)) = copy.and_then(|copy| Some((decode(&copy).ok()?, copy))) else {
+        return Err(StartError::BrokenKeys { path: path.to_owned(), problem });
+    };
+    let broken = beside(path, "broken");
+    match write_secret(&broken, &bytes).and_then(|()| write_secret(path, &copy)) {
+        Ok(()) => tracing::warn!(
+            "the key file {} was broken: {problem}. Its copy is in its place now, and what it was in {}",
+            path.display(),
+            broken.display()
+        ),
+        Err(error) => tracing::warn!("the key file {} is broken: {problem}. Its copy is used. {error}", path.display()),
+    }
+    Ok(Some(keys))
+}
+
+/// Writes fresh keys. A copy is of keys whose file somebody took away: it may be the last one.
+fn create(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
+    let copy = beside(path, "copy");
+    if copy.exists() {
+        let old = beside(path, "old");
+        let kept = std::fs::rename(&copy, &old);
+        kept.map_err(|source| StartError::File { action: "rename", path: copy, source })?;
+        tracing::warn!("the key file {} is gone: new keys are made. Those it had are in {}", path.display(), old.display());
+    }
+    write_secret(path, bytes)?;
+    keep_copy(path, bytes);
+    Ok(())
+}
+
+/// A router runs without a copy too, on a full disk or one that can only be read.
+fn keep_copy(path: &Path, bytes: &[u8]) {
+    let copy = beside(path, "copy");
+    let there = read_secret(&copy).ok().flatten().is_some_and(|there| *there == bytes);
+    if !there && let Err(error) = write_secret(&copy, bytes) {
+        tracing::debug!(%error, "a key file has no copy");
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Fresh keys that live in memory only.
@@ -165,7 +219,30 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_left_alone() {
+    fn a_broken_file_is_set_right_from_its_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("router.keys");
+        let mut rng = SeededRng::new([1; 32]);
+        let first = RouterKeys::load_or_create(&path, &mut rng).unwrap().encode();
+        for broken in [&first[..0], &first[..40], &first[..first.len() - 1], &[0; 500]] {
+            std::fs::write(&path, broken).unwrap();
+            assert_eq!(RouterKeys::load_or_create(&path, &mut rng).unwrap().encode(), first);
+            assert_eq!(std::fs::read(&path).unwrap(), *first);
+            assert_eq!(std::fs::read(beside(&path, "broken")).unwrap(), broken);
+        }
+        // Who puts keys there means them.
+        let other = keys().encode();
+        std::fs::write(&path, &*other).unwrap();
+        assert_eq!(RouterKeys::load_or_create(&path, &mut rng).unwrap().encode(), other);
+        assert_eq!(std::fs::read(beside(&path, "copy")).unwrap(), *other);
+        // And who takes them away wants new ones; those that were are kept.
+        std::fs::remove_file(&path).unwrap();
+        assert_ne!(RouterKeys::load_or_create(&path, &mut rng).unwrap().encode(), other);
+        assert_eq!(std::fs::read(beside(&path, "old")).unwrap(), *other);
+    }
+
+    #[test]
+    fn a_broken_file_without_a_copy_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("router.keys");
         std::fs::write(&path, b"ramson router keys 1\nxx").unwrap();

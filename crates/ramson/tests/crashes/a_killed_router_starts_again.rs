@@ -16,9 +16,19 @@ use crate::testnet::TestNet;
 const SEED: &str = "RAMSON_TEST_SEED";
 const KEYS: [&str; 2] = ["router.keys", "web.keys"];
 /// What a router may leave behind that was killed in its first second; the next one has none of it.
-const UNFINISHED: [&str; 3] = ["netdb.redb.new", "router.keys.new", "web.keys.new"];
+const UNFINISHED: [&str; 5] = ["netdb.redb.new", "router.keys.new", "router.keys.copy.new", "web.keys.new", "web.keys.copy.new"];
 /// What any may leave behind.
-const FILES: [&str; 7] = ["control.sock", "hosts.txt", "lock", "netdb.redb", "ramson.toml", "router.keys", "web.keys"];
+const FILES: [&str; 9] = [
+    "control.sock",
+    "hosts.txt",
+    "lock",
+    "netdb.redb",
+    "ramson.toml",
+    "router.keys",
+    "router.keys.copy",
+    "web.keys",
+    "web.keys.copy",
+];
 
 /// Small, and the same everywhere (SplitMix64).
 struct Draws(u64);

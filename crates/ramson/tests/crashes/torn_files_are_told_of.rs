@@ -77,6 +77,30 @@ fn of_state_it_does_without() {
 }
 
 #[test]
+fn of_keys_it_has_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = prepared(folder.path());
+    let data = folder.path().join("data");
+    for name in ["router.keys", "web.keys"] {
+        let path = data.join(name);
+        let whole = std::fs::read(&path).unwrap();
+        for (how, bytes) in torn(&whole) {
+            std::fs::write(&path, &bytes).unwrap();
+            let running = Running::run(&data, &[]);
+            running.said("SAM: ");
+            assert_eq!(identities(&data), first, "{name} {how}");
+            running.send(Signal::SIGTERM);
+            let ended = running.ended();
+            assert_eq!(ended.code, Some(0), "{name} {how}: {}", ended.stderr);
+            let aside = data.join(format!("{name}.broken"));
+            assert_names(&ended.stderr, &[path.to_str().unwrap(), aside.to_str().unwrap(), "broken", "copy"]);
+            assert_eq!(std::fs::read(&aside).unwrap(), bytes, "{name} {how}");
+            assert_eq!(std::fs::read(&path).unwrap(), whole, "{name} {how}");
+        }
+    }
+}
+
+#[test]
 fn of_names_it_skips_what_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let first = prepared(folder.path());

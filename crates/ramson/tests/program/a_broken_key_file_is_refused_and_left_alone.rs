@@ -3,13 +3,14 @@ use nix::sys::signal::Signal;
 use crate::running::{Running, TUNNEL, assert_names, write_settings};
 
 #[test]
-fn torn_anywhere() {
+fn torn_anywhere_and_without_a_copy() {
     let folder = tempfile::tempdir().unwrap();
     write_settings(folder.path(), TUNNEL);
     let running = Running::run(folder.path(), &[]).up();
     running.send(Signal::SIGTERM);
     assert_eq!(running.ended().code, Some(0));
     for name in ["router.keys", "web.keys"] {
+        std::fs::remove_file(folder.path().join(format!("{name}.copy"))).unwrap();
         let path = folder.path().join(name);
         let whole = std::fs::read(&path).unwrap();
         let mut changed = whole.clone();

@@ -14,7 +14,7 @@ fn folder_keys_database_and_socket() {
     let data_dir = folder.path().join("new/data");
     let _running = Running::run(&data_dir, &["--config", settings.to_str().unwrap()]).up();
     assert_eq!(mode(&data_dir), 0o700);
-    for name in ["router.keys", "web.keys", "netdb.redb", "control.sock", "lock"] {
+    for name in ["router.keys", "router.keys.copy", "web.keys", "web.keys.copy", "netdb.redb", "control.sock", "lock"] {
         assert_eq!(mode(&data_dir.join(name)), 0o600, "{name}");
     }
 }
