@@ -41,7 +41,9 @@ pub mod op {
     pub const ASK: u8 = 10;
     pub const PASS: u8 = 11;
     pub const WRITE: u8 = 12;
-    pub const COUNT: u8 = 13;
+    pub const RESEED: u8 = 13;
+    pub const FLUSH: u8 = 14;
+    pub const COUNT: u8 = 15;
 }
 
 /// Messages of [`op::MESSAGE`], by number.
@@ -127,8 +129,20 @@ impl<B: Border> World<'_, B> {
             op::CONNECT => self.connect(which, ops.byte()),
             op::ASK => self.ask(which, ops.byte()),
             op::PASS => self.network.pass(Duration::from_millis(u64::from(ops.number()) * (1 + u64::from(which % 4) * 10))),
+            op::RESEED => self.reseed(which, ops),
+            op::FLUSH => self.network.flush(),
             _ => self.write(which, usize::from(ops.number())),
         }
+    }
+
+    fn reseed(&mut self, which: u8, ops: &mut Ops<'_>) {
+        let known = self.network.infos.iter().map(|info| info.bytes().clone());
+        let strangers = (0..which % 32).map(|number| router(number.wrapping_add(which)).info.bytes().clone());
+        let mut routers: Vec<Bytes> = if which >= 128 { known.collect() } else { strangers.collect() };
+        let mut broken = ops.long_part().to_vec();
+        ops.change(&mut broken);
+        routers.push(broken.into());
+        self.network.command(Command::Reseed { routers });
     }
 
     fn tamper(&mut self, op: u8, which: u8, ops: &mut Ops<'_>) {

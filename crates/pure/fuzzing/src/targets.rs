@@ -241,6 +241,7 @@ pub const TARGETS: &[Target] = &[
             "pure/engine/src/engine/load.rs",
             "pure/engine/src/engine/repetitions.rs",
             "pure/engine/src/engine/report.rs",
+            "pure/engine/src/engine/reseed.rs",
             "pure/engine/src/engine/routing.rs",
             "pure/engine/src/destination.rs",
             "pure/engine/src/destination/lease_set.rs",

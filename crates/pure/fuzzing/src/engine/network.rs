@@ -158,6 +158,12 @@ impl<'a, B: Border> Network<'a, B> {
         self.drain(0);
     }
 
+    /// The watched engine saves what it learned, as before a stop.
+    pub fn flush(&mut self) {
+        self.nodes[0].engine.flush(self.now);
+        self.drain(0);
+    }
+
     /// An own inbound tunnel of the watched engine.
     pub fn own_tunnel(&self, which: u8) -> Option<TunnelId> {
         let own = &self.nodes[0].own;

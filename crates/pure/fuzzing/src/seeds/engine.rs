@@ -92,7 +92,7 @@ pub fn streams() -> Seeds {
 /// Seeds of the target `engine`: destinations and their streams.
 pub fn engine() -> Seeds {
     use engine::kind::{LOOKUP, RAW, STORE_LEASES, STORE_ROUTER};
-    use engine::op::{ASK, CHANGE, CLOSE, CONNECT, LANE, LOSE, MESSAGE, OPEN, PASS, REPEAT, RUN, WRITE};
+    use engine::op::{ASK, CHANGE, CLOSE, CONNECT, FLUSH, LANE, LOSE, MESSAGE, OPEN, PASS, REPEAT, RESEED, RUN, WRITE};
     use engine::way::{DIRECT, GARLIC, TUNNEL};
     let started = || Script::default().op(&[0, RUN, 20]);
     // Two destinations in one router, without hops.
@@ -102,6 +102,18 @@ pub fn engine() -> Seeds {
         ("opened", started().op(&[OPEN, 1, 196, RUN, 60, ASK, 7, 0, CLOSE, 1])),
         ("two-talk", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 30, WRITE, 0, 90, 0, RUN, 30, WRITE, 128, 0, 0, RUN, 9])),
         ("nobody-there", two().op(&[CONNECT, 1, 5, WRITE, 0, 1, 0, RUN, 60, ASK, 1, 6, RUN, 60])),
+        (
+            "reseeding",
+            // Nobody is reached for long.
+            (0..4)
+                .fold(started(), |script, peer| script.op(&[LANE, 1, peer + 1]))
+                .op(&[PASS, 3, 255, 255, PASS, 3, 255, 255, RESEED, 9])
+                .long_part(&[7; 40])
+                .op(&[0])
+                .op(&[RESEED, 128])
+                .long_part(&[])
+                .op(&[0, PASS, 3, 255, 255, FLUSH, 0, RUN, 9]),
+        ),
         ("asking", two().op(&[ASK, 1, 2, ASK, 2, 1, ASK, 1, 7, ASK, 3, 1, RUN, 30, CLOSE, 2])),
         ("closing", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 9, CLOSE, 2, RUN, 60])),
         (
