@@ -66,7 +66,7 @@ pub(super) struct Congestion {
     /// The round now under way ends when this transmission is acked.
     round_end: u64,
     round_least: Option<Duration>,
-    /// Least round trip of the last full round.
+    /// Least round trip of the last full round, if any was measured in it.
     last_round: Option<Duration>,
     next_send: Tick,
 }
@@ -147,7 +147,7 @@ impl Congestion {
 
     fn end_round(&mut self, newest: u64, rtt: &Rtt) {
         self.round_end = newest.saturating_add(1);
-        self.last_round = self.round_least.take().or(self.last_round);
+        self.last_round = self.round_least.take();
         if self.window() >= self.max_window {
             self.max_window = (self.max_window + self.max_window / 16).min(MAX_WINDOW);
         }

@@ -92,8 +92,16 @@ impl Rtt {
 
     /// How long to wait for an ack before sending again.
     pub(super) fn rto(&self) -> Duration {
-        let plain = self.smoothed.map_or(INITIAL_RTO, |smoothed| (smoothed + self.variance * 4 + PEER_ACK_DELAY).max(MIN_RTO));
-        plain.saturating_mul(1 << self.backoff.min(16)).min(MAX_RTO)
+        self.timeout().saturating_mul(1 << self.backoff.min(16)).min(MAX_RTO)
+    }
+
+    /// Whether what was sent so long ago isn't answered any more.
+    pub(super) fn is_over(&self, age: Duration) -> bool {
+        age > self.timeout() * 2
+    }
+
+    fn timeout(&self) -> Duration {
+        self.smoothed.map_or(INITIAL_RTO, |smoothed| (smoothed + self.variance * 4 + PEER_ACK_DELAY).max(MIN_RTO))
     }
 
     pub(super) fn back_off(&mut self) {

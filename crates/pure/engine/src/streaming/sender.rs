@@ -36,7 +36,8 @@ struct Sent {
     body: Body,
     number: u64,
     at: Tick,
-    resent: bool,
+    /// When it was sent the time before.
+    before: Option<Tick>,
     acked: bool,
 }
 
@@ -133,7 +134,7 @@ impl Sender {
     pub(super) fn push(&mut self, now: Tick, body: Body) {
         let number = self.transmissions;
         self.transmissions += 1;
-        self.packets.push_back(Sent { body, number, at: now, resent: false, acked: false });
+        self.packets.push_back(Sent { body, number, at: now, before: None, acked: false });
         self.in_flight += 1;
     }
 
@@ -165,8 +166,7 @@ impl Sender {
         let sent = self.packets.get_mut(index)?;
         self.transmissions += 1;
         sent.number = number;
-        sent.at = now;
-        sent.resent = true;
+        sent.before = Some(std::mem::replace(&mut sent.at, now));
         Some((sequence, sent.body.clone()))
     }
 
@@ -264,15 +264,16 @@ impl Sender {
         result.packets += 1;
         let age = now.saturating_since(sent.at);
         let mut number = sent.number;
-        if sent.resent {
-            // An answer faster than the path can be: the first transmission did arrive.
-            if rtt.fresh_base(now).is_some_and(|base| age < base * 3 / 4) {
-                congestion.on_spurious();
-                self.reordering = (self.reordering * 2).min(MAX_REORDERING);
-                self.slack = (self.slack + 1).min(MAX_SLACK);
-                number = 0;
-            }
-        } else if sample.is_none_or(|(latest, _)| sent.number > latest) {
+        if sent.before.is_some() && rtt.fresh_base(now).is_some_and(|base| age < base * 3 / 4) {
+            // An answer faster than the path can be: an earlier transmission did arrive.
+            congestion.on_spurious();
+            self.reordering = (self.reordering * 2).min(MAX_REORDERING);
+            self.slack = (self.slack + 1).min(MAX_SLACK);
+            number = 0;
+        } else if sent.before.is_none_or(|before| rtt.is_over(now.saturating_since(before)))
+            && sample.is_none_or(|(latest, _)| sent.number > latest)
+        {
+            // To this transmission and no earlier one.
             *sample = Some((sent.number, age));
         }
         self.arrived = self.arrived.max(number.saturating_add(1));

@@ -68,3 +68,28 @@ fn a_quick_answer_after_a_slow_time_tells_what_is_missing() {
     sender.detect(at(100), &rtt, &mut congestion);
     assert_eq!(std::iter::from_fn(|| sender.resend_lost(at(100))).count(), 5);
 }
+
+/// Found by the scenario `bulk`, seed 1: a tail was lost when full queues emptied. Round trips of nothing but repeated packets weren't
+/// measured, so that they left at the pace of the full queues, and the window stayed the least one.
+#[test]
+fn repeated_packets_tell_the_round_trip_once_the_first_ones_are_long_gone() {
+    let (mut sender, mut rtt, mut congestion) = sender(64);
+    let at = |secs: u64| Tick(0) + Duration::from_secs(secs);
+    let missing: Vec<u32> = (2..64).collect();
+    sender.ack(at(5), 63, &missing, true, &mut rtt, &mut congestion);
+    assert_eq!(rtt.estimate(), Duration::from_nanos(4_999_999_000));
+    congestion.on_timeout(sender.newest());
+    sender.lose_all();
+    let mut rounds = 0;
+    for second in 60.. {
+        let sent: Vec<_> =
+            (0..congestion.window()).map_while(|_| sender.resend_lost(at(second))).map(|(sequence, _)| sequence).collect();
+        let Some(last) = sent.last().copied() else { break };
+        let missing: Vec<u32> = (last + 1..64).collect();
+        sender.ack(at(second) + Duration::from_millis(500), 63, &missing, true, &mut rtt, &mut congestion);
+        rounds += 1;
+    }
+    assert!(sender.all_acked());
+    assert!(rounds <= 8, "{rounds} round trips");
+    assert!(rtt.estimate() < Duration::from_secs(3), "{:?}", rtt.estimate());
+}
