@@ -73,6 +73,8 @@ pub(crate) enum NetHappening {
     Acknowledged { at: EndId },
     /// What the network held up may come through now.
     Retry { to: EndId },
+    /// An end heard nothing of what it sent for too long.
+    GaveUp { at: EndId },
 }
 
 /// One end of a connection.
@@ -86,6 +88,8 @@ struct End {
     fin: bool,
     /// What couldn't come through a cut network, in order; an empty one is the end.
     held_up: VecDeque<Bytes>,
+    /// What this end sends is lost, which it takes for the end of the connection then.
+    gives_up_at: Option<Tick>,
     /// What this end sends.
     out: Direction,
 }
@@ -99,6 +103,7 @@ impl End {
             unread: VecDeque::new(),
             fin: false,
             held_up: VecDeque::new(),
+            gives_up_at: None,
             out: Direction::new(mtu),
         }
     }

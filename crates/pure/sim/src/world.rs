@@ -463,6 +463,13 @@ impl<U: User> World<U> {
                     self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
                 }
             }
+            NetHappening::GaveUp { at } => {
+                let now = schedule.now();
+                if let Some((router, conn)) = net.gave_up(now, at) {
+                    self.trace.add(now, router, ("gave up", conn.0), 0);
+                    self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
+                }
+            }
             NetHappening::Acknowledged { at } => {
                 let now = schedule.now();
                 if let Some((router, conn)) = net.pump(schedule, now, at) {

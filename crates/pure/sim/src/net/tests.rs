@@ -68,6 +68,10 @@ impl Pair {
                     self.net.arrived(&mut self.schedule, to, bytes);
                 }
                 NetHappening::Retry { to } => drop(self.net.retry(&mut self.schedule, to)),
+                NetHappening::GaveUp { at } => {
+                    let now = self.schedule.now();
+                    self.net.gave_up(now, at);
+                }
                 NetHappening::Acknowledged { at } => {
                     let now = self.schedule.now();
                     self.net.pump(&mut self.schedule, now, at);
@@ -306,4 +310,39 @@ fn a_machine_that_is_off_answers_no_dial() {
     pair.run(long * 6, |_| {});
     assert!(!pair.stands, "who gave up asks no more");
     assert!(pair.dials_again(soon).0);
+}
+
+#[test]
+fn who_hears_nothing_for_long_gives_up() {
+    let mut nothing = Vec::new();
+    for cut in [false, true] {
+        let mut pair = Pair::new(quick());
+        if cut {
+            pair.net.set_side(B, 1);
+        } else {
+            pair.net.gone(&mut pair.schedule, B, true);
+        }
+        pair.run(Duration::from_secs(2_000), |_| {});
+        assert!(!pair.read(A, &mut nothing), "it sent nothing that could be lost");
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.write(&mut pair.schedule, now, end, pattern(1_000).into());
+        pair.run(Duration::from_secs(900), |_| {});
+        assert!(!pair.read(A, &mut nothing), "it tries on");
+        pair.run(Duration::from_secs(60), |_| {});
+        assert!(pair.read(A, &mut nothing) && !pair.read(B, &mut nothing));
+    }
+    // Cut for a shorter time, twice.
+    let mut pair = Pair::new(quick());
+    for _ in 0..2 {
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.set_side(B, 1);
+        pair.net.write(&mut pair.schedule, now, end, pattern(1_000).into());
+        pair.run(Duration::from_secs(600), |_| {});
+        pair.net.set_side(B, 0);
+        pair.run(Duration::from_secs(10), |_| {});
+        assert!(!pair.read(A, &mut nothing));
+    }
+    pair.run(Duration::from_secs(2_000), |_| {});
+    assert!(!pair.read(A, &mut nothing) && nothing.is_empty());
+    assert!(!pair.read(B, &mut nothing) && nothing.len() == 2_000);
 }
