@@ -48,7 +48,7 @@ impl Default for LaneConfig {
             listen: true,
             ipv4: true,
             ipv6: false,
-            max_sessions: 2_000,
+            max_sessions: Self::MAX_SESSIONS,
             max_pending_inbound: 256,
             max_pending_inbound_per_ip: 4,
             max_inbound_per_ip_per_minute: 30,
@@ -60,6 +60,9 @@ impl Default for LaneConfig {
 }
 
 impl LaneConfig {
+    /// Sessions, unless another number was asked for.
+    pub const MAX_SESSIONS: usize = 2_000;
+
     /// Settings for a closed network whose routers may all share one address.
     pub fn closed_network(net_id: u8) -> Self {
         Self {

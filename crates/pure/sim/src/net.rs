@@ -73,6 +73,8 @@ pub(crate) enum NetHappening {
     Acknowledged { at: EndId },
     /// What the network held up may come through now.
     Retry { to: EndId },
+    /// An end heard nothing of what it sent for too long.
+    GaveUp { at: EndId },
 }
 
 /// One end of a connection.
@@ -86,6 +88,8 @@ struct End {
     fin: bool,
     /// What couldn't come through a cut network, in order; an empty one is the end.
     held_up: VecDeque<Bytes>,
+    /// What this end sends is lost, which it takes for the end of the connection then.
+    gives_up_at: Option<Tick>,
     /// What this end sends.
     out: Direction,
 }
@@ -99,6 +103,7 @@ impl End {
             unread: VecDeque::new(),
             fin: false,
             held_up: VecDeque::new(),
+            gives_up_at: None,
             out: Direction::new(mtu),
         }
     }
@@ -109,6 +114,8 @@ struct Link {
     ends: [End; 2],
     /// A router dropped off the network: nothing arrives at either end any more.
     dead: bool,
+    /// The listener's machine knows of it.
+    reached: bool,
     latency: Duration,
     rng: SeededRng,
 }
@@ -135,6 +142,8 @@ pub(crate) struct Net {
     seed: SeededRng,
     lines: Vec<Line>,
     listeners: BTreeMap<SocketAddr, usize>,
+    /// Routers whose machines are off: nobody refuses what comes there.
+    dark: BTreeSet<usize>,
     links: BTreeMap<u64, Link>,
     of_router: Vec<BTreeSet<EndId>>,
     dialed: u64,
@@ -156,6 +165,7 @@ impl Net {
             seed,
             lines: Vec::new(),
             listeners: BTreeMap::new(),
+            dark: BTreeSet::new(),
             links: BTreeMap::new(),
             of_router: Vec::new(),
             dialed: 0,
@@ -174,6 +184,7 @@ impl Net {
 
     pub(crate) fn listen(&mut self, address: SocketAddr, router: usize) {
         self.listeners.insert(address, router);
+        self.dark.remove(&router);
     }
 
     /// Puts a router on a side: only routers of one side see each other.
@@ -207,7 +218,8 @@ impl Net {
         };
         let latency = self.latency(router, other);
         let ends = [End::new(router, Some(conn), self.config.mtu), End::new(other, None, self.config.mtu)];
-        self.links.insert(id, Link { ends, dead: false, latency, rng: self.seed.child(&format!("connection {id}")) });
+        self.links
+            .insert(id, Link { ends, dead: false, reached: false, latency, rng: self.seed.child(&format!("connection {id}")) });
         for (side, router) in [(0, router), (1, other)] {
             if let Some(ends) = self.of_router.get_mut(router) {
                 ends.insert((id, side));
@@ -230,13 +242,14 @@ impl Net {
         let link = self.links.get_mut(&id).filter(|link| !link.dead)?;
         let (dialer, listener) = (link.ends[0].router, link.ends[1].router);
         let (latency, lost) = (link.latency, rng::below(&mut link.rng, 1_000) < self.config.loss_permille);
-        if self.apart(dialer, listener) || lost {
+        if self.apart(dialer, listener) || self.dark.contains(&listener) || lost {
             if tries < SYN_TRIES {
                 let again = schedule.now() + SYN_WAIT * 2_u32.saturating_pow(tries);
                 schedule.add(again, NetHappening::Syn { link: id, tries: tries + 1 }.into());
             }
             return None;
         }
+        self.links.get_mut(&id)?.reached = true;
         schedule.add(schedule.now() + latency, NetHappening::Standing { link: id }.into());
         Some((listener, dialer))
     }
@@ -274,7 +287,7 @@ impl Net {
         Read::Bytes(bytes)
     }
 
-    /// Closes an end: what it wrote still arrives, then the other end learns of it.
+    /// Closes an end: what it wrote still arrives, then the other end learns of it. Who gives up dialing asks no more.
     pub(crate) fn close(&mut self, schedule: &mut Schedule<Happening>, (link, side): EndId) {
         let now = schedule.now();
         let Some(state) = self.links.get_mut(&link) else { return };
@@ -283,7 +296,7 @@ impl Net {
         end.conn = None;
         end.closed = true;
         end.unread.clear();
-        if state.dead || end.fin && other_is_closed {
+        if state.dead || !state.reached || end.fin && other_is_closed {
             self.remove(link);
         } else {
             end.out.finish();
@@ -301,9 +314,13 @@ impl Net {
         }
     }
 
-    /// A router is gone. `silent`: its machine too, so that nobody is told.
+    /// A router is gone. `silent`: its machine too, so that nobody is told, nor that nobody listens there.
     pub(crate) fn gone(&mut self, schedule: &mut Schedule<Happening>, router: usize, silent: bool) {
-        self.listeners.retain(|_, whose| *whose != router);
+        if silent {
+            self.dark.insert(router);
+        } else {
+            self.listeners.retain(|_, whose| *whose != router);
+        }
         for end in self.of_router.get(router).cloned().unwrap_or_default() {
             if silent {
                 if let Some(link) = self.links.get_mut(&end.0) {
@@ -317,11 +334,18 @@ impl Net {
         }
     }
 
-    /// A connection of a router breaks, at random; both ends learn of it at once.
-    pub(crate) fn reset_one(&mut self, schedule: &mut Schedule<Happening>, router: usize, draw: u32) {
-        let Some(ends) = self.of_router.get(router).filter(|ends| !ends.is_empty()) else { return };
-        let index = usize::try_from(draw).unwrap_or(0) % ends.len();
-        let Some((link, _)) = ends.iter().nth(index).copied() else { return };
+    /// A router's connections that stand for both ends.
+    pub(crate) fn connections(&self, router: usize) -> impl Iterator<Item = u64> {
+        let stands = |link: &Link| !link.dead && link.ends.iter().all(|end| end.conn.is_some());
+        let ends = self.of_router.get(router).into_iter().flatten();
+        ends.map(|(link, _)| *link).filter(move |link| self.links.get(link).is_some_and(stands))
+    }
+
+    /// One of them breaks, at random; both ends learn of it at once. False: there was none.
+    pub(crate) fn reset_one(&mut self, schedule: &mut Schedule<Happening>, router: usize, draw: u32) -> bool {
+        let links: Vec<u64> = self.connections(router).collect();
+        let index = usize::try_from(draw).unwrap_or(0) % links.len().max(1);
+        let Some(link) = links.get(index).copied() else { return false };
         for side in [0, 1] {
             if let Some(state) = self.links.get_mut(&link) {
                 state.ends[side].unread.clear();
@@ -329,5 +353,6 @@ impl Net {
             }
             schedule.add(schedule.now(), NetHappening::Bytes { to: (link, side), bytes: Bytes::new() }.into());
         }
+        true
     }
 }

@@ -62,7 +62,7 @@ enum Plan {
     Fault { index: usize, begins: bool },
     Leave(Leaving),
     Come { again: bool },
-    Crash { router: usize },
+    Crash,
     Restart { router: usize },
     Reset,
     Flood { index: usize },
@@ -191,10 +191,10 @@ impl Run {
             Plan::Fault { index, begins } => self.fault(index, begins),
             Plan::Leave(leaving) => self.leave(leaving),
             Plan::Come { again } => self.come(again),
-            Plan::Crash { router } => self.world.crash(router, false),
+            Plan::Crash => self.crash_one(),
             Plan::Restart { router } if self.world.is_ending(router) => self.after(ENDING, Plan::Restart { router }),
             Plan::Restart { router } => self.world.restart(router),
-            Plan::Reset => self.reset(),
+            Plan::Reset => drop(self.reset()),
             Plan::Flood { index } => self.flood(index),
         }
     }

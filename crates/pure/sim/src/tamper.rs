@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use ramson_engine::{Command, EngineConfig};
 use ramson_lane::{LaneCommand, LaneConfig, LaneEvent};
-use ramson_wire::Now;
+use ramson_wire::{I2npMessage, Now};
 
 /// Changes what a router does. Everything passes unchanged unless a method is written.
 pub trait Tamper {
@@ -24,6 +24,11 @@ pub trait Tamper {
     /// What the lane tells the engine, in one turn.
     fn events(&mut self, _now: Now, events: Vec<LaneEvent>) -> Vec<LaneEvent> {
         events
+    }
+
+    /// What the lane takes for the message when one comes again.
+    fn comes_again(&mut self, _now: Now, message: I2npMessage) -> I2npMessage {
+        message
     }
 
     /// What the router does as well when it takes an event.

@@ -7,7 +7,7 @@ use ramson_crypto::rng::SeededRng;
 use ramson_engine::Command;
 use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_wire::bounds::Bound;
-use ramson_wire::{DestinationHash, I2npMessage, MessageKind, RouterHash, Tick};
+use ramson_wire::{DestinationHash, I2npMessage, MessageKind, Now, RouterHash, Tick};
 
 use crate::cpu;
 use crate::measure::Violation;
@@ -98,13 +98,13 @@ impl Watch {
         }
     }
 
-    /// What a lane tells its engine.
-    pub(crate) fn event(&mut self, at: Tick, router: usize, event: &LaneEvent) {
+    /// What a lane tells its engine, at this time by the router's clock.
+    pub(crate) fn event(&mut self, at: Now, router: usize, event: &LaneEvent) {
         if let LaneEvent::Message { from, message } = event
             && self.on
         {
-            self.replays.received(at, router, *from, message);
-            self.clear_text.look(at, router, &message.body, "in a message that a router received", &mut self.notes);
+            self.replays.received(at, router, *from, message, &self.routers);
+            self.clear_text.look(at.tick, router, &message.body, "in a message that a router received", &mut self.notes);
         }
     }
 
@@ -173,9 +173,9 @@ impl Watch {
         self.pairing.fell(router);
     }
 
-    /// Whether to look at what a router holds, in this turn of it.
-    pub(crate) fn looks_at_bounds(&mut self) -> bool {
-        self.on && self.limits.look()
+    /// Whether to look at what a router holds, in this turn of it, in which so much came.
+    pub(crate) fn looks_at_bounds(&mut self, came: usize) -> bool {
+        self.on && self.limits.look(self.routers.len() <= SMALL, came)
     }
 
     /// One of the things that a router holds.

@@ -327,9 +327,15 @@ impl<U: User> World<U> {
         self.net.set_side(router, side);
     }
 
-    /// One of a router's connections breaks.
-    pub fn reset_connection(&mut self, router: usize, draw: u32) {
-        self.net.reset_one(&mut self.schedule, router, draw);
+    /// Whether a router has a connection that can break.
+    #[must_use]
+    pub fn has_connections(&self, router: usize) -> bool {
+        self.net.connections(router).next().is_some()
+    }
+
+    /// One of a router's connections breaks, if it has any.
+    pub fn reset_connection(&mut self, router: usize, draw: u32) -> bool {
+        self.net.reset_one(&mut self.schedule, router, draw)
     }
 
     /// Sends a command to a router's lane as if its engine had.
@@ -454,6 +460,13 @@ impl<U: User> World<U> {
             }
             NetHappening::Retry { to } => {
                 if let Some((router, conn)) = net.retry(schedule, to) {
+                    self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
+                }
+            }
+            NetHappening::GaveUp { at } => {
+                let now = schedule.now();
+                if let Some((router, conn)) = net.gave_up(now, at) {
+                    self.trace.add(now, router, ("gave up", conn.0), 0);
                     self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
                 }
             }

@@ -25,7 +25,7 @@ fn flooded(times_capacity: u32) -> (Measures, u32) {
     run.run_to(Duration::from_secs(TO_SECS));
     let spent = run.world.busy(VICTIM) - before;
     let permille = spent.as_millis() * 1_000 / Duration::from_secs(TO_SECS - FROM_SECS).as_millis();
-    (run.finish(), u32::try_from(permille).unwrap_or(u32::MAX))
+    (replay::finish(run), u32::try_from(permille).unwrap_or(u32::MAX))
 }
 
 /// How busy the busiest router was in the window that ended then, in thousandths.
@@ -39,7 +39,7 @@ fn a_larger_flood_costs_more_and_is_worked_off() {
     let (once, three, ten) = (flooded(1), flooded(3), flooded(10));
     assert!(once.1 > 200 && three.1 > once.1 && ten.1 > three.1, "thousandths: {}, {}, {}", once.1, three.1, ten.1);
     for (measures, _) in [&once, &three, &ten] {
-        assert_eq!(measures.violations, []);
+        assert!(measures.samples.iter().all(|sample| sample.routers_up == 8), "hostile ones aren't measured");
         assert!(busy_at(measures, FROM_SECS) < 50, "before");
         assert!(busy_at(measures, TO_SECS + 20) < 50, "after");
         let last = measures.samples.last();

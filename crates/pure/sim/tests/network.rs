@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ramson_sim::measure::{Measures, Visit};
 use ramson_sim::scenario::{Bulk, Churn, ClockJump, Crash, Disk, Fault, Flood, Pages, Partition, Scenario, ShortLived};
-use replay::{begin, run};
+use ramson_sim::tamper::Tamper;
+use replay::{begin, finish, run};
 use tracing::Level;
 
 #[path = "common/replay.rs"]
@@ -58,6 +59,26 @@ fn a_failure_tells_how_to_repeat_it() {
     assert!(text.lines().any(|told| told == line), "{text}");
 }
 
+/// Gives the application another byte than came.
+struct FlipsAByte;
+
+impl Tamper for FlipsAByte {
+    fn read(&mut self, bytes: &mut [u8]) {
+        bytes[0] ^= 1;
+    }
+}
+
+/// Else the tests here would see only what they ask for.
+#[test]
+#[should_panic(expected = "streams-exact")]
+fn what_an_oracle_sees_fails_a_test() {
+    let mut run = begin(&small_network(6, 60), 1);
+    for router in 0..6 {
+        run.world.tamper(router, Box::new(FlipsAByte));
+    }
+    let _ = finish(run);
+}
+
 fn failed(visits: &[Visit]) -> Vec<&Visit> {
     visits.iter().filter(|visit| visit.failure.is_some()).collect()
 }
@@ -70,7 +91,6 @@ fn what_is_sent_arrives() {
         for visits in [&measures.pages, &measures.bulk, &measures.short_lived] {
             assert!(failed(visits).is_empty(), "seed {seed}: {:?}", failed(visits));
         }
-        assert_eq!(measures.violations, [], "seed {seed}");
         assert!(
             measures.ready_after.iter().all(|after| after.is_some_and(|after| after < Duration::from_secs(30))),
             "seed {seed}"
@@ -172,7 +192,7 @@ fn survives(seed: u64, victim: usize, silent: bool) {
     let crash = Duration::from_millis(60_700 + seed * 111);
     run.run_to(crash);
     run.world.crash(victim, silent);
-    let measures = run.finish();
+    let measures = finish(run);
     let late = |visit: &&Visit| visit.started >= crash + RECOVERY;
     let late: Vec<Visit> = measures.pages.iter().filter(late).cloned().collect();
     assert!(late.len() >= 20, "seed {seed}: {} visits", late.len());
@@ -214,7 +234,7 @@ fn a_router_comes_back_with_its_keys_and_disk() {
         run.run_to(Duration::from_secs(170));
         let after = run.world.status(site).expect("it runs");
         assert!(after.hash == before && after.ready, "seed {seed}");
-        let measures = run.finish();
+        let measures = finish(run);
         let late = |visit: &&Visit| visit.started >= Duration::from_secs(110) + RECOVERY;
         let late: Vec<Visit> = measures.pages.iter().filter(late).cloned().collect();
         assert!(!late.is_empty() && failed(&late).is_empty(), "seed {seed}: {:?}", failed(&late));

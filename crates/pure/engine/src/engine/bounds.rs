@@ -1,5 +1,6 @@
 //! What the engine holds, digests of what belongs to one owner, and what strangers wrote to the router.
 
+use ramson_lane::LaneConfig;
 use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::{I2npMessage, Now, RouterHash, TunnelId};
 
@@ -17,9 +18,9 @@ impl Engine {
         visit(Bound::new("engine-outputs", self.outputs.len(), 0, self.outputs.len() * size_of::<Output>()));
         let bytes = entries::<(IdentityId, Destination)>(self.destinations.len());
         visit(Bound::new("destinations", self.destinations.len(), MAX_DESTINATIONS, bytes));
-        // Known to three machines. The lane limits its sessions.
+        // Known to three machines.
         let bytes = entries::<RouterHash>(self.connected.len() * 3 + self.congested.len());
-        visit(Bound::new("engine-connected", self.connected.len(), usize::MAX, bytes).lasting());
+        visit(Bound::new("engine-connected", self.connected.len(), LaneConfig::MAX_SESSIONS, bytes));
         self.dear.bounds(visit);
         self.repetitions.bounds(visit);
         self.lookups.bounds(visit);

@@ -46,7 +46,7 @@ impl RouterReplies {
     pub(super) fn bound(&self) -> Bound {
         let bytes = entries::<(SessionTag, [u8; 32])>(self.keys.len()) + self.order.capacity() * size_of::<(Tick, SessionTag)>();
         // A router explores as long as it lives.
-        Bound::new("engine-replies", self.order.len(), Self::MAX, bytes).lasting()
+        Bound::new("engine-replies", self.order.len(), Self::MAX, bytes)
     }
 
     fn take(&mut self, tag: &SessionTag) -> Option<(Zeroizing<[u8; 32]>, NetDbKey)> {

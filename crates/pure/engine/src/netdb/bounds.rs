@@ -13,8 +13,7 @@ impl NetDb {
         visit(Bound::new("netdb-outputs", shared.out.len(), 0, shared.out.len() * size_of::<NetDbOutput>()));
         visit(Bound::new("netdb-fetches", shared.fetches.len() + shared.settled.len(), 0, 0));
         shared.routers.bounds(&shared.config.limits, visit);
-        // The router is always about something: it looks up and publishes for itself.
-        self.router.bounds(&mut |bound| visit(bound.lasting()));
+        self.router.bounds(visit);
         let bytes = entries::<(IdentityId, OwnerState)>(self.identities.len());
         visit(Bound::new("netdb-identities", self.identities.len(), config::MAX_IDENTITIES, bytes));
         for (id, state) in &self.identities {

@@ -51,7 +51,7 @@ impl LeaseSets {
         let bytes = sets
             + entries::<(DestinationHash, Entry)>(self.entries.len())
             + entries::<([u8; 32], DestinationHash)>(self.ranks.len());
-        Bound::new("netdb-floodfill-lease-sets", self.entries.len(), self.limit, bytes).lasting()
+        Bound::new("netdb-floodfill-lease-sets", self.entries.len(), self.limit, bytes)
     }
 
     /// Rises with every change.

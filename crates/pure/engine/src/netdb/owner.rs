@@ -50,7 +50,7 @@ impl OwnerState {
         let bytes = entries::<(NetDbKey, Tick)>(self.negative.len());
         visit(Bound::new("netdb-negative", self.negative.len(), config::MAX_NEGATIVE, bytes));
         let bytes = self.paths.inbound.capacity() * size_of::<super::ReplyPath>();
-        visit(Bound::new("netdb-reply-paths", self.paths.inbound.len(), config::MAX_REPLY_PATHS, bytes).lasting());
+        visit(Bound::new("netdb-reply-paths", self.paths.inbound.len(), config::MAX_REPLY_PATHS, bytes));
         if let Some(publication) = &self.publication {
             publication.bounds(visit);
         }

@@ -151,7 +151,7 @@ impl RouterStore {
         visit(Bound::new("netdb-floodfills", self.floodfills.len(), limits.floodfills, bytes).lasting());
         let bytes = entries::<(RouterHash, Tick)>(self.failed.len());
         visit(Bound::new("netdb-failed-routers", self.failed.len(), limits.routers, bytes).lasting());
-        visit(Bound::new("netdb-unsaved", self.dirty.len(), MAX_DIRTY, entries::<RouterHash>(self.dirty.len())).lasting());
+        visit(Bound::new("netdb-unsaved", self.dirty.len(), MAX_DIRTY, entries::<RouterHash>(self.dirty.len())));
     }
 
     pub(super) fn floodfill_count(&self) -> usize {

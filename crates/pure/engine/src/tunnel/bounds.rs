@@ -27,14 +27,15 @@ impl Tunnels {
         }
         let most_ids = MAX_POOLS * MAX_KEPT + MAX_PENDING;
         let bytes = entries::<(TunnelId, Owner)>(self.own_ids.len());
+        // A router that is alone has some too: those of tunnels without hops.
         visit(Bound::new("tunnel-own-ids-in-all", self.own_ids.len(), most_ids, bytes).lasting());
         by_identity("tunnel-own-ids", MAX_KEPT + MAX_PENDING, self.own_ids.values().filter_map(|owner| owner.number()), visit);
         let hops: usize = self.pending.values().map(|pending| pending.secrets.routers().len()).sum();
         let bytes = entries::<(MessageId, Pending)>(self.pending.len()) + hops * SECRETS_BYTES;
-        visit(Bound::new("tunnel-pending-in-all", self.pending.len(), MAX_PENDING, bytes).lasting());
+        visit(Bound::new("tunnel-pending-in-all", self.pending.len(), MAX_PENDING, bytes));
         by_identity("tunnel-pending", MAX_PENDING, self.pending.values().filter_map(|pending| pending.owner.number()), visit);
         let bytes = entries::<(MessageId, Probe)>(self.probes.len());
-        visit(Bound::new("tunnel-probes-in-all", self.probes.len(), MAX_PROBES, bytes).lasting());
+        visit(Bound::new("tunnel-probes-in-all", self.probes.len(), MAX_PROBES, bytes));
         by_identity("tunnel-probes", MAX_PROBES, self.probes.values().filter_map(|probe| probe.owner.number()), visit);
         self.one_time.bounds(visit);
         self.pacing.bounds(visit);
@@ -78,9 +79,11 @@ fn pool_bounds(pool: &Pool, visit: &mut dyn FnMut(Bound)) {
     let hops: usize = pool.inbound.values().map(|tunnel| of_hops(&tunnel.life)).sum();
     let bytes = entries::<(TunnelId, Inbound)>(pool.inbound.len()) + hops;
     visit(Bound::new("tunnels-inbound", pool.inbound.len(), MAX_KEPT, bytes).lasting());
+    let through_others = pool.inbound.values().filter(|tunnel| !tunnel.life.routers.is_empty()).count();
+    visit(Bound::new("tunnels-inbound-with-hops", through_others, MAX_KEPT, 0));
     let hops: usize = pool.outbound.values().map(|tunnel| of_hops(&tunnel.life)).sum();
     let bytes = entries::<(OutboundKey, Outbound)>(pool.outbound.len()) + hops;
-    visit(Bound::new("tunnels-outbound", pool.outbound.len(), MAX_KEPT, bytes).lasting());
+    visit(Bound::new("tunnels-outbound", pool.outbound.len(), MAX_KEPT, bytes));
     let nearest = pool.inbound_side.nearest.len().max(pool.outbound_side.nearest.len());
     visit(Bound::new("tunnel-nearest", nearest, NEAREST, 0).lasting());
     visit(pool.duplicates.bound("tunnel-messages-seen"));

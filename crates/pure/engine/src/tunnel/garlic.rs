@@ -102,6 +102,7 @@ impl OneTimeKeys {
 
     pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let bytes = entries::<(SessionTag, Entry)>(self.keys.len()) + entries::<(Tick, SessionTag)>(self.ends.len());
+        // A router that is alone has some too: it goes on to ask.
         visit(Bound::new("tunnel-one-time-keys-in-all", self.keys.len(), MAX_KEYS, bytes).lasting());
         by_identity("tunnel-one-time-keys", MAX_KEYS, self.keys.values().filter_map(|entry| entry.owner.number()), visit);
     }

@@ -140,7 +140,7 @@ impl Transit {
 
     pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let bytes = entries::<(TunnelId, Tick)>(self.tunnels.len() * 2);
-        visit(Bound::new("transit-tunnels", self.tunnels.len(), self.policy.max_tunnels, bytes).lasting());
+        visit(Bound::new("transit-tunnels", self.tunnels.len(), self.policy.max_tunnels, bytes));
         let (mut senders, mut unknown) = (Fullest::default(), Fullest::default());
         for (from, queue) in &self.queue {
             let bytes = queue.iter().map(|waiting| size_of::<Waiting>() + waiting.body.len()).sum();

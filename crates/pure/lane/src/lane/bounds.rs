@@ -29,7 +29,7 @@ impl Lane {
         let config = &self.config;
         visit(Bound::new("lane-outputs", self.outputs.len(), 0, self.outputs.len() * size_of::<LaneOutput>()));
         let unconnected = self.peers.len().saturating_sub(self.connected);
-        visit(Bound::new("lane-sessions", self.connected, config.max_sessions, self.connected * PEER_BYTES).lasting());
+        visit(Bound::new("lane-sessions", self.connected, config.max_sessions, self.connected * PEER_BYTES));
         visit(Bound::new("lane-wanted-peers", unconnected, max_unconnected(config), unconnected * PEER_BYTES));
         self.inbound.bounds(config, visit);
         visit(self.backoffs.bound());
@@ -70,6 +70,6 @@ impl Lane {
         visit(transit.bound("session-transit-bytes", TRANSIT_LIMIT_BYTES));
         // A dial that goes on to the next address, or a second round, doesn't ask again.
         let most = enough_connections(&self.config).saturating_add(max_unconnected(&self.config));
-        visit(Bound::new("lane-connections", self.conns.len(), most, held).lasting());
+        visit(Bound::new("lane-connections", self.conns.len(), most, held));
     }
 }

@@ -93,7 +93,7 @@ impl Inbound {
         };
         visit(of_source(&self.pending).bound("lane-inbound-handshakes-of-source", config.max_pending_inbound_per_ip));
         let standing = of_source(&self.standing);
-        visit(standing.bound("lane-inbound-sessions-of-source", config.max_inbound_sessions_per_ip).lasting());
+        visit(standing.bound("lane-inbound-sessions-of-source", config.max_inbound_sessions_per_ip));
         let bytes = entries::<(Source, (Tick, u32))>(self.rates.len() * 2);
         visit(Bound::new("lane-inbound-rates", self.rates.len(), MAX_RATED_ADDRESSES, bytes).lasting());
     }

@@ -14,7 +14,8 @@ impl RelayTable {
     /// Asked between turns.
     pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let relays = entries::<(TunnelId, Entry)>(self.relays.len()) + self.relays.len() * LAYER_BYTES;
-        visit(Bound::new("relays", self.relays.len(), self.max_relays, relays).lasting());
+        visit(Bound::new("relays", self.relays.len(), self.max_relays, relays));
+        // A router that is alone has some too: those of tunnels without hops.
         visit(Bound::new("relay-own-ids", self.own.len(), MAX_OWN_TUNNELS, entries::<TunnelId>(self.own.len())).lasting());
         visit(self.filter.bound());
         visit(Bound::new(

@@ -64,7 +64,7 @@ impl Held {
     pub fn bounds(self, visit: &mut dyn FnMut(Bound)) {
         visit(self.incomplete.bound("endpoint-incomplete-messages", MAX_INCOMPLETE));
         visit(self.buffered.bound("endpoint-incomplete-bytes", MAX_BUFFERED));
-        visit(self.done.bound("endpoint-complete-ids", MAX_DONE).lasting());
+        visit(self.done.bound("endpoint-complete-ids", MAX_DONE));
     }
 }
 

@@ -24,6 +24,8 @@ const FIRST_PACKETS: usize = 10;
 const SEGMENT: u64 = 16 * 1024;
 /// A retransmission after a time-out comes no sooner.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
+/// Who hears nothing of what it sent for so long takes the connection for dead, as Linux does after 15 retransmissions.
+pub(super) const GIVE_UP: Duration = Duration::from_secs(924);
 /// How often a held up connection finds out whether the network is whole again.
 const RETRY_MILLIS: (u64, u64) = (200, 2_000);
 
@@ -204,7 +206,14 @@ impl Net {
     /// Bytes arrive at an end; none: the other end closed. The router and connection that can read now, if it is open.
     pub(crate) fn arrived(&mut self, schedule: &mut Schedule<Happening>, to: EndId, bytes: Bytes) -> Option<(usize, ConnId)> {
         let apart = self.is_cut(to);
-        let end = &mut self.links.get_mut(&to.0).filter(|state| !state.dead)?.ends[to.1];
+        let state = self.links.get_mut(&to.0)?;
+        let sender = &mut state.ends[1 - to.1];
+        if (state.dead || apart) && sender.gives_up_at.is_none() {
+            let at = schedule.now() + GIVE_UP;
+            sender.gives_up_at = Some(at);
+            schedule.add(at, NetHappening::GaveUp { at: (to.0, 1 - to.1) }.into());
+        }
+        let end = &mut Some(state).filter(|state| !state.dead)?.ends[to.1];
         if apart || !end.held_up.is_empty() {
             let first = end.held_up.is_empty();
             end.held_up.push_back(bytes);
@@ -222,8 +231,24 @@ impl Net {
             self.retry_later(schedule, to);
             return None;
         }
-        let held_up = std::mem::take(&mut self.links.get_mut(&to.0)?.ends[to.1].held_up);
+        let state = self.links.get_mut(&to.0).filter(|state| !state.dead)?;
+        state.ends[1 - to.1].gives_up_at = None;
+        let held_up = std::mem::take(&mut state.ends[to.1].held_up);
         held_up.into_iter().filter_map(|bytes| self.deliver(to, bytes)).last()
+    }
+
+    /// The connection is dead for an end that still has heard nothing. The other one has to find out for itself.
+    pub(crate) fn gave_up(&mut self, now: Tick, (link, side): EndId) -> Option<(usize, ConnId)> {
+        let state = self.links.get_mut(&link).filter(|state| state.ends[side].gives_up_at == Some(now))?;
+        state.dead = true;
+        let end = &mut state.ends[side];
+        end.unread.clear();
+        end.fin = true;
+        let reader = end.conn.map(|conn| (end.router, conn));
+        if state.ends.iter().all(|end| end.closed) {
+            self.remove(link);
+        }
+        reader
     }
 
     fn is_cut(&self, to: EndId) -> bool {
@@ -231,7 +256,7 @@ impl Net {
     }
 
     fn retry_later(&mut self, schedule: &mut Schedule<Happening>, to: EndId) {
-        let Some(state) = self.links.get_mut(&to.0) else { return };
+        let Some(state) = self.links.get_mut(&to.0).filter(|state| !state.dead) else { return };
         let wait = Duration::from_millis(rng::between(&mut state.rng, RETRY_MILLIS.0, RETRY_MILLIS.1));
         state.ends[1 - to.1].out.lost(true);
         schedule.add(schedule.now() + wait, NetHappening::Retry { to }.into());

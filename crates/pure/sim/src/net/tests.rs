@@ -9,12 +9,17 @@ use super::*;
 const A: usize = 0;
 const B: usize = 1;
 
+fn address() -> SocketAddr {
+    SocketAddr::from(([60, 1, 2, 3], 9_999))
+}
+
 /// One connection from A to B, whose readers are the test.
 struct Pair {
     net: Net,
     schedule: Schedule<Happening>,
     ends: [EndId; 2],
     stands: bool,
+    refused: bool,
     /// What arrived at an end, and when.
     arrivals: Vec<(Tick, usize)>,
 }
@@ -25,13 +30,24 @@ impl Pair {
         let mut schedule = Schedule::new(SeededRng::new([2; 32]));
         net.add_router();
         net.add_router();
-        let address = SocketAddr::from(([60, 1, 2, 3], 9_999));
-        net.listen(address, B);
-        let dialed = net.dial(&mut schedule, Tick(0), (A, 0), ConnId(1), address, true).unwrap();
-        let mut pair = Self { net, schedule, ends: [dialed, (dialed.0, 1)], stands: false, arrivals: Vec::new() };
+        net.listen(address(), B);
+        let dialed = net.dial(&mut schedule, Tick(0), (A, 0), ConnId(1), address(), true).unwrap();
+        let ends = [dialed, (dialed.0, 1)];
+        let mut pair = Self { net, schedule, ends, stands: false, refused: false, arrivals: Vec::new() };
         pair.run(Duration::from_secs(60), |_| {});
         assert!(pair.stands);
         pair
+    }
+
+    /// A dials B again. Whether that stands after a time, and whether it was refused.
+    fn dials_again(&mut self, time: Duration) -> (bool, bool) {
+        (self.stands, self.refused) = (false, false);
+        let now = self.schedule.now();
+        if let Some(dialed) = self.net.dial(&mut self.schedule, now, (A, 0), ConnId(3), address(), true) {
+            self.ends = [dialed, (dialed.0, 1)];
+        }
+        self.run(time, |_| {});
+        (self.stands, self.refused)
     }
 
     /// Lets the network go on; `look` comes after each happening.
@@ -46,12 +62,16 @@ impl Pair {
                     }
                 }
                 NetHappening::Standing { .. } => self.stands = true,
-                NetHappening::Refused { .. } => {}
+                NetHappening::Refused { .. } => self.refused = true,
                 NetHappening::Bytes { to, bytes } => {
                     self.arrivals.push((self.schedule.now(), bytes.len()));
                     self.net.arrived(&mut self.schedule, to, bytes);
                 }
                 NetHappening::Retry { to } => drop(self.net.retry(&mut self.schedule, to)),
+                NetHappening::GaveUp { at } => {
+                    let now = self.schedule.now();
+                    self.net.gave_up(now, at);
+                }
                 NetHappening::Acknowledged { at } => {
                     let now = self.schedule.now();
                     self.net.pump(&mut self.schedule, now, at);
@@ -266,4 +286,63 @@ fn a_reset_ends_both_ends_and_a_silent_death_none() {
     pair.net.gone(&mut pair.schedule, B, false);
     pair.run(Duration::from_secs(60), |_| {});
     assert!(pair.read(A, &mut nothing) && nothing.is_empty());
+}
+
+#[test]
+fn a_machine_that_is_off_answers_no_dial() {
+    let (soon, long) = (Duration::from_secs(2), Duration::from_secs(10));
+    let mut pair = Pair::new(quick());
+    pair.net.gone(&mut pair.schedule, B, false);
+    assert_eq!(pair.dials_again(soon), (false, true), "its machine says that nobody listens");
+
+    let mut pair = Pair::new(quick());
+    pair.net.gone(&mut pair.schedule, B, true);
+    assert_eq!(pair.dials_again(long), (false, false));
+    pair.net.listen(address(), B);
+    pair.run(long, |_| {});
+    assert!(pair.stands, "it is on again while somebody still asks");
+
+    let mut pair = Pair::new(quick());
+    pair.net.gone(&mut pair.schedule, B, true);
+    assert_eq!(pair.dials_again(long), (false, false));
+    pair.net.close(&mut pair.schedule, pair.ends[A]);
+    pair.net.listen(address(), B);
+    pair.run(long * 6, |_| {});
+    assert!(!pair.stands, "who gave up asks no more");
+    assert!(pair.dials_again(soon).0);
+}
+
+#[test]
+fn who_hears_nothing_for_long_gives_up() {
+    let mut nothing = Vec::new();
+    for cut in [false, true] {
+        let mut pair = Pair::new(quick());
+        if cut {
+            pair.net.set_side(B, 1);
+        } else {
+            pair.net.gone(&mut pair.schedule, B, true);
+        }
+        pair.run(Duration::from_secs(2_000), |_| {});
+        assert!(!pair.read(A, &mut nothing), "it sent nothing that could be lost");
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.write(&mut pair.schedule, now, end, pattern(1_000).into());
+        pair.run(Duration::from_secs(900), |_| {});
+        assert!(!pair.read(A, &mut nothing), "it tries on");
+        pair.run(Duration::from_secs(60), |_| {});
+        assert!(pair.read(A, &mut nothing) && !pair.read(B, &mut nothing));
+    }
+    // Cut for a shorter time, twice.
+    let mut pair = Pair::new(quick());
+    for _ in 0..2 {
+        let (now, end) = (pair.schedule.now(), pair.ends[A]);
+        pair.net.set_side(B, 1);
+        pair.net.write(&mut pair.schedule, now, end, pattern(1_000).into());
+        pair.run(Duration::from_secs(600), |_| {});
+        pair.net.set_side(B, 0);
+        pair.run(Duration::from_secs(10), |_| {});
+        assert!(!pair.read(A, &mut nothing));
+    }
+    pair.run(Duration::from_secs(2_000), |_| {});
+    assert!(!pair.read(A, &mut nothing) && nothing.is_empty());
+    assert!(!pair.read(B, &mut nothing) && nothing.len() == 2_000);
 }

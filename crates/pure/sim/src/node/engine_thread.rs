@@ -24,8 +24,9 @@ impl<U: User> Node<U> {
         }
         cpu::forget_work();
         let mut at = begin + around.costs.engine_turn();
-        let mut repeated = Vec::new();
+        let (mut repeated, mut came) = (Vec::new(), 0);
         for letter in std::mem::take(&mut self.to_engine) {
+            came += if let Letter::Lane(events) = &letter { events.len() } else { 1 };
             match letter {
                 Letter::Repeated(event) => repeated.push(event),
                 Letter::Stop => return self.stop_engine(around, begin, at),
@@ -43,7 +44,7 @@ impl<U: User> Node<U> {
             self.command_later(around, at, command);
         }
         let due = self.judge_repeated(around, at, repeated).unwrap_or(due);
-        self.look_at_bounds(around, at);
+        self.look_at_bounds(around, at, came);
         self.engine_thread.busy_until = at;
         self.engine_thread.spent += at.saturating_since(begin);
         for due in [due, self.user.deadline()].into_iter().flatten() {
@@ -81,7 +82,7 @@ impl<U: User> Node<U> {
                 for event in events {
                     let (what, size) = trace::of_lane_event(&event);
                     around.trace.add(*at, self.number, what, size);
-                    around.watch.event(*at, self.number, &event);
+                    around.watch.event(self.now(*at), self.number, &event);
                     self.show_observer(around, *at, &event);
                     *at = *at + around.costs.messages(1);
                     let others = self.others(around, &event);

@@ -84,9 +84,9 @@ impl<U: User> Node<U> {
         visit(Bound::new("mailbox", letters, ENGINE_BACKLOG + MAILBOX_MORE, 0));
     }
 
-    /// Now and then, when all outputs are drained.
-    pub(super) fn look_at_bounds(&self, around: &mut Around<'_>, at: Tick) {
-        if around.watch.looks_at_bounds() {
+    /// Now and then, when all outputs are drained, and whenever much came.
+    pub(super) fn look_at_bounds(&self, around: &mut Around<'_>, at: Tick, came: usize) {
+        if around.watch.looks_at_bounds(came) {
             self.bounds(&mut |bound| around.watch.held(at, self.number, &bound));
         }
     }

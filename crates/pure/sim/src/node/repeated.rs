@@ -62,6 +62,7 @@ impl<U: User> Node<U> {
                 Replay::Message { from, message, judged } => {
                     let (kind, before) = (message.kind, self.relayed());
                     let mut caused = Vec::new();
+                    let message = around.tamper.comes_again(self.now(at), message);
                     self.lane.handle_message(self.now(at), from, message);
                     self.lane.end_turn(self.now(at));
                     due = Some(self.drain_lane(around, at, &mut caused));

@@ -12,9 +12,15 @@ use super::{FREED, LIMITS, Notes};
 /// So long after a destination closed nothing is held for it.
 pub(crate) const FREED_AFTER: Duration = Duration::from_secs(5);
 /// So long after its peers left a router has come to hold nothing but what lasts, each thing at some moment: it goes on to try.
-pub(crate) const DRAINED_AFTER: Duration = Duration::from_secs(240);
+pub(crate) const DRAINED_AFTER: Duration = Duration::from_secs(1_500);
+/// So many routers are left alone at the end of a run.
+pub(crate) const LEFT_ALONE: usize = 4;
 /// A router's bounds are looked at in one of so many turns of its engine.
 const LOOK_ONE_OF: u64 = 64;
+/// Likewise in small networks.
+const LOOK_ONE_OF_SMALL: u64 = 8;
+/// And after each turn in which so much came at once: what fills up shortly does it then.
+const BURST: usize = 8;
 
 /// See the module.
 #[derive(Default)]
@@ -26,10 +32,10 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Whether to look at the bounds in this turn.
-    pub(crate) fn look(&mut self) -> bool {
+    /// Whether to look at the bounds in this turn, in which so much came.
+    pub(crate) fn look(&mut self, small: bool, came: usize) -> bool {
         self.turns += 1;
-        self.turns.is_multiple_of(LOOK_ONE_OF)
+        came >= BURST || self.turns.is_multiple_of(if small { LOOK_ONE_OF_SMALL } else { LOOK_ONE_OF })
     }
 
     /// A router starts anew.
@@ -61,7 +67,7 @@ impl Limits {
 }
 
 /// What a router that is alone still holds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Draining {
     filled: BTreeMap<&'static str, usize>,
     emptied: BTreeSet<&'static str>,
@@ -84,5 +90,19 @@ impl Draining {
         for (name, fill) in self.filled.iter().filter(|(name, _)| !self.emptied.contains(*name)) {
             notes.violated(at, FREED, format!("router {router}: {fill} of {name} though it is alone"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_in_which_much_comes_are_all_looked_at() {
+        let looks = |small, came| {
+            let mut limits = Limits::default();
+            (0..640).filter(|_| limits.look(small, came)).count()
+        };
+        assert_eq!((looks(false, 1), looks(true, 1), looks(false, BURST)), (10, 80, 640));
     }
 }

@@ -15,6 +15,8 @@ use crate::scenario::{Churn, ClockJump, Crash, Disk, Fault, Flood, Partition};
 
 /// A churning router stays away for up to so long.
 const AWAY_SECS: u64 = 60;
+/// If nobody is there to be killed, then so long after.
+const CRASH_AGAIN: Duration = Duration::from_secs(1);
 /// Hostile routers of a flood.
 const HOSTILE: usize = 16;
 /// They are there so long before, to have their sessions.
@@ -124,12 +126,33 @@ impl Run {
         if !begins {
             return;
         }
-        for router in self.some_routers(usize::try_from(disk.crashes).unwrap_or(0)) {
+        for _ in 0..disk.crashes {
             let span = (disk.to_secs - disk.from_secs) * 1_000;
             let wait = Duration::from_millis(rng::between(&mut self.rng, span / 4, span * 3 / 4));
-            self.after(wait, Plan::Crash { router });
-            self.after(wait + Duration::from_secs(5), Plan::Restart { router });
+            self.after(wait, Plan::Crash);
         }
+    }
+
+    /// One of the scenario's routers is killed, and soon starts again. If none runs, then one that does a little later.
+    pub(super) fn crash_one(&mut self) {
+        let running = self.running().filter(|router| *router < self.scenario.routers).collect();
+        match self.draw(running) {
+            Some(router) => {
+                self.world.crash(router, false);
+                self.after(Duration::from_secs(Disk::DOWN_SECS), Plan::Restart { router });
+            }
+            None => self.after(CRASH_AGAIN, Plan::Crash),
+        }
+    }
+
+    /// Routers that run, and aren't told to end.
+    fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.world.routers()).filter(|router| self.world.is_up(*router) && !self.world.is_ending(*router))
+    }
+
+    fn draw(&mut self, routers: Vec<usize>) -> Option<usize> {
+        let draw = rng::below(&mut self.rng, u32::try_from(routers.len()).unwrap_or(0));
+        routers.get(usize::try_from(draw).unwrap_or(0)).copied()
     }
 
     fn crash(&mut self, crash: &Crash) {
@@ -158,10 +181,8 @@ impl Run {
 
     /// A router leaves. Where users sit it is started again; else another may come in its place.
     pub(super) fn leave(&mut self, Leaving { end, back, again }: Leaving) {
-        let candidates: Vec<usize> =
-            (0..self.world.routers()).filter(|router| self.world.is_up(*router) && !self.world.is_ending(*router)).collect();
-        let draw = rng::below(&mut self.rng, u32::try_from(candidates.len()).unwrap_or(0));
-        let Some(router) = candidates.get(usize::try_from(draw).unwrap_or(0)).copied() else { return };
+        let running = self.running().collect();
+        let Some(router) = self.draw(running) else { return };
         self.end(router, end);
         if self.users.are_at(router) {
             self.plan(back, Plan::Restart { router });
@@ -185,11 +206,12 @@ impl Run {
         }
     }
 
-    pub(super) fn reset(&mut self) {
-        let routers = u32::try_from(self.world.routers()).unwrap_or(0);
-        let router = usize::try_from(rng::below(&mut self.rng, routers)).unwrap_or(0);
+    /// A connection breaks of one of the routers that have any. Whether there was one.
+    pub(super) fn reset(&mut self) -> bool {
+        let connected = (0..self.world.routers()).filter(|router| self.world.has_connections(*router)).collect();
+        let Some(router) = self.draw(connected) else { return false };
         let draw = rng::below(&mut self.rng, u32::MAX);
-        self.world.reset_connection(router, draw);
+        self.world.reset_connection(router, draw)
     }
 
     /// The next step of a flood: build requests that look right up to where opening them costs.
@@ -226,5 +248,45 @@ impl Run {
         let id = MessageId(rng::below(&mut self.rng, u32::MAX));
         let expiration = self.world.date() + Duration::from_secs(10);
         I2npMessage::new(MessageKind::SHORT_TUNNEL_BUILD, id, expiration, Bytes::from(body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    fn begin(routers: usize, faults: Vec<Fault>) -> Run {
+        Run::new(&Scenario { routers, floodfills: 1, duration_secs: 120, faults, ..Scenario::default() }, 1)
+    }
+
+    /// With fewer routers than that, too: some die several times.
+    #[test]
+    fn as_many_die_as_a_bad_disk_says() {
+        let disk = Disk { from_secs: 0, to_secs: 100, torn_permille: 0, lost_permille: 0, failing_permille: 0, crashes: 12 };
+        let mut run = begin(3, vec![Fault::Disk(disk)]);
+        let (mut died, mut up) = (0, [false; 3]);
+        for step in 0..1_200 {
+            run.run_to(Duration::from_millis(step * 100));
+            for (router, up) in up.iter_mut().enumerate() {
+                let before = std::mem::replace(up, run.world.is_up(router));
+                died += u32::from(before && !*up);
+            }
+        }
+        assert_eq!((died, up), (12, [true; 3]));
+    }
+
+    #[test]
+    fn each_reset_breaks_a_connection() {
+        let mut run = begin(8, Vec::new());
+        run.run_to(Duration::from_secs(20));
+        for router in 0..6 {
+            run.world.crash(router, router % 2 == 0);
+        }
+        run.run_to(Duration::from_secs(21));
+        assert!(run.reset(), "of the two that are left");
+        run.world.crash(6, false);
+        run.run_to(Duration::from_secs(22));
+        assert!(!run.reset(), "one alone has none");
     }
 }

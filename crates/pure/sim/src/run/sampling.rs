@@ -74,7 +74,7 @@ impl Run {
         let window = now.saturating_since(self.sampled_at).as_micros().max(1);
         let (mut busy, mut memory, mut totals) = (Vec::new(), Vec::new(), Counts::default());
         self.counted.resize_with(self.world.routers(), Counted::default);
-        for (router, counted) in self.counted.iter_mut().enumerate() {
+        for (router, counted) in self.counted.iter_mut().enumerate().filter(|(router, _)| !self.hostile.contains(router)) {
             if let Some(status) = self.world.status(router) {
                 sample.routers_up += 1;
                 sample.routers_ready += usize::from(status.ready);

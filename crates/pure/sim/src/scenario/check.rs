@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::fault::Disk;
 use super::{Between, Expect, Fault, Load, Scenario};
 
 /// A value that isn't allowed.
@@ -96,9 +97,11 @@ impl Scenario {
                 share("torn-permille", disk.torn_permille, 0)?;
                 share("lost-permille", disk.lost_permille, 0)?;
                 share("failing-permille", disk.failing_permille, 0)?;
-                within(&key("crashes"), disk.crashes, 0..=100_000)?;
                 let sum = disk.torn_permille + disk.lost_permille + disk.failing_permille;
-                within(&key("torn-permille + lost-permille + failing-permille"), sum, 0..=1_000)
+                within(&key("torn-permille + lost-permille + failing-permille"), sum, 0..=1_000)?;
+                // They come in the middle half of the time, and leave half of the routers running.
+                let most = u64::try_from(self.routers).unwrap_or(0) * (to - from) / 4 / Disk::DOWN_SECS;
+                within(&key("crashes"), u64::from(disk.crashes), 0..=most)
             }
             Fault::Crash(crash) => {
                 within(&key("routers"), crash.routers, 1..=self.routers)?;

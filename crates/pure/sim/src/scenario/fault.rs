@@ -161,7 +161,7 @@ pub struct Disk {
     pub from_secs: u64,
     /// Until then.
     pub to_secs: u64,
-    /// Only the beginning is written.
+    /// Only the beginning is written; what follows is missing, or zeros.
     #[serde(default)]
     pub torn_permille: u32,
     /// Said to be written, and isn't.
@@ -170,12 +170,16 @@ pub struct Disk {
     /// Fail with an error.
     #[serde(default)]
     pub failing_permille: u32,
-    /// So many times a router is killed, and comes back with what its disk has.
+    /// So many times one of the routers that run is killed, in the middle half of the time, and comes back 5 s later with what its disk
+    /// has. At most as many as leave half of the routers running then.
     #[serde(default = "Disk::some")]
     pub crashes: u32,
 }
 
 impl Disk {
+    /// A router that is killed comes back so long after.
+    pub(crate) const DOWN_SECS: u64 = 5;
+
     fn some() -> u32 {
         4
     }

@@ -8,7 +8,7 @@ use ramson_wire::{DestinationKeys, I2npMessage, RouterHash};
 
 use super::World;
 use crate::node::User;
-use crate::oracle::limits::{DRAINED_AFTER, Draining, FREED_AFTER};
+use crate::oracle::limits::{DRAINED_AFTER, Draining, FREED_AFTER, LEFT_ALONE};
 use crate::oracle::quotas::{self, Tally};
 use crate::oracle::{ANSWERS, Answer, Guesses};
 
@@ -80,7 +80,7 @@ impl<U: User> World<U> {
         answer
     }
 
-    /// After all destinations were closed: nothing may be held for them, nor for anybody by a router that is left alone.
+    /// After all destinations were closed: nothing may be held for them, nor for anybody by routers that are left alone.
     pub fn empty(&mut self) {
         if !self.config.oracles {
             return;
@@ -91,19 +91,25 @@ impl<U: User> World<U> {
                 self.watch.held(self.now(), router, &bound);
             }
         }
-        let up = self.routers_up();
-        let mut rng = self.seed.child("who is left");
-        let draw = usize::try_from(rng::below(&mut rng, u32::try_from(up.len()).unwrap_or(0))).unwrap_or(0);
-        let Some(left) = up.get(draw).copied() else { return };
-        for router in up.into_iter().filter(|router| *router != left) {
-            self.crash(router, false);
+        let mut left = self.routers_up();
+        rng::shuffle(&mut self.seed.child("who is left"), &mut left);
+        // Of some connections they learn that they end, of others they don't.
+        for (number, router) in left.split_off(left.len().min(LEFT_ALONE)).into_iter().enumerate() {
+            self.crash(router, number % 2 == 0);
         }
-        let (mut draining, end) = (Draining::default(), self.now() + DRAINED_AFTER);
+        for (number, router) in left.iter().enumerate() {
+            self.set_side(*router, u32::try_from(number + 1).unwrap_or(u32::MAX));
+        }
+        let (mut draining, end) = (vec![Draining::default(); left.len()], self.now() + DRAINED_AFTER);
         while self.now() < end {
             self.run(Duration::from_millis(500));
-            draining.look(&self.all_bounds(left));
+            for (router, draining) in left.iter().zip(&mut draining) {
+                draining.look(&self.all_bounds(*router));
+            }
         }
-        self.watch.alone(self.now(), left, &draining);
+        for (router, draining) in left.iter().zip(&draining) {
+            self.watch.alone(self.now(), *router, draining);
+        }
     }
 
     fn all_bounds(&self, router: usize) -> Vec<Bound> {

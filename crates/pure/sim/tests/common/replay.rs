@@ -2,24 +2,59 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::sync::Once;
 
+use ramson_sim::load::Load;
 use ramson_sim::measure::Measures;
 use ramson_sim::run::Run;
 use ramson_sim::scenario::Scenario;
+use ramson_sim::world::World;
 
 thread_local! {
     /// Seed and line of the run that this thread began last: if it fails, then at that.
     static LAST: RefCell<Option<(u64, String)>> = const { RefCell::new(None) };
 }
 
-/// [`ramson_sim::run::run`].
+/// [`ramson_sim::run::run`], of honest routers: no oracle may object.
 pub(crate) fn run(scenario: &Scenario, seed: u64) -> Measures {
-    begin(scenario, seed).finish()
+    finish(begin(scenario, seed))
 }
 
-/// [`Run::new`].
+/// [`Run::finish`], likewise.
+pub(crate) fn finish(run: Run) -> Measures {
+    let measures = run.finish();
+    assert_eq!(measures.violations, [], "seed {}", measures.seed);
+    measures
+}
+
+/// A world of honest routers: if an oracle objected to anything, the test fails when it lets go of it.
+pub(crate) struct Sound(pub(crate) World<Load>);
+
+impl Deref for Sound {
+    type Target = World<Load>;
+
+    fn deref(&self) -> &World<Load> {
+        &self.0
+    }
+}
+
+impl DerefMut for Sound {
+    fn deref_mut(&mut self) -> &mut World<Load> {
+        &mut self.0
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.0.violations(), []);
+        }
+    }
+}
+
+/// [`Run::new`], for [`finish`] unless some routers are broken on purpose.
 pub(crate) fn begin(scenario: &Scenario, seed: u64) -> Run {
     note(seed);
     Run::new(scenario, seed)

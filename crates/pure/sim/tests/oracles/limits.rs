@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use ramson_engine::{Command, EngineConfig};
-use ramson_lane::LaneConfig;
+use ramson_lane::{LaneCommand, LaneConfig, LaneEvent};
+use ramson_sim::measure::Measures;
 use ramson_sim::oracle::{FREED, LIMITS};
 use ramson_sim::scenario::{Scenario, ShortLived};
 use ramson_sim::tamper::Tamper;
@@ -56,4 +59,42 @@ fn more_than_the_registered_limit_is_seen() {
     assert_eq!(modest.violations, []);
     let measures = run_with(&scenario, [3], || Box::new(Takes(20)));
     assert!(broken(&measures).contains(LIMITS), "{:?}", measures.violations);
+}
+
+/// Never hears that a session ended.
+struct KeepsPeers;
+
+impl Tamper for KeepsPeers {
+    fn events(&mut self, _now: Now, mut events: Vec<LaneEvent>) -> Vec<LaneEvent> {
+        events.retain(|event| !matches!(event, LaneEvent::Disconnected { .. }));
+        events
+    }
+}
+
+/// Relays for others an hour longer than they asked for.
+struct KeepsRelays;
+
+impl Tamper for KeepsRelays {
+    fn commands(&mut self, _now: Now, mut commands: Vec<LaneCommand>) -> Vec<LaneCommand> {
+        for command in &mut commands {
+            if let LaneCommand::Install(relay) = command {
+                relay.expires = relay.expires + Duration::from_secs(3_600);
+            }
+        }
+        commands
+    }
+}
+
+fn kept_alone(measures: &Measures, what: &str) -> bool {
+    let text = format!("of {what} though it is alone");
+    measures.violations.iter().any(|violation| violation.oracle == FREED && violation.what.ends_with(&text))
+}
+
+#[test]
+fn what_is_kept_for_nobody_is_seen() {
+    let scenario = small();
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(KeepsPeers));
+    assert!(kept_alone(&measures, "engine-connected"), "{:?}", measures.violations);
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(KeepsRelays));
+    assert!(kept_alone(&measures, "relays"), "{:?}", measures.violations);
 }

@@ -1,11 +1,21 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use ramson_lane::LaneEvent;
 use ramson_sim::measure::Measures;
 use ramson_sim::oracle::REPLAYS;
+use ramson_sim::scenario::Scenario;
 use ramson_sim::tamper::Tamper;
-use ramson_wire::{MessageKind, Now};
+use ramson_wire::{I2npMessage, MessageKind, Now};
 
 use crate::network::{broken, run_with, small};
+use crate::replay::run;
+
+#[test]
+fn honest_routers_remember() {
+    let measures = run(&Scenario { duration_secs: 900, ..small() }, 1);
+    assert!(measures.pages.len() > 100);
+}
 
 fn seen(measures: &Measures, what: &str) -> bool {
     measures.violations.iter().any(|violation| violation.oracle == REPLAYS && violation.what.contains(what))
@@ -50,4 +60,54 @@ fn an_answer_to_a_repeated_connection_attempt_is_seen() {
     let measures = run_with(&small(), 0..4, || Box::new(AnswersAnybody));
     assert!(seen(&measures, "connection attempt"), "{:?}", measures.violations);
     assert_eq!(broken(&measures).len(), 1);
+}
+
+/// Relays what it relayed before: what it knows tunnel messages by is another thing each time.
+#[derive(Default)]
+struct RelaysAgain(u32);
+
+impl Tamper for RelaysAgain {
+    fn comes_again(&mut self, _now: Now, mut message: I2npMessage) -> I2npMessage {
+        if message.kind == MessageKind::TUNNEL_DATA {
+            self.0 += 1;
+            let mut body = message.body.to_vec();
+            body[4..8].copy_from_slice(&self.0.to_be_bytes());
+            message.body = body.into();
+        }
+        message
+    }
+}
+
+#[test]
+fn what_is_relayed_again_is_seen() {
+    let scenario = small();
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(RelaysAgain::default()));
+    assert!(seen(&measures, "was relayed"), "{:?}", measures.violations);
+}
+
+/// Takes in again what entered its own tunnels without hops: it changes the id that the message inside is known by.
+#[derive(Default)]
+struct TakesAgain(BTreeSet<Bytes>);
+
+impl Tamper for TakesAgain {
+    fn events(&mut self, _now: Now, mut events: Vec<LaneEvent>) -> Vec<LaneEvent> {
+        for event in &mut events {
+            if let LaneEvent::Message { message, .. } = event
+                && message.kind == MessageKind::TUNNEL_GATEWAY
+                && !self.0.insert(message.body.clone())
+            {
+                let mut body = message.body.to_vec();
+                body[8] ^= 1;
+                message.body = body.into();
+            }
+        }
+        events
+    }
+}
+
+#[test]
+fn what_changes_by_a_repetition_is_seen() {
+    let scenario = small();
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(TakesAgain::default()));
+    assert!(seen(&measures, "changed what is held"), "{:?}", measures.violations);
 }

@@ -108,6 +108,10 @@ fn values_that_make_no_sense_are_named_with_those_that_do() {
             "[[faults]]\nkind = \"disk\"\nfrom-secs = 1\nto-secs = 2\ntorn-permille = 600\nlost-permille = 600\n",
             &["torn-permille + lost-permille", "1200", "0 to 1000"],
         ),
+        (
+            "[[faults]]\nkind = \"disk\"\nfrom-secs = 1\nto-secs = 31\ncrashes = 31\n",
+            &["faults[1] (disk).crashes: is 31", "0 to 30"],
+        ),
         ("[[faults]]\nkind = \"clock-jump\"\nat-secs = 601\nby-ms = 1\n", &["faults[1] (clock-jump).at-secs", "0 to 600"]),
         ("[expect]\nbuilds-permille = 1001\n", &["expect.builds-permille: is 1001", "0 to 1000"]),
         ("[expect]\nready-within-secs = 601\n", &["expect.ready-within-secs"]),
