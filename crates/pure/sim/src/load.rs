@@ -152,10 +152,10 @@ impl Load {
         self.commands.push(Command::Connect { id: wish.id, stream, to: wish.to, from_port: 0, to_port: 80, rings });
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self, tamper: &mut dyn Tamper) {
         let commands = &mut self.commands;
         self.serving.retain(|stream, serving| {
-            let done = serving.step();
+            let done = serving.step(tamper);
             end_if(done, serving.id, *stream, &serving.rings, commands);
             !done
         });
@@ -210,7 +210,7 @@ impl User for Load {
         for wish in std::mem::take(&mut self.wishes) {
             self.begin(now, wish);
         }
-        self.serve();
+        self.serve(tamper);
         self.receive(now, tamper);
         std::mem::take(&mut self.commands)
     }
@@ -222,12 +222,14 @@ impl User for Load {
 
 impl Serving {
     /// True at the end.
-    fn step(&mut self) -> bool {
+    fn step(&mut self, tamper: &mut dyn Tamper) -> bool {
         if self.page.is_none() {
             let mut buffer = [0; MAX_REQUEST];
             match self.rings.try_read(&mut buffer) {
                 Poll::Ready(Ok(count)) if count > 0 && self.request.len() < MAX_REQUEST => {
-                    self.request.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    let came = buffer.get_mut(..count).unwrap_or_default();
+                    tamper.read(came);
+                    self.request.extend_from_slice(came);
                 }
                 Poll::Ready(_) => return true,
                 Poll::Pending => return false,

@@ -242,6 +242,10 @@ impl Watch {
             if let Some(clear) = clear {
                 self.clear_text.look(at, router, &*clear, "at a tunnel's endpoint", &mut self.notes);
             }
+            // The first hop gets what is sent, which was looked at.
+            for step in steps.iter().skip(1) {
+                self.clear_text.look(at, router, &step.message.body, "at a tunnel's hop", &mut self.notes);
+            }
             for step in steps {
                 if let Some(hop) = self.numbers.get(&step.place.0) {
                     self.replays.sent(at, *hop, step.from, &step.message);

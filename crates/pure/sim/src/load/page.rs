@@ -48,14 +48,16 @@ impl Page {
     }
 }
 
-/// The request for a page.
+/// The request for a page. It holds the mark too: it goes out in the first message, before there is a session.
 pub(super) fn request(number: u64, size: u64) -> Vec<u8> {
-    format!("GET /{number}/{size} HTTP/1.1\r\nHost: site.i2p\r\n\r\n").into_bytes()
+    let head = format!("GET /{number}/{size} HTTP/1.1\r\nHost: site.i2p\r\nCookie: ");
+    [head.as_bytes(), MARK, b"\r\n\r\n"].concat()
 }
 
 /// What a request asks for.
 pub(super) fn number_and_size(request: &[u8]) -> Option<(u64, u64)> {
-    let text = std::str::from_utf8(request).ok()?;
+    let line = request.split(|byte| *byte == b'\r').next()?;
+    let text = std::str::from_utf8(line).ok()?;
     let mut parts = text.split(['/', ' ']).skip(2);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
@@ -83,6 +85,7 @@ mod tests {
     #[test]
     fn requests_say_what_they_ask_for() {
         assert_eq!(number_and_size(&request(7, 1_000)), Some((7, 1_000)));
+        assert!(memchr::memmem::find(&request(7, 1_000), MARK).is_some());
         assert_eq!(number_and_size(b"GET / HTTP/1.1\r\n\r\n"), None);
     }
 }
