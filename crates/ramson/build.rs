@@ -12,10 +12,13 @@ fn main() {
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         say(format!("rerun-if-changed={log}"));
     }
-    if let Some(commit) = git(&["rev-parse", "HEAD"]) {
+    // Whether there are changes after it too: whatever the program is built of is looked at again when it changes.
+    if let Some(commit) = git(&["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]) {
         say(format!("rustc-env=RAMSON_COMMIT={commit}"));
     }
-    say("rerun-if-changed=build.rs".to_owned());
+    for source in ["crates", "scenarios", "Cargo.toml", "Cargo.lock"] {
+        say(format!("rerun-if-changed=../../{source}"));
+    }
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -18,7 +18,7 @@ use seeds::Seeds;
 
 use crate::progress::say;
 
-/// Of the program, if git knew it when it was built. Changes after it aren't told.
+/// Of the program, if git knew it when it was built; `-dirty` if it was built with changes after it.
 const COMMIT: Option<&str> = option_env!("RAMSON_COMMIT");
 const DEFAULT_SEED: u64 = 1;
 /// More violations than these are for the report.

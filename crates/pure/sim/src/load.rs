@@ -226,11 +226,13 @@ impl Serving {
         if self.answer.is_none() {
             let mut buffer = [0; MAX_REQUEST];
             let came = match self.rings.try_read(&mut buffer) {
-                Poll::Ready(Ok(count)) if count > 0 && self.request.len() < MAX_REQUEST => buffer.get_mut(..count)?,
+                Poll::Ready(Ok(count)) if count > 0 && self.request.len() < MAX_REQUEST => buffer.get(..count)?,
                 Poll::Ready(_) => return Some(None),
                 Poll::Pending => return None,
             };
-            self.request.extend_from_slice(came);
+            let mut came = came.to_vec();
+            tamper.read(&mut came);
+            self.request.append(&mut came);
             let end = self.request.windows(END_OF_HEAD.len()).position(|window| window == END_OF_HEAD)?;
             let body = self.request.split_off(end + END_OF_HEAD.len());
             let Some(ask) = Ask::from_bytes(&self.request) else { return Some(None) };

@@ -9,6 +9,7 @@
 //! | [`FREED`] | something held for a destination that closed, or for nobody after all peers left |
 //! | [`IDENTITIES_APART`] | a message that came through one destination's tunnel changes what belongs to another, or to the router |
 //! | [`ANSWERS`] | a router asked as a router tells of the destinations on it, by what it says, its work, or quotas that they share |
+//! | [`OWN_NAME`] | a router stores, looks up or has itself told in its own name what only a destination on it wants |
 //! | [`PAIRING`] | an observer at the floodfills knows which destinations live on one router |
 //! | [`REPLAYS`] | a repeated connection attempt or message has an effect |
 //! | [`REACHABLE_AGAIN`] | a published destination that isn't reached in time after the last fault |
@@ -16,6 +17,7 @@
 pub(crate) mod answers;
 pub(crate) mod clear_text;
 pub(crate) mod limits;
+pub(crate) mod own_name;
 pub(crate) mod pairing;
 pub(crate) mod paths;
 pub(crate) mod quotas;
@@ -45,6 +47,8 @@ pub const FREED: &str = "freed";
 pub const IDENTITIES_APART: &str = "identities-apart";
 /// See the module.
 pub const ANSWERS: &str = "answers";
+/// See the module.
+pub const OWN_NAME: &str = "own-name";
 /// See the module.
 pub const PAIRING: &str = "pairing";
 /// See the module.

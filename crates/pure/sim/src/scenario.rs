@@ -185,6 +185,8 @@ pub struct Load {
 pub struct Pages {
     /// Published destinations.
     pub sites: usize,
+    /// So many of them live on one router; what shares routers an observer may find out, and must not.
+    pub sites_per_router: usize,
     /// Destinations that fetch.
     pub visitors: usize,
     /// The first fetches; sites and visitors are opened before, when their router is ready.
@@ -197,7 +199,14 @@ pub struct Pages {
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { sites: 4, visitors: 8, from_secs: 60, every_secs: 10, bytes: Between { least: 1_000, most: 100_000 } }
+        Self {
+            sites: 4,
+            sites_per_router: 1,
+            visitors: 8,
+            from_secs: 60,
+            every_secs: 10,
+            bytes: Between { least: 1_000, most: 100_000 },
+        }
     }
 }
 

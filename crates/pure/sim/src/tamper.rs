@@ -36,6 +36,11 @@ pub trait Tamper {
         Vec::new()
     }
 
+    /// What else the router takes before an event, as if the lane had told it.
+    fn takes_besides(&mut self, _now: Now, _event: &LaneEvent) -> Vec<LaneEvent> {
+        Vec::new()
+    }
+
     /// Bytes for a connection.
     fn sent(&mut self, _now: Now, bytes: Bytes) -> Bytes {
         bytes

@@ -14,6 +14,7 @@ use crate::measure::Violation;
 use crate::oracle::answers::Answers;
 use crate::oracle::clear_text::ClearText;
 use crate::oracle::limits::{Draining, Limits};
+use crate::oracle::own_name::OwnName;
 use crate::oracle::pairing::Pairing;
 use crate::oracle::paths::Paths;
 use crate::oracle::replays::{Replay, Replays};
@@ -44,6 +45,7 @@ pub(crate) struct Watch {
     limits: Limits,
     pairing: Pairing,
     answers: Answers,
+    own_name: OwnName,
     /// Messages through tunnels of destinations.
     of_destinations: u64,
 }
@@ -64,6 +66,7 @@ impl Watch {
             limits: Limits::default(),
             pairing: Pairing::default(),
             answers: Answers::default(),
+            own_name: OwnName::default(),
             of_destinations: 0,
         }
     }
@@ -87,6 +90,7 @@ impl Watch {
             self.numbers.insert(router, number);
             self.tunnel_hops.starts(router, address);
         }
+        self.own_name.starts(number);
         self.replays.starts(number);
         self.limits.starts(number);
     }
@@ -104,6 +108,7 @@ impl Watch {
             && self.on
         {
             self.replays.received(at, router, *from, message, &self.routers);
+            self.own_name.came(router, message);
             self.clear_text.look(at.tick, router, &message.body, "in a message that a router received", &mut self.notes);
         }
     }
@@ -128,6 +133,7 @@ impl Watch {
                 LaneCommand::Send { to, message, .. } => self.sent(at, (router, hash), *to, message),
                 LaneCommand::Install(relay) => {
                     self.paths.install(at, hash, relay);
+                    self.own_name.installed(at, hash, relay);
                     self.tunnel_hops.built(at, &self.paths, (hash, relay.tunnel), &mut self.notes);
                 }
                 _ => {}
@@ -141,9 +147,11 @@ impl Watch {
         self.on && self.floodfills.contains(&router)
     }
 
-    /// What such a router is asked.
-    pub(crate) fn asked(&mut self, at: Tick, router: usize, from: RouterHash, message: &I2npMessage) {
+    /// What such a router is asked in garlic.
+    pub(crate) fn asked(&mut self, at: Tick, router: usize, from: RouterHash, garlic: &I2npMessage, message: &I2npMessage) {
         self.pairing.asked(at, router, from, message);
+        self.own_name.asked(at, from, garlic, message, &mut self.notes);
+        self.own_name.came(router, message);
     }
 
     /// What the applications on a router ask of it, whatever becomes of that.
@@ -154,13 +162,18 @@ impl Watch {
                     let hash = keys.destination().hash();
                     self.limits.used(at, router, id.0, true);
                     self.answers.opened(router, id.0, hash);
-                    if let Some(host) = self.routers.get(router).filter(|_| config.publish) {
-                        self.pairing.opened(at, hash, (router, *host));
+                    let Some(host) = self.routers.get(router).copied() else { continue };
+                    self.own_name.opened((router, host), hash, config);
+                    if config.publish {
+                        self.pairing.opened(at, hash, (router, host));
                     }
                 }
                 Command::CloseDestination { id } => {
                     self.limits.used(at, router, id.0, false);
                     self.answers.closed(router, id.0);
+                }
+                Command::Connect { to: hash, .. } | Command::LookupDestination { hash, .. } => {
+                    self.own_name.wants(router, *hash);
                 }
                 _ => {}
             }
@@ -197,7 +210,7 @@ impl Watch {
 
     /// Destinations of a router, and whether it was sent their LeaseSet.
     pub(crate) fn destinations_of(&self, router: usize) -> Vec<(DestinationHash, bool)> {
-        self.answers.of(router)
+        self.answers.of(router).map(|hash| (hash, self.own_name.has(router, hash))).collect()
     }
 
     /// What the observer at the floodfills says.
@@ -214,11 +227,7 @@ impl Watch {
 
     fn sent(&mut self, at: Tick, (router, hash): (usize, RouterHash), to: RouterHash, message: &I2npMessage) {
         self.clear_text.look(at, router, &message.body, "in a message that a router sends", &mut self.notes);
-        if message.kind == MessageKind::DATABASE_STORE
-            && let Some(other) = self.numbers.get(&to)
-        {
-            self.answers.stored([router, *other], message);
-        }
+        self.own_name.sent(at, (router, hash), message, &mut self.notes);
         if message.kind == MessageKind::TUNNEL_GATEWAY
             && let Some(gateway) = self.numbers.get(&to)
         {
@@ -232,6 +241,10 @@ impl Watch {
             let (steps, clear) = self.paths.follow(hash, to, message);
             if let Some(clear) = clear {
                 self.clear_text.look(at, router, &*clear, "at a tunnel's endpoint", &mut self.notes);
+            }
+            // The first hop gets what is sent, which was looked at.
+            for step in steps.iter().skip(1) {
+                self.clear_text.look(at, router, &step.message.body, "at a tunnel's hop", &mut self.notes);
             }
             for step in steps {
                 if let Some(hop) = self.numbers.get(&step.place.0) {

@@ -63,7 +63,7 @@ fn a_failure_tells_how_to_repeat_it() {
 struct FlipsAByte;
 
 impl Tamper for FlipsAByte {
-    fn read(&mut self, bytes: &mut [u8]) {
+    fn read(&mut self, bytes: &mut Vec<u8>) {
         bytes[0] ^= 1;
     }
 }

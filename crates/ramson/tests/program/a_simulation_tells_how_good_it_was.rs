@@ -62,6 +62,23 @@ fn what_does_not_hold_ends_badly_and_tells_how_to_see_it_again() {
     assert_names(&text, &["5 routers"]);
 }
 
+/// Who repeats a run of a changed program with that commit would repeat another one.
+#[test]
+fn changes_after_the_commit_are_told() {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR")]).args(arguments).output();
+        output.ok().filter(|output| output.status.success()).map(|output| String::from_utf8(output.stdout).unwrap())
+    };
+    let sources = ["../../crates", "../../scenarios", "../../Cargo.toml", "../../Cargo.lock"];
+    let Some(changes) = git(&[&["status", "--porcelain", "--untracked-files=no", "--"][..], &sources].concat()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = scenario(folder.path(), "ready-within-secs = 0");
+    let text = sim(&path, &["--seed", "3"]).stdout.join("\n");
+    let commit = text.split_once("seed 3, commit ").and_then(|(_, rest)| rest.lines().next()).unwrap();
+    assert!(commit.trim_end_matches("-dirty").len() == 40, "{commit}");
+    assert!(changes.is_empty() || commit.ends_with("-dirty"), "{commit} with changes:\n{changes}");
+}
+
 #[test]
 fn several_seeds_have_an_index() {
     let folder = tempfile::tempdir().unwrap();

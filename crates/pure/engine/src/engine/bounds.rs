@@ -47,8 +47,9 @@ impl Engine {
     }
 
     /// A digest of all that messages can change in an owner's state: netDb answers and look-ups, sessions and their tags, duplicate
-    /// filters, tunnels, streams. Counts of what was dropped are left out, and so is what all share: RouterInfos, profiles, sessions with
-    /// other routers, and what the router looks for, since it fetches RouterInfos that answers to destinations name.
+    /// filters, tunnels, streams; of the router also RouterInfos. Counts of what was dropped are left out, and so is what all share:
+    /// profiles, sessions with other routers, and what the router looks for, since it fetches RouterInfos that answers to destinations
+    /// name.
     ///
     /// Equal digests of one run mean equal state; they mean nothing in another build.
     #[must_use]

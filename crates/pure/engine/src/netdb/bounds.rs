@@ -25,12 +25,12 @@ impl NetDb {
     }
 
     /// What messages change of an owner's state. Of the router's, what it looks for is left out: it fetches the RouterInfos that
-    /// answers to destinations name, by design.
+    /// answers to destinations name, by design. They come to it in messages of its own, so all RouterInfos are its.
     pub(crate) fn fingerprint(&self, owner: Owner, digest: &mut Digest) {
         match owner {
             Owner::Router => {
                 self.router.fingerprint_publication(digest);
-                digest.add(self.floodfill.lease_sets.changes());
+                digest.add((self.floodfill.lease_sets.changes(), self.shared.routers.changes()));
             }
             Owner::Identity(id) => {
                 if let Some(state) = self.identities.get(&id) {

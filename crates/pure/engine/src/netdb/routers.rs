@@ -104,6 +104,7 @@ pub(super) struct RouterStore {
     dirty: BTreeSet<RouterHash>,
     /// Memory of `routers`.
     held_bytes: usize,
+    changes: u64,
     born: Tick,
 }
 
@@ -122,6 +123,7 @@ impl RouterStore {
             failed: BTreeMap::new(),
             dirty: BTreeSet::new(),
             held_bytes: 0,
+            changes: 0,
             born,
         }
     }
@@ -136,6 +138,11 @@ impl RouterStore {
 
     pub(super) fn len(&self) -> usize {
         self.routers.len()
+    }
+
+    /// Rises with every change.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn dirty_count(&self) -> usize {
@@ -270,11 +277,13 @@ impl RouterStore {
             self.dirty.insert(hash);
         }
         self.held_bytes += info.held_bytes();
+        self.changes += 1;
         self.routers.insert(hash, info);
     }
 
     fn unlink(&mut self, hash: &RouterHash) {
         if let Some(old) = self.routers.remove(hash) {
+            self.changes += 1;
             self.held_bytes = self.held_bytes.saturating_sub(old.held_bytes());
             let entry = (old.published(), *hash);
             self.by_age.remove(&entry);

@@ -58,13 +58,16 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// With the mark: it goes out in the first message, before there is a session.
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let Self { number, size, upload } = self;
-        format!("POST /{number}/{size}/{upload} HTTP/1.1\r\nHost: site.i2p\r\n\r\n").into_bytes()
+        let head = format!("POST /{number}/{size}/{upload} HTTP/1.1\r\nHost: site.i2p\r\nCookie: ");
+        [head.as_bytes(), MARK, b"\r\n\r\n"].concat()
     }
 
     pub(super) fn from_bytes(request: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(request).ok()?;
+        let line = request.split(|byte| *byte == b'\r').next()?;
+        let text = std::str::from_utf8(line).ok()?;
         let mut parts = text.split(['/', ' ']).skip(2).map(str::parse);
         Some(Self { number: parts.next()?.ok()?, size: parts.next()?.ok()?, upload: parts.next()?.ok()? })
     }
@@ -99,6 +102,7 @@ mod tests {
     fn requests_say_what_they_ask_for() {
         let ask = Ask { number: 7, size: 1_000, upload: 50 };
         assert_eq!(Ask::from_bytes(&ask.to_bytes()), Some(ask));
+        assert!(memchr::memmem::find(&ask.to_bytes(), MARK).is_some());
         assert_eq!(Ask::from_bytes(b"GET / HTTP/1.1\r\n\r\n"), None);
     }
 }

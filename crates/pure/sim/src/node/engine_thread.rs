@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ramson_crypto::rng;
 use ramson_engine::{Command, Event, Output};
-use ramson_lane::LaneCommand;
+use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_wire::Tick;
 
 use super::{Around, Letter, Life, MAX_OUTPUTS, Node, User};
@@ -86,11 +86,7 @@ impl<U: User> Node<U> {
                     self.show_observer(around, *at, &event);
                     *at = *at + around.costs.messages(1);
                     let others = self.others(around, &event);
-                    let besides = around.tamper.besides(self.now(*at), &event);
-                    self.engine.handle_lane(self.now(*at), event);
-                    for command in besides {
-                        self.engine.handle_command(self.now(*at), command);
-                    }
+                    self.handle_event_and_besides(around, *at, event);
                     self.drain_engine(around, *at, &mut commands);
                     *at = *at + around.costs.work();
                     self.compare_others(around, *at, others);
@@ -110,6 +106,17 @@ impl<U: User> Node<U> {
             Letter::Repeated(_) | Letter::Stop => {}
         }
         self.hand_commands(around, *at, commands);
+    }
+
+    fn handle_event_and_besides(&mut self, around: &mut Around<'_>, at: Tick, event: LaneEvent) {
+        let now = self.now(at);
+        let besides = around.tamper.besides(now, &event);
+        for event in around.tamper.takes_besides(now, &event).into_iter().chain([event]) {
+            self.engine.handle_lane(now, event);
+        }
+        for command in besides {
+            self.engine.handle_command(now, command);
+        }
     }
 
     pub(super) fn drain_engine(&mut self, around: &mut Around<'_>, at: Tick, commands: &mut Vec<LaneCommand>) -> Option<Tick> {

@@ -70,7 +70,7 @@ impl<U: User> Node<U> {
             // From nobody: this router is the tunnel's end itself.
             let from = from.unwrap_or_else(|| self.engine.router_info().hash());
             for asked in self.engine.opened(self.now(at), message) {
-                around.watch.asked(at, self.number, from, &asked);
+                around.watch.asked(at, self.number, from, message, &asked);
             }
             cpu::forget_work();
         }

@@ -4,11 +4,11 @@
 //! Both must give the same: the same messages, as long, after the same work. A floodfill that was sent a destination's LeaseSet may
 //! give that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ramson_crypto::meter::Work;
 use ramson_lane::LaneCommand;
-use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, LookupKind, StoreEntry};
+use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, LookupKind};
 use ramson_wire::{Codec, Date, DestinationHash, I2npMessage, MessageId, MessageKind, NetDbKey, RouterHash};
 
 /// In all ways.
@@ -42,12 +42,11 @@ pub(crate) fn question(date: Date, id: u32, key: NetDbKey, from: RouterHash, kin
     I2npMessage::new(MessageKind::DATABASE_LOOKUP, MessageId(id), expiration, lookup.to_bytes())
 }
 
-/// Which floodfills were sent which LeaseSets, and who has destinations.
+/// Who has destinations.
 #[derive(Default)]
 pub(crate) struct Answers {
     /// By router and the destination's number there.
     hosted: BTreeMap<(usize, u32), DestinationHash>,
-    sent: BTreeSet<(usize, DestinationHash)>,
 }
 
 impl Answers {
@@ -59,17 +58,9 @@ impl Answers {
         self.hosted.remove(&(router, identity));
     }
 
-    /// A store passed between two routers: both have what is in it.
-    pub(crate) fn stored(&mut self, routers: [usize; 2], message: &I2npMessage) {
-        if let Ok(DatabaseStore { key, entry: StoreEntry::LeaseSet2(_), .. }) = DatabaseStore::from_bytes(&message.body) {
-            self.sent.extend(routers.map(|router| (router, DestinationHash(key.0))));
-        }
-    }
-
-    /// Destinations of a router, and whether it was sent their LeaseSet.
-    pub(crate) fn of(&self, router: usize) -> Vec<(DestinationHash, bool)> {
-        let hosted = self.hosted.range((router, 0)..=(router, u32::MAX)).map(|(_, hash)| *hash);
-        hosted.map(|hash| (hash, self.sent.contains(&(router, hash)))).collect()
+    /// Destinations of a router.
+    pub(crate) fn of(&self, router: usize) -> impl Iterator<Item = DestinationHash> {
+        self.hosted.range((router, 0)..=(router, u32::MAX)).map(|(_, hash)| *hash)
     }
 }
 

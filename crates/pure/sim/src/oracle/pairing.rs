@@ -4,8 +4,12 @@
 //! which tunnels it names and when they end. Of each look-up of a LeaseSet: when it comes, out of whose hands, for which key, and the
 //! tunnel for the answer, by which it is known to be of the destination whose LeaseSet names that tunnel. The observer is then given a
 //! destination, the one that lives beside it, and one of another router, and says which of the two is the companion, by one trait at a
-//! time. Right in more than [`CHANCE`] + [`BETTER`] of the cases, and the scatter of as few pairs as there were, is a violation. What
-//! comes first doesn't count: when applications start is theirs to choose.
+//! time. What comes first doesn't count: when applications start is theirs to choose.
+//!
+//! Of very many pairs he may be right in [`Guesses::ALLOWED`] of the cases. Of few pairs chance alone makes him right more often. For one
+//! destination, the share of strangers that look less alike than the companion is evenly between 0 and 1 if nothing is known, with a
+//! variance of 1/12. So a violation is a share above 50 % + 5 % + 3.5 · √(1 / (12 · pairs)): 87 % for 10 pairs, 60 % for 400. Fewer than
+//! [`LEAST_PAIRS`] aren't judged.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +47,9 @@ pub struct Guesses {
 }
 
 impl Guesses {
+    /// A share of right ones that is no finding, however many pairs there are, in ten-thousandths.
+    pub const ALLOWED: u64 = CHANCE + BETTER;
+
     /// Together with those of another network.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -55,12 +62,12 @@ impl Guesses {
         (self.right * 5_000).checked_div(self.all).unwrap_or(CHANCE)
     }
 
-    /// A larger share can't be chance.
+    /// A larger share can't be chance. See the module.
     #[must_use]
     pub fn most(&self) -> u64 {
         // The place of the companion among the others is even between first and last, if nothing is known: a variance of 1/12.
         let scatter = (DEVIATIONS * 1_000).pow(2) / 12 / self.pairs.max(1);
-        CHANCE + BETTER + scatter.isqrt()
+        Self::ALLOWED + scatter.isqrt()
     }
 }
 

@@ -118,8 +118,9 @@ impl Users {
 
     fn place_all(&mut self) {
         let pages = self.pages.clone();
-        for _ in 0..pages.as_ref().map_or(0, |pages| pages.sites) {
-            let place = self.place(true);
+        for site in 0..pages.as_ref().map_or(0, |pages| pages.sites) {
+            let per_router = pages.as_ref().map_or(1, |pages| pages.sites_per_router);
+            let place = if site % per_router.max(1) == 0 { self.place(true) } else { self.place_beside(true) };
             self.sites.push(Site { place, hash: self.keys(place).destination().hash(), reached: None });
         }
         for _ in 0..pages.as_ref().map_or(0, |pages| pages.visitors) {
@@ -136,8 +137,13 @@ impl Users {
 
     /// A destination on the next router, counted from the last.
     fn place(&mut self, published: bool) -> usize {
-        let number = self.places.len();
-        let router = self.routers - 1 - number % self.routers;
+        let before = self.places.last().map_or(self.routers, |place| place.router);
+        self.place_at(before.checked_sub(1).unwrap_or(self.routers - 1), published)
+    }
+
+    /// A destination on the same router as the one before.
+    fn place_beside(&mut self, published: bool) -> usize {
+        let router = self.places.last().map_or(0, |place| place.router);
         self.place_at(router, published)
     }
 

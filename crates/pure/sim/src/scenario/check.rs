@@ -159,6 +159,7 @@ fn shares(expect: &Expect) -> [(&'static str, Option<u32>); 6] {
 fn check_load(load: &Load, duration: u64) -> Result<(), WrongValue> {
     if let Some(pages) = &load.pages {
         within("load.pages.sites", pages.sites, 1..=MOST_COUNT)?;
+        within("load.pages.sites-per-router", pages.sites_per_router, 1..=MOST_COUNT)?;
         within("load.pages.visitors", pages.visitors, 1..=MOST_COUNT)?;
         within("load.pages.from-secs", pages.from_secs, 0..=duration)?;
         within("load.pages.every-secs", pages.every_secs, 1..=MOST_SECS)?;

@@ -6,6 +6,7 @@ mod clear_text;
 mod identities_apart;
 mod limits;
 mod network;
+mod own_name;
 mod pairing;
 mod quotas;
 mod reachable_again;

@@ -5,12 +5,14 @@ use ramson_sim::tamper::Tamper;
 
 use crate::network::{broken, run_with, small};
 
-/// Makes something of the bytes that came before the application gets them.
+/// Makes something of the bytes that came before the application gets them. Requests stay.
 struct Changes(fn(&mut Vec<u8>));
 
 impl Tamper for Changes {
     fn read(&mut self, bytes: &mut Vec<u8>) {
-        (self.0)(bytes);
+        if !bytes.starts_with(b"POST") {
+            (self.0)(bytes);
+        }
     }
 }
 
