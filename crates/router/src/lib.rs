@@ -43,7 +43,7 @@ pub use destination::{Accepted, Destination};
 pub use error::{Closed, StartError};
 pub use files::DataDir;
 pub use keys::{load_or_create_destination, new_destination};
-pub use listening::accept;
+pub use listening::{Listener, Server, Socket, accept};
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
     BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,

@@ -1,11 +1,69 @@
-//! Accepting connections of local programs without giving up.
+//! Connections of local programs: what services ask of them, and accepting them without giving up.
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 
 /// How long to wait after the system refused a connection.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// A connection of a local program, or to one.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
+    /// Has what is written sent at once, not held back for more.
+    fn set_nodelay(&self) -> io::Result<()>;
+
+    /// Makes the coming close a reset: a plain one would make a part look like the whole.
+    fn abort(&self);
+}
+
+impl Socket for TcpStream {
+    fn set_nodelay(&self) -> io::Result<()> {
+        Self::set_nodelay(self, true)
+    }
+
+    fn abort(&self) {
+        // A socket that can't be set is closed already.
+        let _ = self.set_zero_linger();
+    }
+}
+
+/// Where local programs connect.
+pub trait Listener: Send {
+    /// What connects them.
+    type Socket: Socket;
+
+    /// The next one.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Socket = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Self::accept(self).await.map(|(socket, _)| socket)
+    }
+}
+
+/// A local server.
+pub trait Server: Send + Sync + 'static {
+    /// What connects to it.
+    type Socket: Socket;
+
+    /// Connects.
+    fn connect(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+}
+
+impl Server for SocketAddr {
+    type Socket = TcpStream;
+
+    fn connect(&self) -> impl Future<Output = io::Result<TcpStream>> + Send {
+        TcpStream::connect(*self)
+    }
+}
 
 /// The next connection, whatever goes wrong before it: a listener that stands fails only for single connections, or
 /// while descriptors or memory are short. Neither is a reason to end a service, nor to try again at once.

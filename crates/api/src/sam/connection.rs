@@ -5,10 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ramson_router::{Accepted, CloseReason, NameError, Stream, Target, copy_both};
+use ramson_router::{Accepted, CloseReason, NameError, Socket, Stream, Target, copy_both};
 use ramson_wire::{Destination, DestinationKeys};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 
 use super::line::Line;
 use super::options::{self, Version};
@@ -16,7 +15,7 @@ use super::reply::{self, Outcome};
 use super::server::{Session, SessionGuard, Shared};
 
 /// Longest line: a destination with its private keys fits several times.
-const MAX_LINE: u64 = 16 * 1024;
+pub(super) const MAX_LINE: u64 = 16 * 1024;
 /// How long a client may take to say HELLO.
 const HELLO_TIME: Duration = Duration::from_secs(60);
 /// How long a new session may take to get its tunnels.
@@ -24,9 +23,9 @@ const SESSION_TIME: Duration = Duration::from_secs(300);
 /// How long a look-up may wait for tunnels.
 const LOOKUP_TIME: Duration = Duration::from_secs(60);
 
-pub(crate) struct Connection {
+pub(crate) struct Connection<S> {
     shared: Arc<Shared>,
-    socket: BufReader<TcpStream>,
+    socket: BufReader<S>,
     version: Version,
     /// The session that this connection holds open.
     session: Option<SessionGuard>,
@@ -40,13 +39,13 @@ enum Next {
     Close,
 }
 
-impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>, socket: TcpStream) -> Self {
+impl<S: Socket> Connection<S> {
+    pub(crate) fn new(shared: Arc<Shared>, socket: S) -> Self {
         Self { shared, socket: BufReader::new(socket), version: Version::NEWEST, session: None }
     }
 
     pub(crate) async fn serve(mut self) -> io::Result<()> {
-        self.socket.get_ref().set_nodelay(true)?;
+        self.socket.get_ref().set_nodelay()?;
         let first = tokio::time::timeout(HELLO_TIME, self.read_line()).await??;
         let Some(first) = first else {
             return Ok(());
@@ -192,8 +191,7 @@ impl Connection {
         };
         if result.is_err() {
             stream.reset();
-            // A socket that can't be set is closed already.
-            let _ = self.socket.get_ref().set_zero_linger();
+            self.socket.get_ref().abort();
         }
         result
     }
@@ -316,7 +314,7 @@ impl Connection {
 
 /// Returns when the client has closed. Bytes that it sends meanwhile stay in the buffer; once that holds some,
 /// a close can't be seen any more and the wait is for ever.
-async fn closed(socket: &mut BufReader<TcpStream>) {
+async fn closed(socket: &mut BufReader<impl Socket>) {
     match socket.fill_buf().await {
         Ok([]) | Err(_) => {}
         Ok(_) => std::future::pending().await,
