@@ -1,35 +1,16 @@
-//! Connections of local programs: what services ask of them, and accepting them without giving up.
+//! Reaching local programs: listeners, which accept without giving up, and servers.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Socket;
 
 /// How long to wait after the system refused a connection.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// A connection of a local program, or to one.
-pub trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
-    /// Has what is written sent at once, not held back for more.
-    fn set_nodelay(&self) -> io::Result<()>;
-
-    /// Makes the coming close a reset: a plain one would make a part look like the whole.
-    fn abort(&self);
-}
-
-impl Socket for TcpStream {
-    fn set_nodelay(&self) -> io::Result<()> {
-        Self::set_nodelay(self, true)
-    }
-
-    fn abort(&self) {
-        // A socket that can't be set is closed already.
-        let _ = self.set_zero_linger();
-    }
-}
 
 /// Where local programs connect.
 pub trait Listener: Send {

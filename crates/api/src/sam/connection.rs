@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ramson_router::{Accepted, CloseReason, NameError, Socket, Stream, Target, copy_both};
+use ramson_router::{Accepted, CloseReason, NameError, Socket, Stream, Target, Unfinished, copy_both};
 use ramson_wire::{Destination, DestinationKeys};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
@@ -23,9 +23,9 @@ const SESSION_TIME: Duration = Duration::from_secs(300);
 /// How long a look-up may wait for tunnels.
 const LOOKUP_TIME: Duration = Duration::from_secs(60);
 
-pub(crate) struct Connection<S> {
+pub(crate) struct Connection<S: Socket> {
     shared: Arc<Shared>,
-    socket: BufReader<S>,
+    socket: Unfinished<BufReader<S>>,
     version: Version,
     /// The session that this connection holds open.
     session: Option<SessionGuard>,
@@ -41,10 +41,16 @@ enum Next {
 
 impl<S: Socket> Connection<S> {
     pub(crate) fn new(shared: Arc<Shared>, socket: S) -> Self {
-        Self { shared, socket: BufReader::new(socket), version: Version::NEWEST, session: None }
+        Self { shared, socket: Unfinished::new(BufReader::new(socket)), version: Version::NEWEST, session: None }
     }
 
     pub(crate) async fn serve(mut self) -> io::Result<()> {
+        self.run().await?;
+        self.socket.finish();
+        Ok(())
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
         self.socket.get_ref().set_nodelay()?;
         let first = tokio::time::timeout(HELLO_TIME, self.read_line()).await??;
         let Some(first) = first else {
@@ -182,21 +188,17 @@ impl<S: Socket> Connection<S> {
         Ok(Next::Close)
     }
 
-    /// From here on the socket is the stream. What didn't end well is reset: a plain close would make a part look
-    /// like the whole.
-    async fn carry(&mut self, session: &Session, mut stream: Stream) -> io::Result<()> {
-        let result = tokio::select! {
-            result = copy_both(&mut self.socket, &mut stream) => result,
-            () = session.ended() => Err(io::ErrorKind::ConnectionAborted.into()),
-        };
-        if result.is_err() {
-            stream.reset();
-            self.socket.get_ref().abort();
+    /// From here on the socket is the stream.
+    async fn carry(&mut self, session: &Session, mut stream: Unfinished<Stream>) -> io::Result<()> {
+        tokio::select! {
+            result = copy_both(&mut *self.socket, &mut *stream) => result?,
+            () = session.ended() => return Err(io::ErrorKind::ConnectionAborted.into()),
         }
-        result
+        stream.finish();
+        Ok(())
     }
 
-    async fn connect(&mut self, line: &Line) -> Result<(Arc<Session>, Stream), Outcome> {
+    async fn connect(&mut self, line: &Line) -> Result<(Arc<Session>, Unfinished<Stream>), Outcome> {
         let session = line.get("ID").and_then(|id| self.shared.session(id)).ok_or(Outcome::InvalidId)?;
         let name = line.get("DESTINATION").ok_or_else(|| Outcome::error("DESTINATION is missing"))?;
         let target = self.shared.names.resolve(name).map_err(|error| match error {
@@ -211,7 +213,7 @@ impl<S: Socket> Connection<S> {
             () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
         };
         match stream {
-            Ok(stream) => Ok((session, stream)),
+            Ok(stream) => Ok((session, Unfinished::new(stream))),
             Err(CloseReason::ConnectTimeout | CloseReason::TimedOut) => Err(Outcome::Timeout),
             Err(CloseReason::Limit) => Err(Outcome::error("too many streams")),
             Err(CloseReason::Shutdown) => Err(Outcome::error("the session was closed")),
@@ -242,6 +244,7 @@ impl<S: Socket> Connection<S> {
             }
             return Ok(Next::Close);
         };
+        let stream = Unfinished::new(stream);
         if !silent {
             let ports =
                 if self.version.has_ports() { format!(" FROM_PORT={from_port} TO_PORT={to_port}") } else { String::new() };
@@ -299,7 +302,7 @@ impl<S: Socket> Connection<S> {
     /// The next line without its end; nothing at the end of the connection.
     async fn read_line(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
-        (&mut self.socket).take(MAX_LINE).read_until(b'\n', &mut bytes).await?;
+        (&mut *self.socket).take(MAX_LINE).read_until(b'\n', &mut bytes).await?;
         if !bytes.ends_with(b"\n") {
             // The connection ended, or the line is longer than any command.
             return Ok(None);
