@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ramson_router::{Accepted, CloseReason, NameError, Socket, Stream, Target, Unfinished, copy_both};
 use ramson_wire::{Destination, DestinationKeys};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
+use super::ahead::ReadAhead;
 use super::line::Line;
 use super::options::{self, Version};
 use super::reply::{self, Outcome};
@@ -25,7 +26,7 @@ const LOOKUP_TIME: Duration = Duration::from_secs(60);
 
 pub(crate) struct Connection<S: Socket> {
     shared: Arc<Shared>,
-    socket: Unfinished<BufReader<S>>,
+    socket: Unfinished<ReadAhead<S>>,
     version: Version,
     /// The session that this connection holds open.
     session: Option<SessionGuard>,
@@ -41,7 +42,7 @@ enum Next {
 
 impl<S: Socket> Connection<S> {
     pub(crate) fn new(shared: Arc<Shared>, socket: S) -> Self {
-        Self { shared, socket: Unfinished::new(BufReader::new(socket)), version: Version::NEWEST, session: None }
+        Self { shared, socket: Unfinished::new(ReadAhead::new(socket)), version: Version::NEWEST, session: None }
     }
 
     pub(crate) async fn serve(mut self) -> io::Result<()> {
@@ -164,7 +165,7 @@ impl<S: Socket> Connection<S> {
         let destination = guard.session.destination.clone();
         let ready = tokio::select! {
             ready = tokio::time::timeout(SESSION_TIME, destination.ready()) => ready,
-            () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
+            () = self.socket.closed() => return Err(Outcome::error("closed")),
         };
         match ready {
             Ok(Ok(())) => {}
@@ -210,7 +211,7 @@ impl<S: Socket> Connection<S> {
         let stream = tokio::select! {
             stream = connecting => stream,
             () = session.ended() => return Err(Outcome::error("the session was closed")),
-            () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
+            () = self.socket.closed() => return Err(Outcome::error("closed")),
         };
         match stream {
             Ok(stream) => Ok((session, Unfinished::new(stream))),
@@ -235,7 +236,7 @@ impl<S: Socket> Connection<S> {
         let accepted = tokio::select! {
             accepted = session.destination.accept() => accepted.ok(),
             () = session.ended() => None,
-            () = closed(&mut self.socket) => return Ok(Next::Close),
+            () = self.socket.closed_or_full() => return Ok(Next::Close),
         };
         let Some(Accepted { stream, from, from_port, to_port }) = accepted else {
             if !silent {
@@ -312,14 +313,5 @@ impl<S: Socket> Connection<S> {
 
     async fn say(&mut self, line: &str) -> io::Result<()> {
         self.socket.write_all(format!("{line}\n").as_bytes()).await
-    }
-}
-
-/// Returns when the client has closed. Bytes that it sends meanwhile stay in the buffer; once that holds some,
-/// a close can't be seen any more and the wait is for ever.
-async fn closed(socket: &mut BufReader<impl Socket>) {
-    match socket.fill_buf().await {
-        Ok([]) | Err(_) => {}
-        Ok(_) => std::future::pending().await,
     }
 }
