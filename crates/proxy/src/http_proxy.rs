@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ramson_router::{Destination, Listener, NameError, Names, Socket, accept};
+use ramson_router::{Destination, Listener, NameError, Names, Socket, Unfinished, accept};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -70,9 +70,11 @@ impl HttpProxy {
                 continue;
             };
             let proxy = Arc::clone(&proxy);
+            let mut browser = Unfinished::new(browser);
             tasks.spawn(async move {
                 if let Err(problem) = proxy.serve_browser(&mut browser).await {
-                    refuse(&mut browser, problem).await;
+                    refuse(&mut *browser, problem).await;
+                    browser.finish();
                 }
                 drop(slot);
             });
@@ -80,10 +82,13 @@ impl HttpProxy {
     }
 
     /// Serves one request. An error is to be told to the browser.
-    async fn serve_browser(&self, browser: &mut impl Socket) -> Result<(), Problem> {
-        let (mut head, beyond) = match read_request(browser).await {
+    async fn serve_browser(&self, browser: &mut Unfinished<impl Socket>) -> Result<(), Problem> {
+        let (mut head, beyond) = match read_request(&mut **browser).await {
             Ok(read) => read,
-            Err(HeadError::Closed | HeadError::Io(_)) => return Ok(()),
+            Err(HeadError::Closed | HeadError::Io(_)) => {
+                browser.finish();
+                return Ok(());
+            }
             Err(HeadError::Slow) => return Err(Problem::Slow),
             Err(HeadError::TooLarge) => return Err(Problem::TooLarge),
             Err(HeadError::Malformed) => return Err(Problem::BadRequest),
@@ -106,15 +111,14 @@ impl HttpProxy {
         headers::towards_site(&mut head, &url.authority, &url.path);
         let head_only = head.method == "HEAD";
         let request = Request { head: head.to_bytes(), beyond, framing, head_only, upgrade };
-        let mut site = self.destination.open_stream(target.hash(), 0, url.port);
-        match exchange(browser, &mut site, request, headers::towards_browser).await {
-            Ok(()) => Ok(()),
-            Err(RelayError::Broken) => {
-                site.reset();
-                // A plain close would make a part of the answer look like the whole.
-                browser.abort();
+        let mut site = Unfinished::new(self.destination.open_stream(target.hash(), 0, url.port));
+        match exchange(&mut **browser, &mut *site, request, headers::towards_browser).await {
+            Ok(()) => {
+                browser.finish();
+                site.finish();
                 Ok(())
             }
+            Err(RelayError::Broken) => Ok(()),
             Err(RelayError::NoAnswer(error)) => Err(problem_of(&error)),
         }
     }

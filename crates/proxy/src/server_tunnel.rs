@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ramson_router::{Accepted, Connection, Destination, Server, Socket, Stream, copy_both};
+use ramson_router::{Accepted, Destination, Server, Socket, Stream, Unfinished, copy_both};
 use ramson_wire::DestinationHash;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -71,11 +71,11 @@ impl<S: Server> ServerTunnel<S> {
             };
             let (kind, server) = (self.kind, Arc::clone(&server));
             tasks.spawn(async move {
-                let Accepted { mut stream, from, .. } = accepted;
-                if let Err(error) = serve_peer(&mut stream, &from, kind, &server).await {
-                    tracing::debug!(%error, "a stream to a local server ended early");
-                    // A plain close would make a part look like the whole.
-                    stream.reset();
+                let Accepted { stream, from, .. } = accepted;
+                let mut stream = Unfinished::new(stream);
+                match serve_peer(&mut stream, &from, kind, &server).await {
+                    Ok(()) => stream.finish(),
+                    Err(error) => tracing::debug!(%error, "a stream to a local server ended early"),
                 }
                 drop(slot);
             });
@@ -110,18 +110,17 @@ async fn serve_peer<S: Server>(
     kind: TunnelKind,
     server: &Target<S>,
 ) -> io::Result<()> {
-    match (server.connect().await, kind) {
-        (Ok(mut socket), TunnelKind::Server) => {
-            let result = copy_both(stream, &mut socket).await;
-            if result.is_err() {
-                socket.abort();
-            }
-            result
-        }
-        (Ok(mut socket), TunnelKind::HttpServer) => serve_request(stream, &mut socket, from).await,
-        (Err(error), TunnelKind::Server) => Err(error),
-        (Err(_), TunnelKind::HttpServer) => tell(stream, "503 Service Unavailable").await,
+    let mut socket = match (server.connect().await, kind) {
+        (Ok(socket), _) => Unfinished::new(socket),
+        (Err(error), TunnelKind::Server) => return Err(error),
+        (Err(_), TunnelKind::HttpServer) => return tell(stream, "503 Service Unavailable").await,
+    };
+    match kind {
+        TunnelKind::Server => copy_both(stream, &mut *socket).await?,
+        TunnelKind::HttpServer => serve_request(stream, &mut *socket, from).await?,
     }
+    socket.finish();
+    Ok(())
 }
 
 async fn serve_request(stream: &mut Stream, server: &mut impl Socket, from: &ramson_wire::Destination) -> io::Result<()> {
