@@ -104,7 +104,7 @@ fn same_body(request: &Request, written: &[u8]) {
     }
 }
 
-fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str, path: &str) {
+pub(crate) fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str, path: &str) {
     let head = Head::of(written);
     let method = original.start.split(' ').next().unwrap_or_default();
     assert_eq!(head.start, format!("{method} {path} HTTP/1.1"));

@@ -30,6 +30,16 @@ fn sam() {
 }
 
 #[test]
+fn http_proxy() {
+    run("http_proxy");
+}
+
+#[test]
+fn sam_connections() {
+    run("sam_connections");
+}
+
+#[test]
 fn address_books() {
     run("hosts");
 }

@@ -85,3 +85,35 @@ impl<C: Connection> DerefMut for Unfinished<C> {
         &mut self.connection
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn what_a_reader_sees(finished: bool) -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut reader = TcpStream::connect(listener.local_addr()?).await?;
+        let mut connection = Unfinished::new(listener.accept().await?.0);
+        let writing = tokio::spawn(async move {
+            connection.write_all(b"part").await.unwrap();
+            if finished {
+                connection.finish();
+            } else {
+                std::future::pending().await
+            }
+        });
+        let mut part = [0; 4];
+        reader.read_exact(&mut part).await?;
+        writing.abort();
+        reader.read(&mut part).await
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_cancelled_leaves_no_plain_close() {
+        assert_eq!(what_a_reader_sees(false).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(what_a_reader_sees(true).await.unwrap(), 0);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rings::StreamRings;
+use super::rings::{CloseReason, StreamRings};
 
 /// The engine's side of a stream's rings: it does what an engine may do at any time.
 #[derive(Clone, Debug)]
@@ -34,6 +34,11 @@ impl EngineSide {
     /// The peer has answered.
     pub fn set_open(&self) {
         self.0.set_open();
+    }
+
+    /// The stream is over.
+    pub fn set_closed(&self, reason: CloseReason) {
+        self.0.set_closed(reason);
     }
 
     /// Bytes came; false if they don't fit.
