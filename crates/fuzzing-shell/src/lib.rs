@@ -58,6 +58,13 @@ pub const TARGETS: &[Target] = &[
         aims: &["proxy/src/http_proxy.rs", "proxy/src/pages.rs", "proxy/src/relay.rs"],
     },
     Target {
+        name: "server_tunnel",
+        run: machines::server_tunnel::tunnel,
+        seeds: seeds::machines::server_tunnel,
+        runs: 1_500,
+        aims: &["proxy/src/server_tunnel.rs", "proxy/src/relay.rs"],
+    },
+    Target {
         name: "sam_connections",
         run: machines::sam::connections,
         seeds: seeds::machines::sam_connections,

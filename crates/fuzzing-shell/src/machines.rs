@@ -10,6 +10,8 @@ pub mod http_proxy;
 pub mod network;
 pub mod pipe;
 pub mod sam;
+pub mod server_tunnel;
+mod talker;
 
 use std::time::Duration;
 

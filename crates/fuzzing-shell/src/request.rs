@@ -128,7 +128,7 @@ pub(crate) fn check_site(request: &Request, original: &Head<'_>, written: &[u8],
     same_body(request, written);
 }
 
-fn check_server(request: &Request, original: &Head<'_>, written: &[u8], from: &Destination) {
+pub(crate) fn check_server(request: &Request, original: &Head<'_>, written: &[u8], from: &Destination) {
     let head = Head::of(written);
     assert_eq!(head.start, original.start);
     connection(&head, request);

@@ -35,6 +35,11 @@ fn http_proxy() {
 }
 
 #[test]
+fn server_tunnel() {
+    run("server_tunnel");
+}
+
+#[test]
 fn sam_connections() {
     run("sam_connections");
 }

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::http::marked;
 use super::network::{Line, Network};
-use super::pipe::{Callers, Door, Program, pipe};
+use super::pipe::{Callers, Door, pipe};
+use super::talker::Talker;
 use super::{Border, Sound, play, settle};
 use crate::seeds::{REQUESTS, RESPONSES};
 
@@ -59,19 +60,6 @@ fn names() -> (Arc<Names>, String) {
     (Arc::new(ramson_router::fuzz::book(&book).0), keys(29).to_base64().to_string())
 }
 
-/// A browser's connection.
-struct Browser {
-    program: Program,
-    outbox: Vec<u8>,
-    sent: Vec<u8>,
-    got: Vec<u8>,
-    reading: bool,
-    /// It closed its side, or all of it, or broke it.
-    left: bool,
-    /// It reads no more.
-    gone: bool,
-}
-
 struct World<'a, B> {
     border: &'a mut B,
     names: Arc<Names>,
@@ -80,7 +68,7 @@ struct World<'a, B> {
     server: JoinHandle<()>,
     /// The proxy was dropped.
     dropped: bool,
-    browsers: Vec<Browser>,
+    browsers: Vec<Talker>,
 }
 
 /// Runs the target.
@@ -173,13 +161,13 @@ impl<B: Border> World<'_, B> {
     fn open(&mut self, how: u8) {
         if self.browsers.len() < MAX_BROWSERS {
             let (near, program) = pipe([usize::MAX, 1, 7, 300][usize::from(how) % 4]);
-            self.browsers.push(Browser::new(program));
+            self.browsers.push(Talker::new(program));
             // As above.
             let _ = self.callers.send(Ok(near));
         }
     }
 
-    fn browser_at(&mut self, which: u8) -> Option<&mut Browser> {
+    fn browser_at(&mut self, which: u8) -> Option<&mut Talker> {
         let at = usize::from(which).checked_rem(self.browsers.len())?;
         self.browsers.get_mut(at)
     }
@@ -190,46 +178,13 @@ impl<B: Border> World<'_, B> {
             assert!(rounds < 2_000, "never at rest");
             settle().await;
             let mut moved = self.network.pump(self.border);
-            for browser in self.browsers.iter_mut().filter(|browser| browser.reading && !browser.gone) {
-                let came = browser.program.read();
-                moved |= !came.is_empty();
-                browser.got.extend(self.border.to_program(came));
+            for browser in &mut self.browsers {
+                moved |= browser.read(self.border);
             }
             if !moved {
                 break;
             }
         }
         self.check();
-    }
-}
-
-impl Browser {
-    fn new(program: Program) -> Self {
-        Self { program, outbox: Vec::new(), sent: Vec::new(), got: Vec::new(), reading: true, left: false, gone: false }
-    }
-
-    /// Says all of it, or only so many bytes for now.
-    fn say(&mut self, bytes: &[u8], only: u8) {
-        self.outbox.extend_from_slice(bytes);
-        self.send(if only < 128 { usize::MAX } else { usize::from(only - 127) });
-    }
-
-    fn send(&mut self, len: usize) {
-        let piece: Vec<u8> = self.outbox.drain(..len.min(self.outbox.len())).collect();
-        if self.program.send(&piece) {
-            self.sent.extend(piece);
-        }
-    }
-
-    fn act(&mut self, how: u8) {
-        match how % 8 {
-            0 => self.program.half_close(),
-            1 | 2 => self.program.close(),
-            3 => self.program.reset(),
-            4 | 5 => self.reading = !self.reading,
-            _ => self.send(usize::from(how)),
-        }
-        self.left |= how % 8 < 4;
-        self.gone |= (1..4).contains(&(how % 8));
     }
 }

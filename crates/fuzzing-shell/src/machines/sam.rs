@@ -121,7 +121,7 @@ pub fn connections_with(data: &[u8], border: &mut impl Border) {
 }
 
 /// Bytes of the stream with this number: the first two tell it.
-fn stream_bytes(number: usize, from: usize, len: usize) -> Vec<u8> {
+pub(super) fn stream_bytes(number: usize, from: usize, len: usize) -> Vec<u8> {
     let low = |value: usize| value.to_le_bytes()[0];
     let byte = |at: usize| match at {
         0 => low(number >> 8),

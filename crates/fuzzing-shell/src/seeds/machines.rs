@@ -102,3 +102,54 @@ pub fn http_proxy() -> Seeds {
     parts.extend(names.iter().zip(7..).map(|(name, what)| (name.as_str(), open().op(&[REQUEST, 0, what, 0]))));
     scripts(parts)
 }
+
+/// Peers and the server of a tunnel.
+pub fn server_tunnel() -> Seeds {
+    use crate::machines::server_tunnel::op::{
+        BULK, DATA, END, HOLD, INCOMING, MODE, MUCH, PASS, REQUEST, RESPONSE, SAY, SERVER, STALL, STOP,
+    };
+    let peer = |kind: u8| Script::default().op(&[kind]).op(&[INCOMING, 0, 0, 0]);
+    let asked = |what: u8| peer(0).op(&[REQUEST, 0, what]);
+    let carried = || peer(1).op(&[BULK, 0, 1, 0]).op(&[MUCH, 0, 2, 0]);
+    let mode = |kind: u8, mode: u8| Script::default().op(&[kind, MODE, mode]).op(&[INCOMING, 0, 0, 0]).op(&[REQUEST, 0, 9]);
+    let many = |kind: u8| (0..5).fold(Script::default().op(&[kind]), |script, from| script.op(&[INCOMING, 0, from, 3]));
+    scripts(vec![
+        ("page", asked(9).op(&[RESPONSE, 0, 0])),
+        ("claims", asked(10).op(&[RESPONSE, 0, 1])),
+        ("form", asked(2).op(&[RESPONSE, 0, 2])),
+        ("upload", asked(3).op(&[RESPONSE, 0, 4]).op(&[SERVER, 0, 1])),
+        (
+            "web-socket",
+            asked(4).op(&[RESPONSE, 0, 3]).op(&[DATA, 0]).part(b"frame").op(&[SAY, 0]).part(b"back").op(&[SERVER, 0, 1]),
+        ),
+        ("no-switch", asked(4).op(&[RESPONSE, 0, 0]).op(&[END, 0, 0])),
+        ("web-socket-silent", asked(4).op(&[END, 0, 0]).op(&[PASS, 255, 255])),
+        ("pipelined", asked(9).op(&[REQUEST, 0, 9]).op(&[RESPONSE, 0, 0]).op(&[RESPONSE, 0, 0])),
+        ("cut", asked(9).op(&[RESPONSE, 0, 5]).op(&[MUCH, 0, 1, 0]).op(&[SERVER, 0, 1])),
+        ("cut-by-reset", asked(9).op(&[RESPONSE, 0, 4]).op(&[SERVER, 0, 3])),
+        ("no-answer", asked(9).op(&[SERVER, 0, 1])),
+        ("not-http", asked(9).op(&[RESPONSE, 0, 8])),
+        ("no-request", peer(0).op(&[DATA, 0]).part(b"SSH-2.0\r\n\r\n")),
+        ("unclear", asked(13)),
+        ("too-large", peer(0).op(&[DATA, 0]).part(b"GET / HTTP/1.1\r\nA: ").op(&[BULK, 0, 160, 0])),
+        ("slow", peer(0).op(&[DATA, 0]).part(b"GET / HTTP/1.1\r\n").op(&[PASS, 255, 61])),
+        ("gone", asked(9).op(&[END, 0, 104])),
+        ("closed-early", peer(0).op(&[END, 0, 0])),
+        ("unread", asked(9).op(&[HOLD, 0]).op(&[RESPONSE, 0, 4]).op(&[MUCH, 0, 255, 0]).op(&[HOLD, 0]).op(&[SERVER, 0, 1])),
+        ("down", mode(0, 1)),
+        ("down-plain", mode(1, 1).op(&[MODE, 0]).op(&[INCOMING, 0, 1, 0]).op(&[BULK, 0, 0, 9])),
+        ("hangs", mode(0, 2).op(&[PASS, 255, 11])),
+        ("plain", carried().op(&[END, 0, 0]).op(&[SERVER, 0, 0])),
+        ("plain-server-first", carried().op(&[SERVER, 0, 0]).op(&[BULK, 0, 0, 9]).op(&[END, 0, 0])),
+        ("plain-reset-by-peer", carried().op(&[END, 0, 104])),
+        ("plain-reset-by-server", carried().op(&[SERVER, 0, 3])),
+        ("plain-idle", carried().op(&[SERVER, 0, 0]).op(&[PASS, 255, 255]).op(&[PASS, 255, 60])),
+        ("plain-no-reader", peer(1).op(&[BULK, 0, 1, 0]).op(&[SERVER, 0, 4]).op(&[BULK, 0, 80, 0]).op(&[SERVER, 0, 4])),
+        ("many", many(0).op(&[REQUEST, 1, 9]).op(&[RESPONSE, 1, 0])),
+        ("many-plain", many(1).op(&[BULK, 1, 0, 9]).op(&[BULK, 2, 0, 9]).op(&[END, 1, 104])),
+        ("behind", peer(1).op(&[STALL, 0]).op(&[INCOMING, 0, 0, 4]).op(&[BULK, 0, 1, 0]).op(&[STALL, 1])),
+        ("stopped", carried().op(&[STOP, 1, 1])),
+        ("dropped", asked(9).op(&[RESPONSE, 0, 4]).op(&[STOP, 0, 1])),
+        ("dropped-plain", carried().op(&[STOP, 0, 1])),
+    ])
+}

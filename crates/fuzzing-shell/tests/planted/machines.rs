@@ -1,7 +1,7 @@
 //! Faults of the shells' machines, put between them and the harness.
 
 use ramson_fuzzing_shell::machines::pipe::Ending;
-use ramson_fuzzing_shell::machines::{Border, http_proxy, sam};
+use ramson_fuzzing_shell::machines::{Border, http_proxy, sam, server_tunnel};
 use ramson_router::driver::Command;
 
 use super::finds;
@@ -88,4 +88,29 @@ impl Border for Told {
 #[test]
 fn a_site_is_told_about_the_browser() {
     finds("http_proxy", |data| http_proxy::browsers_with(data, &mut Told));
+}
+
+#[test]
+fn a_cut_stream_to_a_server_ends_like_a_whole_one() {
+    finds("server_tunnel", |data| server_tunnel::tunnel_with(data, &mut PlainCloses));
+}
+
+/// A server is told another asker than the one that asks.
+struct Forged;
+
+impl Border for Forged {
+    fn to_program(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        String::from_utf8(bytes)
+            .map_or_else(|error| error.into_bytes(), |text| text.replace("X-I2P-DestB32: ", "X-I2P-DestB32: x").into_bytes())
+    }
+}
+
+#[test]
+fn a_server_is_told_another_asker() {
+    finds("server_tunnel", |data| server_tunnel::tunnel_with(data, &mut Forged));
+}
+
+#[test]
+fn bytes_of_a_server_change_places() {
+    finds("server_tunnel", |data| server_tunnel::tunnel_with(data, &mut Swap));
 }

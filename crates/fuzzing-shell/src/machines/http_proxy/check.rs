@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ramson_proxy::fuzz::{Request, Response};
 
-use super::{Browser, MAX_CONNECTIONS, World};
+use super::{MAX_CONNECTIONS, World};
 use crate::machines::http::{Answer, Forward, answer, forward};
 use crate::machines::network::Line;
-use crate::machines::pipe::Ending;
+use crate::machines::talker::Talker;
 use crate::machines::{Border, tasks};
 use crate::request::check_site;
 use crate::strict::Head;
@@ -26,11 +26,7 @@ impl<B: Border> World<'_, B> {
             assert!(forwards.iter().any(fits), "nobody asked a site for that: {}", String::from_utf8_lossy(&line.taken));
         }
         for (browser, forward) in self.browsers.iter().zip(&forwards) {
-            let plain = browser.program.ended()
-                && !browser.gone
-                && browser.reading
-                && self.border.ending(Ending::Closed) == Ending::Closed
-                || browser.program.ending() == Some(Ending::Aborted) && self.border.ending(Ending::Aborted) == Ending::Closed;
+            let plain = browser.sees_end(self.border);
             if is_page(&browser.got) || browser.got.is_empty() && (!plain || browser.left || self.dropped || self.network.stopped)
             {
                 continue;
@@ -117,7 +113,7 @@ fn site_says(line: &Line, request: &Forward) -> Answer {
 }
 
 /// What a browser got is this answer; if it ended well, all of it. A page may stand in the place of one.
-fn answers(browser: &Browser, plain: bool, answer: &Answer) -> bool {
+fn answers(browser: &Talker, plain: bool, answer: &Answer) -> bool {
     let (got, interim) = (&browser.got, &answer.bytes[..answer.interim]);
     let page = got.strip_prefix(interim).is_some_and(is_page);
     page || answer.bytes.starts_with(got) && (!plain || answer.whole && got.len() == answer.bytes.len())
