@@ -169,7 +169,9 @@ impl AsyncRead for Near {
         if wire.reset {
             return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
         }
-        let count = wire.to_machine.len().min(wire.piece).min(out.remaining());
+        // Long inputs come in longer pieces: a head is read anew with each.
+        let piece = wire.piece.max(wire.to_machine.len() / 64);
+        let count = wire.to_machine.len().min(piece).min(out.remaining());
         if count == 0 && !wire.half_closed && out.remaining() > 0 {
             wire.reader = Some(cx.waker().clone());
             return Poll::Pending;
