@@ -3,6 +3,7 @@
 //! Supported: HELLO, DEST GENERATE, SESSION CREATE STYLE=STREAM, STREAM CONNECT, STREAM ACCEPT, NAMING LOOKUP,
 //! PING, QUIT. Whatever else is asked gets an `I2P_ERROR` answer and a closed connection.
 
+mod ahead;
 mod connection;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;

@@ -13,6 +13,7 @@ pub mod body;
 pub mod control;
 pub mod files;
 pub mod hosts;
+pub mod machines;
 pub mod request;
 pub mod response;
 pub mod sam;
@@ -48,6 +49,27 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::sam_line,
         runs: RUNS,
         aims: &["api/src/sam/line.rs", "api/src/sam/options.rs", "api/src/sam/reply.rs"],
+    },
+    Target {
+        name: "http_proxy",
+        run: machines::http_proxy::browsers,
+        seeds: seeds::machines::http_proxy,
+        runs: 1_500,
+        aims: &["proxy/src/http_proxy.rs", "proxy/src/pages.rs", "proxy/src/relay.rs"],
+    },
+    Target {
+        name: "server_tunnel",
+        run: machines::server_tunnel::tunnel,
+        seeds: seeds::machines::server_tunnel,
+        runs: 1_500,
+        aims: &["proxy/src/server_tunnel.rs", "proxy/src/relay.rs"],
+    },
+    Target {
+        name: "sam_connections",
+        run: machines::sam::connections,
+        seeds: seeds::machines::sam_connections,
+        runs: 1_500,
+        aims: &["api/src/sam/connection.rs", "api/src/sam/server.rs"],
     },
     Target { name: "hosts", run: hosts::hosts, seeds: seeds::hosts, runs: RUNS, aims: &["router/src/names.rs"] },
     Target {

@@ -104,7 +104,7 @@ fn same_body(request: &Request, written: &[u8]) {
     }
 }
 
-fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str, path: &str) {
+pub(crate) fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str, path: &str) {
     let head = Head::of(written);
     let method = original.start.split(' ').next().unwrap_or_default();
     assert_eq!(head.start, format!("{method} {path} HTTP/1.1"));
@@ -128,7 +128,7 @@ fn check_site(request: &Request, original: &Head<'_>, written: &[u8], host: &str
     same_body(request, written);
 }
 
-fn check_server(request: &Request, original: &Head<'_>, written: &[u8], from: &Destination) {
+pub(crate) fn check_server(request: &Request, original: &Head<'_>, written: &[u8], from: &Destination) {
     let head = Head::of(written);
     assert_eq!(head.start, original.start);
     connection(&head, request);

@@ -100,13 +100,13 @@ fn check_answer(data: &[u8], question: &Question<'_>, exchanged: &Exchanged, par
     filter(&mut last);
     expected.extend_from_slice(&last.to_bytes());
     let passed = got.strip_prefix(expected.as_slice()).expect("heads pass, and only they");
-    if question.upgrade {
+    if question.upgrade && last.status() == 101 {
         assert_eq!((*end, passed), (End::Whole, rest), "the other protocol's bytes");
-        let behind = if last.status() == 101 { REST } else { b"" };
-        assert_eq!(*sent, [ASKED, behind].concat());
+        assert_eq!(*sent, [ASKED, REST].concat());
         return;
     }
-    assert!(sent.is_empty() || *sent == whole, "something behind the request is sent on");
+    let all = if question.upgrade { ASKED } else { &whole };
+    assert!(sent.is_empty() || sent == all, "something behind the request is sent on");
     match body {
         None => assert_eq!((*end, passed), (End::Whole, rest)),
         Some(Body::Length(length)) => {

@@ -1,6 +1,7 @@
 //! The corpora: messages as browsers, servers and SAM programs send them.
 
 pub mod files;
+pub mod machines;
 
 use ramson_crypto::rng::SeededRng;
 use ramson_fuzzing::seeds::{Seeds, wire::keys};
@@ -45,6 +46,24 @@ const CLAIMS: &str = "HEAD / HTTP/1.0\nX-I2P-DestHash: AAAA\nX_I2P_DestB32: some
 /// What a proxy doesn't serve.
 const CONNECT: &str = "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nUser-Agent: curl/8.5.0\r\n\r\n";
 
+/// Requests to a proxy.
+pub(crate) const REQUESTS: &[&str] = &[
+    FIREFOX,
+    "HEAD http://stats.i2p/ HTTP/1.1\r\nHost: stats.i2p\r\n\r\n",
+    FORM,
+    UPLOAD,
+    SOCKET,
+    CURL,
+    "POST http://files.i2p/ HTTP/1.1\r\nContent-Length: 9000\r\n\r\n",
+    "GET http://nobody.i2p/ HTTP/1.1\r\n\r\n",
+    CONNECT,
+    STRANGER,
+    CLAIMS,
+    "GET http://example.com/ HTTP/1.1\r\n\r\n",
+    "GET http://short.b32.i2p/ HTTP/1.1\r\n\r\n",
+    "POST http://stats.i2p/ HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+];
+
 /// Requests.
 pub fn http_request() -> Seeds {
     named(&[
@@ -80,6 +99,19 @@ const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nProxy-Agent: x\r\n\r\n\u{1}\u{5}hello";
 /// A file without a length, by Python's server.
 const OLD: &str = "HTTP/1.0 200 OK\r\nServer: SimpleHTTP/0.6 Python/3.11.2\r\nContent-type: text/plain\r\n\r\nuntil the end";
+
+/// Answers of sites and servers.
+pub(crate) const RESPONSES: &[&str] = &[
+    NGINX,
+    APACHE,
+    CONTINUE,
+    SWITCH,
+    OLD,
+    "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n",
+    "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+    "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+];
 
 /// Answers.
 pub fn http_response() -> Seeds {

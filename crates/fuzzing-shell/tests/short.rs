@@ -30,6 +30,21 @@ fn sam() {
 }
 
 #[test]
+fn http_proxy() {
+    run("http_proxy");
+}
+
+#[test]
+fn server_tunnel() {
+    run("server_tunnel");
+}
+
+#[test]
+fn sam_connections() {
+    run("sam_connections");
+}
+
+#[test]
 fn address_books() {
     run("hosts");
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, reason = "part of a harness, which fails by a panic")]
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use ramson_router::{NameError, Names};
 use ramson_wire::Destination;
@@ -278,5 +278,13 @@ thread_local! {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    RUNTIME.with(|runtime| runtime.block_on(work))
+    if tokio::runtime::Handle::try_current().is_err() {
+        return RUNTIME.with(|runtime| runtime.block_on(work));
+    }
+    // Within a harness that has a runtime of its own.
+    let mut work = pin!(tokio::task::unconstrained(work));
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => unreachable!("bytes in memory never wait"),
+    }
 }

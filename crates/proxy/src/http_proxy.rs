@@ -1,12 +1,13 @@
 //! The HTTP proxy: a browser's requests, each over a stream of its own to the destination that its host names.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use ramson_router::{Destination, NameError, Names, accept};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use ramson_router::{Destination, Listener, NameError, Names, Socket, Unfinished, accept};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -29,13 +30,14 @@ pub struct HttpProxy {
     destination: Destination,
     names: Arc<Names>,
     patience: Duration,
+    max_connections: usize,
 }
 
 impl HttpProxy {
     /// A proxy that connects from `destination`, which nothing else should use.
     #[must_use]
     pub fn new(destination: Destination, names: Arc<Names>) -> Self {
-        Self { destination, names, patience: READY_TIME }
+        Self { destination, names, patience: READY_TIME, max_connections: MAX_CONNECTIONS }
     }
 
     /// Sets how long a request waits for tunnels before the browser is told; a minute otherwise.
@@ -44,23 +46,35 @@ impl HttpProxy {
         Self { patience, ..self }
     }
 
+    /// Sets how many browser connections are served at once.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    #[doc(hidden)]
+    pub fn with_max_connections(self, max_connections: usize) -> Self {
+        Self { max_connections, ..self }
+    }
+
     /// Serves browsers until dropped.
-    pub async fn serve(self, listener: TcpListener) {
+    pub async fn serve(self, listener: impl Listener) {
+        let slots = Arc::new(Semaphore::new(self.max_connections));
         let proxy = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut tasks = JoinSet::new();
         loop {
-            let (mut browser, _) = accept(|| listener.accept()).await;
+            let mut browser = accept(|| listener.accept()).await;
             while tasks.try_join_next().is_some() {}
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
                 // Told without a task: one that waits would be one more connection held. Best effort.
-                let _ = browser.try_write(&Problem::Busy.response());
+                let page = Problem::Busy.response();
+                let once = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut browser).poll_write(cx, &page)));
+                let _ = once.await;
                 continue;
             };
             let proxy = Arc::clone(&proxy);
+            let mut browser = Unfinished::new(browser);
             tasks.spawn(async move {
                 if let Err(problem) = proxy.serve_browser(&mut browser).await {
-                    refuse(&mut browser, problem).await;
+                    refuse(&mut *browser, problem).await;
+                    browser.finish();
                 }
                 drop(slot);
             });
@@ -68,10 +82,13 @@ impl HttpProxy {
     }
 
     /// Serves one request. An error is to be told to the browser.
-    async fn serve_browser(&self, browser: &mut TcpStream) -> Result<(), Problem> {
-        let (mut head, beyond) = match read_request(browser).await {
+    async fn serve_browser(&self, browser: &mut Unfinished<impl Socket>) -> Result<(), Problem> {
+        let (mut head, beyond) = match read_request(&mut **browser).await {
             Ok(read) => read,
-            Err(HeadError::Closed | HeadError::Io(_)) => return Ok(()),
+            Err(HeadError::Closed | HeadError::Io(_)) => {
+                browser.finish();
+                return Ok(());
+            }
             Err(HeadError::Slow) => return Err(Problem::Slow),
             Err(HeadError::TooLarge) => return Err(Problem::TooLarge),
             Err(HeadError::Malformed) => return Err(Problem::BadRequest),
@@ -94,16 +111,14 @@ impl HttpProxy {
         headers::towards_site(&mut head, &url.authority, &url.path);
         let head_only = head.method == "HEAD";
         let request = Request { head: head.to_bytes(), beyond, framing, head_only, upgrade };
-        let mut site = self.destination.open_stream(target.hash(), 0, url.port);
-        match exchange(browser, &mut site, request, headers::towards_browser).await {
-            Ok(()) => Ok(()),
-            Err(RelayError::Broken) => {
-                site.reset();
-                // A plain close would make a part of the answer look like the whole. A socket that can't be set is
-                // closed already.
-                let _ = browser.set_zero_linger();
+        let mut site = Unfinished::new(self.destination.open_stream(target.hash(), 0, url.port));
+        match exchange(&mut **browser, &mut *site, request, headers::towards_browser).await {
+            Ok(()) => {
+                browser.finish();
+                site.finish();
                 Ok(())
             }
+            Err(RelayError::Broken) => Ok(()),
             Err(RelayError::NoAnswer(error)) => Err(problem_of(&error)),
         }
     }
@@ -123,7 +138,7 @@ fn problem_of(error: &HeadError) -> Problem {
     }
 }
 
-async fn refuse(browser: &mut TcpStream, problem: Problem) {
+async fn refuse(browser: &mut impl Socket, problem: Problem) {
     let told = async {
         browser.write_all(&problem.response()).await?;
         browser.shutdown().await?;

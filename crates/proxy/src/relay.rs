@@ -20,6 +20,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(3);
 /// How much of it.
 const DRAIN_BYTES: u64 = 1 << 20;
 
+/// Bytes of another protocol that are kept until the answer agrees to it.
+const MAX_AHEAD: usize = 64 * 1024;
+
 /// A request that is ready to be sent on.
 pub(crate) struct Request {
     /// Its rewritten head.
@@ -82,26 +85,45 @@ where
         };
         let down = async {
             let answer = answer_head(&mut answerer_read, &mut asker_write, rewrite).await?;
-            let mut answer_body = BufReader::new(Cursor::new(answer.beyond).chain(&mut answerer_read));
-            match answer_framing(&answer.head, request.head_only) {
-                Some(framing) => framing.copy(&mut answer_body, &mut asker_write).await?,
-                None => drop(tokio::io::copy_buf(&mut answer_body, &mut asker_write).await?),
-            }
-            asker_write.shutdown().await?;
-            Ok(())
+            pass_body(answer, &mut answerer_read, &mut asker_write, request.head_only).await
         };
-        let mut down = pin!(down);
-        tokio::select! {
-            result = &mut down => result,
-            end = up => match end {
-                AskerEnd::Closed => while_moving(down, &moved, GONE_AFTER).await.unwrap_or(Err(RelayError::Broken)),
-                AskerEnd::Broken => Err(RelayError::Broken),
-            },
-        }?;
+        while_asked(down, up, &moved).await?;
     }
     // Whether the asker is slow or gone makes no difference any more.
     let _ = tokio::time::timeout(DRAIN_TIME, tokio::io::copy_buf(&mut body.take(DRAIN_BYTES), &mut tokio::io::sink())).await;
     Ok(())
+}
+
+/// Passes on what follows the final head.
+async fn pass_body(
+    answer: Answer,
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    head_only: bool,
+) -> Result<(), RelayError> {
+    let mut body = BufReader::new(Cursor::new(answer.beyond).chain(from));
+    match answer_framing(&answer.head, head_only) {
+        Some(framing) => framing.copy(&mut body, to).await?,
+        None => drop(tokio::io::copy_buf(&mut body, to).await?),
+    }
+    to.shutdown().await?;
+    Ok(())
+}
+
+/// Lets `down` go on while the asker stays, and for a while after it has closed.
+async fn while_asked<T>(
+    down: impl Future<Output = Result<T, RelayError>>,
+    asker: impl Future<Output = AskerEnd>,
+    moved: &AtomicU64,
+) -> Result<T, RelayError> {
+    let mut down = pin!(down);
+    tokio::select! {
+        result = &mut down => result,
+        end = asker => match end {
+            AskerEnd::Closed => while_moving(down, moved, GONE_AFTER).await.unwrap_or(Err(RelayError::Broken)),
+            AskerEnd::Broken => Err(RelayError::Broken),
+        },
+    }
 }
 
 /// How an asker shows that it sends nothing more.
@@ -164,16 +186,34 @@ where
     B: AsyncRead + AsyncWrite + Unpin,
 {
     answerer.write_all(&request.head).await.map_err(|error| RelayError::NoAnswer(error.into()))?;
-    let Answer { head, beyond } = answer_head(answerer, asker, rewrite).await?;
-    asker.write_all(&beyond).await?;
-    if head.status == 101 {
-        answerer.write_all(&request.beyond).await?;
-        copy_both(asker, answerer).await?;
-    } else {
-        tokio::io::copy(answerer, asker).await?;
-        asker.shutdown().await?;
+    let moved = AtomicU64::new(0);
+    let Request { mut beyond, head_only, .. } = request;
+    {
+        let (mut asker_read, asker_write) = tokio::io::split(&mut *asker);
+        let mut asker_write = Counted { inner: asker_write, moved: &moved };
+        let down = answer_head(answerer, &mut asker_write, rewrite);
+        let answer = while_asked(down, read_ahead(&mut asker_read, &mut beyond), &moved).await?;
+        if answer.head.status != 101 {
+            let down = pass_body(answer, answerer, &mut asker_write, head_only);
+            return while_asked(down, asker_end(&mut BufReader::new(asker_read)), &moved).await;
+        }
+        asker_write.write_all(&answer.beyond).await?;
     }
+    answerer.write_all(&beyond).await?;
+    copy_both(asker, answerer).await?;
     Ok(())
+}
+
+/// Keeps what an asker says before its turn, within a limit, until it has closed.
+async fn read_ahead(from: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>) -> AskerEnd {
+    while into.len() < MAX_AHEAD {
+        match from.read_buf(into).await {
+            Ok(0) => return AskerEnd::Closed,
+            Ok(_) => {}
+            Err(_) => return AskerEnd::Broken,
+        }
+    }
+    std::future::pending().await
 }
 
 /// The head of the final answer, and what was read beyond it.
@@ -297,6 +337,19 @@ mod tests {
         drop(asker_far);
         let result = exchange(&mut asker, &mut answerer, get(false), |_| ()).await;
         assert!(matches!(result, Err(RelayError::Broken)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_asker_that_left_gets_no_other_protocol() {
+        for answer in [&b""[..], b"HTTP/1.1 200 OK\r\n\r\npart"] {
+            let (mut asker, asker_far) = duplex(1024);
+            let (mut answerer, mut answerer_far) = duplex(1024);
+            answerer_far.write_all(answer).await.unwrap();
+            drop(asker_far);
+            let request = Request { upgrade: true, ..get(false) };
+            let result = exchange(&mut asker, &mut answerer, request, |_| ()).await;
+            assert!(matches!(result, Err(RelayError::Broken)));
+        }
     }
 
     #[tokio::test]

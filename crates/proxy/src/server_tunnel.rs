@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ramson_router::{Accepted, Destination, Stream, copy_both};
+use ramson_router::{Accepted, Destination, Server, Socket, Stream, Unfinished, copy_both};
 use ramson_wire::DestinationHash;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::body::Framing;
@@ -19,9 +18,7 @@ use crate::headers;
 use crate::relay::{RelayError, Request, exchange};
 
 /// Connections to the server at once.
-const MAX_CONNECTIONS: usize = 512;
-/// Of them from one peer.
-const MAX_CONNECTIONS_OF_PEER: usize = 64;
+const LIMITS: Limits = Limits { all: 512, of_peer: 64 };
 /// How long the server may take to accept.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long a refused request is still read, so that the peer gets the refusal and not a reset.
@@ -39,23 +36,32 @@ pub enum TunnelKind {
 }
 
 /// A tunnel from a destination to a server.
-pub struct ServerTunnel {
+pub struct ServerTunnel<S = SocketAddr> {
     destination: Destination,
     kind: TunnelKind,
-    target: SocketAddr,
+    target: S,
+    limits: Limits,
 }
 
-impl ServerTunnel {
+impl<S: Server> ServerTunnel<S> {
     /// A tunnel to the server at `target`.
     #[must_use]
-    pub fn new(destination: Destination, kind: TunnelKind, target: SocketAddr) -> Self {
-        Self { destination, kind, target }
+    pub fn new(destination: Destination, kind: TunnelKind, target: S) -> Self {
+        Self { destination, kind, target, limits: LIMITS }
+    }
+
+    /// Sets how many connections there may be to the server at once, and how many of them from one peer.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    #[doc(hidden)]
+    pub fn with_limits(self, all: usize, of_peer: usize) -> Self {
+        Self { limits: Limits { all, of_peer }, ..self }
     }
 
     /// Serves peers until the destination closes.
     pub async fn serve(self) {
-        let peers = Peers::default();
-        let server = Arc::new(Server { target: self.target, down: AtomicBool::new(false) });
+        let peers = Peers::new(self.limits);
+        let server = Arc::new(Target { server: self.target, down: AtomicBool::new(false) });
         let mut tasks = JoinSet::new();
         while let Ok(accepted) = self.destination.accept().await {
             while tasks.try_join_next().is_some() {}
@@ -65,11 +71,11 @@ impl ServerTunnel {
             };
             let (kind, server) = (self.kind, Arc::clone(&server));
             tasks.spawn(async move {
-                let Accepted { mut stream, from, .. } = accepted;
-                if let Err(error) = serve_peer(&mut stream, &from, kind, &server).await {
-                    tracing::debug!(%error, "a stream to a local server ended early");
-                    // A plain close would make a part look like the whole.
-                    stream.reset();
+                let Accepted { stream, from, .. } = accepted;
+                let mut stream = Unfinished::new(stream);
+                match serve_peer(&mut stream, &from, kind, &server).await {
+                    Ok(()) => stream.finish(),
+                    Err(error) => tracing::debug!(%error, "a stream to a local server ended early"),
                 }
                 drop(slot);
             });
@@ -78,15 +84,15 @@ impl ServerTunnel {
 }
 
 /// The local server, and whether it was last seen down.
-struct Server {
-    target: SocketAddr,
+struct Target<S> {
+    server: S,
     down: AtomicBool,
 }
 
-impl Server {
+impl<S: Server> Target<S> {
     /// Connects, and says once when the server goes down or comes back: how often depends on strangers.
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let connecting = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(self.target));
+    async fn connect(&self) -> io::Result<S::Socket> {
+        let connecting = tokio::time::timeout(CONNECT_TIME, self.server.connect());
         let result = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let was_down = self.down.swap(result.is_err(), Ordering::Relaxed);
         match &result {
@@ -98,23 +104,26 @@ impl Server {
     }
 }
 
-async fn serve_peer(stream: &mut Stream, from: &ramson_wire::Destination, kind: TunnelKind, server: &Server) -> io::Result<()> {
-    match (server.connect().await, kind) {
-        (Ok(mut socket), TunnelKind::Server) => {
-            let result = copy_both(stream, &mut socket).await;
-            if result.is_err() {
-                // A socket that can't be set is closed already.
-                let _ = socket.set_zero_linger();
-            }
-            result
-        }
-        (Ok(mut socket), TunnelKind::HttpServer) => serve_request(stream, &mut socket, from).await,
-        (Err(error), TunnelKind::Server) => Err(error),
-        (Err(_), TunnelKind::HttpServer) => tell(stream, "503 Service Unavailable").await,
+async fn serve_peer<S: Server>(
+    stream: &mut Stream,
+    from: &ramson_wire::Destination,
+    kind: TunnelKind,
+    server: &Target<S>,
+) -> io::Result<()> {
+    let mut socket = match (server.connect().await, kind) {
+        (Ok(socket), _) => Unfinished::new(socket),
+        (Err(error), TunnelKind::Server) => return Err(error),
+        (Err(_), TunnelKind::HttpServer) => return tell(stream, "503 Service Unavailable").await,
+    };
+    match kind {
+        TunnelKind::Server => copy_both(stream, &mut *socket).await?,
+        TunnelKind::HttpServer => serve_request(stream, &mut *socket, from).await?,
     }
+    socket.finish();
+    Ok(())
 }
 
-async fn serve_request(stream: &mut Stream, server: &mut TcpStream, from: &ramson_wire::Destination) -> io::Result<()> {
+async fn serve_request(stream: &mut Stream, server: &mut impl Socket, from: &ramson_wire::Destination) -> io::Result<()> {
     let (mut head, beyond) = match read_request(stream).await {
         Ok(read) => read,
         Err(HeadError::Closed) => return Ok(()),
@@ -147,16 +156,30 @@ async fn tell(stream: &mut Stream, status: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// How many connections there may be.
+#[derive(Clone, Copy)]
+struct Limits {
+    all: usize,
+    of_peer: usize,
+}
+
 /// Open connections by peer.
-#[derive(Clone, Default)]
-struct Peers(Arc<Mutex<BTreeMap<DestinationHash, usize>>>);
+#[derive(Clone)]
+struct Peers {
+    open: Arc<Mutex<BTreeMap<DestinationHash, usize>>>,
+    limits: Limits,
+}
 
 impl Peers {
+    fn new(limits: Limits) -> Self {
+        Self { open: Arc::default(), limits }
+    }
+
     fn enter(&self, peer: DestinationHash) -> Option<PeerSlot> {
-        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = peers.values().sum();
         let count = peers.get(&peer).copied().unwrap_or(0);
-        if all >= MAX_CONNECTIONS || count >= MAX_CONNECTIONS_OF_PEER {
+        if all >= self.limits.all || count >= self.limits.of_peer {
             return None;
         }
         peers.insert(peer, count + 1);
@@ -171,7 +194,7 @@ struct PeerSlot {
 
 impl Drop for PeerSlot {
     fn drop(&mut self) {
-        let mut peers = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = peers.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
@@ -187,13 +210,13 @@ mod tests {
 
     #[test]
     fn one_peer_cannot_take_all_connections() {
-        let peers = Peers::default();
+        let peers = Peers::new(LIMITS);
         let greedy: Vec<_> =
             std::iter::repeat_with(|| peers.enter(DestinationHash([1; 32]))).take_while(Option::is_some).collect();
-        assert_eq!(greedy.len(), MAX_CONNECTIONS_OF_PEER);
+        assert_eq!(greedy.len(), LIMITS.of_peer);
         assert!(peers.enter(DestinationHash([2; 32])).is_some());
         drop(greedy);
         assert!(peers.enter(DestinationHash([1; 32])).is_some());
-        assert_eq!(peers.0.lock().unwrap().len(), 0);
+        assert_eq!(peers.open.lock().unwrap().len(), 0);
     }
 }

@@ -17,6 +17,7 @@
 //! ```
 
 mod clock;
+mod connection;
 mod copying;
 mod destination;
 pub mod driver;
@@ -38,12 +39,13 @@ mod routes;
 mod storage;
 mod stream;
 
+pub use connection::{Connection, Socket, Unfinished};
 pub use copying::{copy_both, while_moving};
 pub use destination::{Accepted, Destination};
 pub use error::{Closed, StartError};
 pub use files::DataDir;
 pub use keys::{load_or_create_destination, new_destination};
-pub use listening::accept;
+pub use listening::{Listener, Server, accept};
 pub use names::{NameError, Names, Target};
 pub use ramson_engine::{
     BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,

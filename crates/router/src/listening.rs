@@ -1,11 +1,50 @@
-//! Accepting connections of local programs without giving up.
+//! Reaching local programs: listeners, which accept without giving up, and servers.
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::Socket;
 
 /// How long to wait after the system refused a connection.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// Where local programs connect.
+pub trait Listener: Send {
+    /// What connects them.
+    type Socket: Socket;
+
+    /// The next one.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Socket = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Self::accept(self).await.map(|(socket, _)| socket)
+    }
+}
+
+/// A local server.
+pub trait Server: Send + Sync + 'static {
+    /// What connects to it.
+    type Socket: Socket;
+
+    /// Connects.
+    fn connect(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+}
+
+impl Server for SocketAddr {
+    type Socket = TcpStream;
+
+    fn connect(&self) -> impl Future<Output = io::Result<TcpStream>> + Send {
+        TcpStream::connect(*self)
+    }
+}
 
 /// The next connection, whatever goes wrong before it: a listener that stands fails only for single connections, or
 /// while descriptors or memory are short. Neither is a reason to end a service, nor to try again at once.

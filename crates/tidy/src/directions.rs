@@ -42,6 +42,7 @@ pub const MAP: &[Allowed] = &[
             "ramson",
             "ramson-api",
             "ramson-crypto",
+            "ramson-engine",
             "ramson-fuzzing",
             "ramson-proxy",
             "ramson-router",

@@ -5,18 +5,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ramson_router::{Accepted, CloseReason, NameError, Stream, Target, copy_both};
+use ramson_router::{Accepted, CloseReason, NameError, Socket, Stream, Target, Unfinished, copy_both};
 use ramson_wire::{Destination, DestinationKeys};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
+use super::ahead::ReadAhead;
 use super::line::Line;
 use super::options::{self, Version};
 use super::reply::{self, Outcome};
 use super::server::{Session, SessionGuard, Shared};
 
 /// Longest line: a destination with its private keys fits several times.
-const MAX_LINE: u64 = 16 * 1024;
+pub(super) const MAX_LINE: u64 = 16 * 1024;
 /// How long a client may take to say HELLO.
 const HELLO_TIME: Duration = Duration::from_secs(60);
 /// How long a new session may take to get its tunnels.
@@ -24,9 +24,9 @@ const SESSION_TIME: Duration = Duration::from_secs(300);
 /// How long a look-up may wait for tunnels.
 const LOOKUP_TIME: Duration = Duration::from_secs(60);
 
-pub(crate) struct Connection {
+pub(crate) struct Connection<S: Socket> {
     shared: Arc<Shared>,
-    socket: BufReader<TcpStream>,
+    socket: Unfinished<ReadAhead<S>>,
     version: Version,
     /// The session that this connection holds open.
     session: Option<SessionGuard>,
@@ -40,13 +40,19 @@ enum Next {
     Close,
 }
 
-impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>, socket: TcpStream) -> Self {
-        Self { shared, socket: BufReader::new(socket), version: Version::NEWEST, session: None }
+impl<S: Socket> Connection<S> {
+    pub(crate) fn new(shared: Arc<Shared>, socket: S) -> Self {
+        Self { shared, socket: Unfinished::new(ReadAhead::new(socket)), version: Version::NEWEST, session: None }
     }
 
     pub(crate) async fn serve(mut self) -> io::Result<()> {
-        self.socket.get_ref().set_nodelay(true)?;
+        self.run().await?;
+        self.socket.finish();
+        Ok(())
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
+        self.socket.get_ref().set_nodelay()?;
         let first = tokio::time::timeout(HELLO_TIME, self.read_line()).await??;
         let Some(first) = first else {
             return Ok(());
@@ -159,7 +165,7 @@ impl Connection {
         let destination = guard.session.destination.clone();
         let ready = tokio::select! {
             ready = tokio::time::timeout(SESSION_TIME, destination.ready()) => ready,
-            () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
+            () = self.socket.closed() => return Err(Outcome::error("closed")),
         };
         match ready {
             Ok(Ok(())) => {}
@@ -183,22 +189,17 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// From here on the socket is the stream. What didn't end well is reset: a plain close would make a part look
-    /// like the whole.
-    async fn carry(&mut self, session: &Session, mut stream: Stream) -> io::Result<()> {
-        let result = tokio::select! {
-            result = copy_both(&mut self.socket, &mut stream) => result,
-            () = session.ended() => Err(io::ErrorKind::ConnectionAborted.into()),
-        };
-        if result.is_err() {
-            stream.reset();
-            // A socket that can't be set is closed already.
-            let _ = self.socket.get_ref().set_zero_linger();
+    /// From here on the socket is the stream.
+    async fn carry(&mut self, session: &Session, mut stream: Unfinished<Stream>) -> io::Result<()> {
+        tokio::select! {
+            result = copy_both(&mut *self.socket, &mut *stream) => result?,
+            () = session.ended() => return Err(io::ErrorKind::ConnectionAborted.into()),
         }
-        result
+        stream.finish();
+        Ok(())
     }
 
-    async fn connect(&mut self, line: &Line) -> Result<(Arc<Session>, Stream), Outcome> {
+    async fn connect(&mut self, line: &Line) -> Result<(Arc<Session>, Unfinished<Stream>), Outcome> {
         let session = line.get("ID").and_then(|id| self.shared.session(id)).ok_or(Outcome::InvalidId)?;
         let name = line.get("DESTINATION").ok_or_else(|| Outcome::error("DESTINATION is missing"))?;
         let target = self.shared.names.resolve(name).map_err(|error| match error {
@@ -210,10 +211,10 @@ impl Connection {
         let stream = tokio::select! {
             stream = connecting => stream,
             () = session.ended() => return Err(Outcome::error("the session was closed")),
-            () = closed(&mut self.socket) => return Err(Outcome::error("closed")),
+            () = self.socket.closed() => return Err(Outcome::error("closed")),
         };
         match stream {
-            Ok(stream) => Ok((session, stream)),
+            Ok(stream) => Ok((session, Unfinished::new(stream))),
             Err(CloseReason::ConnectTimeout | CloseReason::TimedOut) => Err(Outcome::Timeout),
             Err(CloseReason::Limit) => Err(Outcome::error("too many streams")),
             Err(CloseReason::Shutdown) => Err(Outcome::error("the session was closed")),
@@ -235,7 +236,7 @@ impl Connection {
         let accepted = tokio::select! {
             accepted = session.destination.accept() => accepted.ok(),
             () = session.ended() => None,
-            () = closed(&mut self.socket) => return Ok(Next::Close),
+            () = self.socket.closed_or_full() => return Ok(Next::Close),
         };
         let Some(Accepted { stream, from, from_port, to_port }) = accepted else {
             if !silent {
@@ -244,6 +245,7 @@ impl Connection {
             }
             return Ok(Next::Close);
         };
+        let stream = Unfinished::new(stream);
         if !silent {
             let ports =
                 if self.version.has_ports() { format!(" FROM_PORT={from_port} TO_PORT={to_port}") } else { String::new() };
@@ -301,7 +303,7 @@ impl Connection {
     /// The next line without its end; nothing at the end of the connection.
     async fn read_line(&mut self) -> io::Result<Option<String>> {
         let mut bytes = Vec::new();
-        (&mut self.socket).take(MAX_LINE).read_until(b'\n', &mut bytes).await?;
+        (&mut *self.socket).take(MAX_LINE).read_until(b'\n', &mut bytes).await?;
         if !bytes.ends_with(b"\n") {
             // The connection ended, or the line is longer than any command.
             return Ok(None);
@@ -311,14 +313,5 @@ impl Connection {
 
     async fn say(&mut self, line: &str) -> io::Result<()> {
         self.socket.write_all(format!("{line}\n").as_bytes()).await
-    }
-}
-
-/// Returns when the client has closed. Bytes that it sends meanwhile stay in the buffer; once that holds some,
-/// a close can't be seen any more and the wait is for ever.
-async fn closed(socket: &mut BufReader<TcpStream>) {
-    match socket.fill_buf().await {
-        Ok([]) | Err(_) => {}
-        Ok(_) => std::future::pending().await,
     }
 }

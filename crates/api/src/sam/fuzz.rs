@@ -1,10 +1,23 @@
-//! A door for the fuzz targets: lines and options without a connection. Behind the feature `fuzzing`.
+//! A door for the fuzz targets: lines and options without a connection, and a bridge with small limits. Behind the feature
+//! `fuzzing`.
 
-use ramson_router::DestinationConfig;
+use std::sync::Arc;
+
+use ramson_router::{DestinationConfig, Names, Router};
 
 use super::line::Line;
 use super::options;
 use super::reply::{self, Outcome};
+use super::server::SamServer;
+
+/// The longest line.
+pub const MAX_LINE: u64 = super::connection::MAX_LINE;
+
+/// A bridge with so many connections and sessions at most.
+#[must_use]
+pub fn server(router: Router, names: Arc<Names>, max_connections: usize, max_sessions: usize) -> SamServer {
+    SamServer::with_limits(router, names, max_connections, max_sessions)
+}
 
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ramson_router::{Destination, DestinationConfig, Names, Router, accept};
+use ramson_router::{Destination, DestinationConfig, Listener, Names, Router, accept};
 use ramson_wire::DestinationHash;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -20,6 +19,7 @@ const MAX_SESSIONS: usize = 128;
 /// The SAM bridge of a router.
 pub struct SamServer {
     shared: Arc<Shared>,
+    max_connections: usize,
 }
 
 /// What all connections see.
@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) names: Arc<Names>,
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    max_sessions: usize,
     /// For look-ups on connections without a session; made when first needed.
     lookups: tokio::sync::OnceCell<Destination>,
 }
@@ -41,16 +42,21 @@ impl SamServer {
     /// A bridge to `router`.
     #[must_use]
     pub fn new(router: Router, names: Arc<Names>) -> Self {
-        let shared = Shared { router, names, sessions: Mutex::default(), lookups: tokio::sync::OnceCell::new() };
-        Self { shared: Arc::new(shared) }
+        Self::with_limits(router, names, MAX_CONNECTIONS, MAX_SESSIONS)
+    }
+
+    pub(super) fn with_limits(router: Router, names: Arc<Names>, max_connections: usize, max_sessions: usize) -> Self {
+        let lookups = tokio::sync::OnceCell::new();
+        let shared = Shared { router, names, sessions: Mutex::default(), max_sessions, lookups };
+        Self { shared: Arc::new(shared), max_connections }
     }
 
     /// Serves clients until dropped.
-    pub async fn serve(self, listener: TcpListener) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    pub async fn serve(self, listener: impl Listener) {
+        let slots = Arc::new(Semaphore::new(self.max_connections));
         let mut tasks = JoinSet::new();
         loop {
-            let (socket, _) = accept(|| listener.accept()).await;
+            let socket = accept(|| listener.accept()).await;
             while tasks.try_join_next().is_some() {}
             let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
                 continue;
@@ -89,7 +95,7 @@ impl Shared {
         if sessions.values().any(|session| session.destination.address().hash() == hash) {
             return Err(Outcome::DuplicatedDest);
         }
-        if sessions.len() >= MAX_SESSIONS {
+        if sessions.len() >= self.max_sessions {
             return Err(Outcome::error("too many sessions"));
         }
         let session = Arc::new(Session { destination: open(&self.router), ended: watch::Sender::new(false) });

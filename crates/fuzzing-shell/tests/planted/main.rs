@@ -1,6 +1,8 @@
 //! The harnesses can fail: with a fault planted in what a target aims at, its short run finds it.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod machines;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ramson_fuzzing::mutate::short_run;

@@ -12,6 +12,7 @@ use ramson_wire::{Destination, DestinationHash, GarlicClove, NetDbKey, Now, Sess
 
 use crate::fingerprint::Digest;
 use crate::session::{Limits, SessionEvent, Sessions, router_garlic};
+pub use crate::streaming::fuzz::{EngineSide, News};
 use crate::streaming::{
     CloseReason, DestinationSigner, Incoming, StreamId, StreamRings, Streaming, StreamingConfig, StreamingOutput,
 };

@@ -20,6 +20,8 @@ mod bounds;
 mod config;
 mod congestion;
 mod flow;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod incoming;
 mod limits;
 mod outgoing;
