@@ -64,7 +64,7 @@ struct FlipsAByte;
 
 impl Tamper for FlipsAByte {
     fn read(&mut self, bytes: &mut Vec<u8>) {
-        bytes[0] ^= 1;
+        bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1);
     }
 }
 

@@ -16,6 +16,9 @@ use crate::identity::Owner;
 /// Expiration of tunnel messages, some random part more.
 const DATA_LIFE_MS: (u64, u64) = (10_000, 12_000);
 
+/// What comes this long past its expiration is dropped, as by the lane.
+const EXPIRED_BY: Duration = Duration::from_secs(60);
+
 /// What became of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sent {
@@ -173,7 +176,9 @@ impl Tunnels {
         let Some(pool) = self.pools.get_mut(&owner) else {
             return;
         };
-        if pool.duplicates.see(now.tick, (message.id.0, message.expiration.0)) == Seen::Before {
+        // What the filter forgets is too old by then.
+        let expired = message.expiration + EXPIRED_BY < now.date;
+        if expired || pool.duplicates.see(now.tick, (message.id.0, message.expiration.0)) == Seen::Before {
             self.stats.dropped += 1;
             return;
         }

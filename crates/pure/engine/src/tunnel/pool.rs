@@ -23,9 +23,9 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 const LAST_USE: Duration = Duration::from_secs(20);
 /// Replacement starts this long before the end, drawn for each tunnel.
 const REPLACE_SECS: (u64, u64) = (60, 180);
-/// Message ids remembered for each owner, against repeated messages; each at least a minute if they aren't more.
+/// Message ids remembered for each owner, against repeated messages; each for at least as long as a message is good, if they aren't more.
 const MAX_DUPLICATES: usize = 8192;
-const DUPLICATE_KEEP: Duration = Duration::from_secs(60);
+const DUPLICATE_KEEP: Duration = Duration::from_secs(180);
 /// Routers remembered to have agreed, for each owner, and how long at least if they aren't more.
 const MAX_AGREED: usize = 512;
 const AGREED_KEEP: Duration = Duration::from_secs(3600);

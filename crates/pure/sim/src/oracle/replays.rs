@@ -78,10 +78,13 @@ impl Replays {
 
     fn repeat(&mut self, at: Tick, router: usize, late: bool, replay: Replay) {
         let draw = rng::below(&mut self.rng, u32::MAX);
-        let waiting = self.waiting.entry(router).or_default();
-        if waiting.len() < if late { MAX_LATE } else { MAX_WAITING } {
-            waiting.insert((at, draw), replay);
+        if self.has_room(router, late) {
+            self.waiting.entry(router).or_default().insert((at, draw), replay);
         }
+    }
+
+    fn has_room(&self, router: usize, late: bool) -> bool {
+        self.waiting.get(&router).is_none_or(|waiting| waiting.len() < if late { MAX_LATE } else { MAX_WAITING })
     }
 
     /// The first bytes on a connection came.
@@ -131,6 +134,9 @@ impl Replays {
         if self.chosen(ONE_OF) {
             let again = |judged| Replay::Message { from, message: message.clone(), judged };
             let soon = at + Duration::from_millis(rng::between(&mut self.rng, AFTER_MILLIS.0, AFTER_MILLIS.1));
+            if !self.has_room(router, false) {
+                return;
+            }
             self.repeat(soon, router, false, again(false));
             let (after, late) = self.wait();
             self.repeat(soon + after, router, late, again(true));

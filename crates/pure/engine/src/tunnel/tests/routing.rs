@@ -110,8 +110,11 @@ fn repeated_and_forbidden_messages_stop_at_the_endpoint() {
         let message = world.message(kind, 100);
         world.send_into(lease.gateway, lease.tunnel, &message);
     }
+    let mut old = world.message(MessageKind::GARLIC, 100);
+    old.expiration = world.now.date - Duration::from_secs(61);
+    world.send_into(lease.gateway, lease.tunnel, &old);
     assert_eq!(world.creator().received, vec![(CLIENT, message)]);
-    assert_eq!(world.creator().machine.stats().dropped, 6);
+    assert_eq!(world.creator().machine.stats().dropped, 7);
 }
 
 fn rules() -> Rules {
