@@ -31,6 +31,8 @@ const ONE_LATE_OF: u32 = 4;
 const LATE_MILLIS: [u64; 3] = [40_000, 150_000, 540_000];
 /// What was rewritten is good for so long.
 const GOOD: Duration = Duration::from_secs(10);
+/// Messages expire within so long of now, before or after, by clocks that routers live with.
+const TIMELY: Duration = Duration::from_secs(90);
 /// Waiting to be repeated to one router.
 const MAX_WAITING: usize = 32;
 /// So many of them may be late ones.
@@ -107,7 +109,9 @@ impl Replays {
         all: &[RouterHash],
     ) {
         let one_of = if message.kind == MessageKind::TUNNEL_DATA { ONE_OF } else { ONE_OTHER_OF };
-        let Some(from) = from.filter(|_| self.chosen(one_of)) else { return };
+        // What comes as from another time may be refused at first, and be good later.
+        let timely = message.expiration + TIMELY > at.date && message.expiration < at.date + TIMELY;
+        let Some(from) = from.filter(|_| self.chosen(one_of) && timely) else { return };
         let mut message = message.clone();
         let (after, late) = self.wait();
         let known_by_itself = matches!(message.kind, MessageKind::SHORT_TUNNEL_BUILD | MessageKind::GARLIC);
