@@ -37,6 +37,9 @@ mod router;
 mod routes;
 mod storage;
 mod stream;
+#[cfg(feature = "benching")]
+#[doc(hidden)]
+pub mod turns;
 
 pub use copying::{copy_both, while_moving};
 pub use destination::{Accepted, Destination};
