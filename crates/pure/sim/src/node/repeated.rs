@@ -55,7 +55,7 @@ impl<U: User> Node<U> {
                     if let Some(conn) = self.lane.handle_incoming(self.now(at), remote) {
                         self.phantoms.conns.insert(conn);
                         self.lane.handle_bytes(self.now(at), conn, &bytes);
-                        due = Some(self.drain_lane(around, at, events));
+                        due = Some(self.drain_lane(around, &mut { at }, events));
                         self.write_to_phantom(around, at, conn);
                     }
                 }
@@ -64,7 +64,7 @@ impl<U: User> Node<U> {
                     let mut caused = Vec::new();
                     self.lane.handle_message(self.now(at), from, message);
                     self.lane.end_turn(self.now(at));
-                    due = Some(self.drain_lane(around, at, &mut caused));
+                    due = Some(self.drain_lane(around, &mut { at }, &mut caused));
                     if !judged {
                         events.append(&mut caused);
                         continue;
@@ -80,7 +80,7 @@ impl<U: User> Node<U> {
         due
     }
 
-    fn relayed(&self) -> [u64; 3] {
+    pub(super) fn relayed(&self) -> [u64; 3] {
         let stats = self.lane.stats();
         [stats.participant, stats.gateway, stats.endpoint]
     }
@@ -123,7 +123,7 @@ impl<U: User> Node<U> {
                 due = Some(next);
                 next.is_none_or(|next| next > at)
             });
-            self.hand_commands(around, at, commands);
+            self.hand_commands(around, &mut { at }, commands);
             if !idle {
                 continue;
             }
@@ -148,7 +148,7 @@ impl<U: User> Node<U> {
                     commands.push(command);
                 }
             }
-            self.hand_commands(around, at, commands);
+            self.hand_commands(around, &mut { at }, commands);
         }
         cpu::forget_work();
         due
