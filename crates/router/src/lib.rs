@@ -38,6 +38,9 @@ mod router;
 mod routes;
 mod storage;
 mod stream;
+#[cfg(feature = "benching")]
+#[doc(hidden)]
+pub mod turns;
 
 pub use connection::{Connection, Socket, Unfinished};
 pub use copying::{copy_both, while_moving};

@@ -252,6 +252,12 @@ impl Router {
         Destination::new(EngineHandle::new(&self.shared, id), address, ready, incoming)
     }
 
+    /// A turn of the engine's thread for nothing.
+    #[cfg(feature = "benching")]
+    pub(crate) fn nudge(&self) {
+        self.shared.engine.send(ToEngine::Lane(Vec::new()));
+    }
+
     /// Stops all threads and writes what is unwritten. Blocks for as long as that takes.
     pub fn shutdown(&self) {
         self.shared.engine.send(ToEngine::Stop);

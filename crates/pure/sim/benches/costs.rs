@@ -1,5 +1,5 @@
-//! What each kind of work costs on this machine, in the order of the fields of `ramson_crypto::meter::Work` and `ramson_aes::meter::Work`:
-//! the simulator's cost table is filled from it. Of many rounds the median is taken, so that an interrupted one doesn't count.
+//! What cryptography costs on this machine, by the names of the simulator's table `Costs`, which is filled from it. Of many short rounds
+//! the median is taken, so that an interrupted one doesn't count.
 //!
 //! Run it on an idle machine: `cargo bench -p ramson-sim --bench costs`
 
@@ -13,8 +13,8 @@ use ramson_aes::{LayerJob, LayerKeys, encrypt_batch};
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{aead, chacha20, ed25519, elligator2, kdf, sha256, x25519};
 
-const ROUNDS: usize = 41;
-const ROUND_NANOS: u128 = 5_000_000;
+const ROUNDS: usize = 201;
+const ROUND_NANOS: u128 = 500_000;
 /// Lengths between which the cost of a byte is taken.
 const SHORT: u16 = 64;
 const LONG: u16 = 2048;
@@ -55,20 +55,20 @@ fn row(name: &str, nanos: f64) {
 fn curves(rng: &mut SeededRng) {
     let key = x25519::PrivateKey::generate(rng);
     let peer = x25519::PrivateKey::generate(rng).public();
-    row("key_agreements", nanos(|| key.diffie_hellman(&peer)));
-    row("key_generations", nanos(|| x25519::PrivateKey::from_bytes(&[9; 32])));
+    row("key_agreement", nanos(|| key.diffie_hellman(&peer)));
+    row("key_generation", nanos(|| x25519::PrivateKey::from_bytes(&[9; 32])));
     let key = ed25519::SigningKey::generate(rng);
     let message = [5; 500];
     let signature = key.sign(&message);
-    row("signatures", nanos(|| key.sign(&message)));
-    row("verifications", nanos(|| key.public().verify(&message, &signature)));
-    row("signing_keys", nanos(|| ed25519::SigningKey::from_seed(&[9; 32])));
+    row("signature", nanos(|| key.sign(&message)));
+    row("verification", nanos(|| key.public().verify(&message, &signature)));
+    row("signing_key", nanos(|| ed25519::SigningKey::from_seed(&[9; 32])));
     // As many keys with a representative as without one.
     let keys: Vec<_> = (0..64).map(|_| x25519::PrivateKey::generate(rng).public()).collect();
     let mut turns = keys.iter().cycle();
-    row("elligator_encodings", nanos(|| turns.next().map(|key| elligator2::encode(key, rng))));
+    row("elligator_encoding", nanos(|| turns.next().map(|key| elligator2::encode(key, rng))));
     let (_, representative) = elligator2::generate(rng);
-    row("elligator_decodings", nanos(|| elligator2::decode(&representative)));
+    row("elligator_decoding", nanos(|| elligator2::decode(&representative)));
 }
 
 fn bytes() {
@@ -79,21 +79,21 @@ fn bytes() {
         sealed.extend_from_slice(data);
         key.seal([0; 12], &[], &mut sealed);
     });
-    row("aead_calls", call);
-    row("aead_bytes", byte);
+    row("aead_call", call);
+    row("aead_byte", byte);
     // What doesn't open costs as much as what does.
     let (call, byte) = linear(|data| drop(key.open([0; 12], &[], data)));
     row("  (to open: calls)", call);
     row("  (to open: bytes)", byte);
     let (call, byte) = linear(|data| chacha20::apply(&[3; 32], &[0; 12], 0, data));
-    row("chacha20_calls", call);
-    row("chacha20_bytes", byte);
+    row("chacha20_call", call);
+    row("chacha20_byte", byte);
     let (call, byte) = linear(|data| {
         black_box(sha256(data));
     });
-    row("hash_calls", call);
-    row("hash_bytes", byte);
-    row("hmac_calls", nanos(|| kdf::hkdf_pair(&[1; 32], &[2; 32], b"")) / 3.0);
+    row("hash_call", call);
+    row("hash_byte", byte);
+    row("hmac_call", nanos(|| kdf::hkdf_pair(&[1; 32], &[2; 32], b"")) / 3.0);
 }
 
 fn layers() {
@@ -107,16 +107,16 @@ fn layers() {
     };
     let (one, many) = (batch(1), batch(97));
     let message = (many - one) / 96.0;
-    row("batches", one - message);
-    row("layers_added", message);
+    row("layer_batch", one - message);
+    row("layer_added", message);
     let keys = LayerKeys::new(&[1; 32], &[2; 32]);
     let mut data = [7; 1024];
-    row("layers_removed", nanos(|| keys.decrypt(&mut data)));
+    row("layer_removed", nanos(|| keys.decrypt(&mut data)));
     let key = ramson_aes::Key::new(&[1; 32]);
     let (_, byte) = linear(|data| {
         black_box(key.cbc_encrypt(&[0; 16], data).is_ok());
     });
-    row("cbc_bytes", byte);
+    row("cbc_byte", byte);
 }
 
 fn main() {

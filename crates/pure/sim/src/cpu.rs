@@ -12,12 +12,14 @@ pub struct Costs {
     pub lane_turn: u64,
     /// A turn of the engine's thread without any work.
     pub engine_turn: u64,
-    /// One read or write of a socket.
+    /// One read or write of a socket, or another call of the system: waking a thread costs about as much.
     pub system_call: u64,
     /// A byte of a socket apart from cryptography.
     pub socket_byte: u64,
-    /// One command or event between lane and engine.
-    pub message: u64,
+    /// One command that the lane takes, event that it gives, or message that it relays.
+    pub lane_message: u64,
+    /// One event or command that the engine takes, with all that comes of it.
+    pub engine_message: u64,
     /// One X25519 agreement.
     pub key_agreement: u64,
     /// One X25519 public key.
@@ -52,38 +54,44 @@ pub struct Costs {
     pub layer_added: u64,
     /// One tunnel message that a layer is taken off.
     pub layer_removed: u64,
+    /// A byte of CBC outside of layers.
+    pub cbc_byte: u64,
     /// Everything is multiplied by this, in hundredths. Zero: work takes no time.
     pub scale_percent: u64,
 }
 
 impl Costs {
-    /// Cryptography as measured by the benchmark `costs` of this crate on one core of 2.5 GHz; turns, system calls and messages are
-    /// estimates.
+    /// On one core of 2.5 GHz, as measured, and rounded, by the benchmarks `costs` of this crate (cryptography), `turns` of
+    /// ramson-router (the threads, sockets, and messages of the lane) and then `engines` of this crate:
+    /// `cargo bench -p ramson-sim --bench costs`, `cargo bench -p ramson-router --features benching --bench turns` and
+    /// `cargo bench -p ramson-sim --bench engines`.
     #[must_use]
     pub fn measured() -> Self {
         Self {
-            lane_turn: 4_000_000,
-            engine_turn: 3_000_000,
-            system_call: 1_500_000,
+            lane_turn: 6_000_000,
+            engine_turn: 6_600_000,
+            system_call: 3_400_000,
             socket_byte: 150,
-            message: 1_000_000,
-            key_agreement: 29_200_000,
-            key_generation: 8_700_000,
-            signature: 10_000_000,
-            verification: 37_600_000,
-            signing_key: 10_200_000,
-            elligator_encoding: 9_600_000,
-            elligator_decoding: 14_000_000,
-            aead_call: 170_000,
-            aead_byte: 530,
-            chacha20_call: 83_000,
-            chacha20_byte: 400,
-            hash_call: 69_000,
-            hash_byte: 560,
-            hmac_call: 205_000,
-            layer_batch: 890_000,
-            layer_added: 142_000,
-            layer_removed: 193_000,
+            lane_message: 240_000,
+            engine_message: 3_700_000,
+            key_agreement: 24_200_000,
+            key_generation: 7_300_000,
+            signature: 9_800_000,
+            verification: 36_700_000,
+            signing_key: 7_500_000,
+            elligator_encoding: 7_100_000,
+            elligator_decoding: 10_500_000,
+            aead_call: 154_000,
+            aead_byte: 390,
+            chacha20_call: 82_000,
+            chacha20_byte: 390,
+            hash_call: 68_000,
+            hash_byte: 550,
+            hmac_call: 197_000,
+            layer_batch: 884_000,
+            layer_added: 132_000,
+            layer_removed: 192_000,
+            cbc_byte: 1_150,
             scale_percent: 100,
         }
     }
@@ -108,19 +116,29 @@ impl Costs {
         self.time(self.engine_turn)
     }
 
-    /// Of reading or writing a socket.
-    pub(crate) fn socket(&self, size: usize) -> Duration {
-        self.time(self.system_call + self.socket_byte * u64::try_from(size).unwrap_or(u64::MAX))
+    /// Of calls of the system without bytes of sockets, such as waking the other thread.
+    pub(crate) fn calls(&self, count: u64) -> Duration {
+        self.time(self.system_call * count)
     }
 
-    /// Of commands or events.
-    pub(crate) fn messages(&self, count: usize) -> Duration {
-        self.time(self.message * u64::try_from(count).unwrap_or(u64::MAX))
+    /// Of bytes read from sockets or written to them.
+    pub(crate) fn socket(&self, size: usize) -> Duration {
+        self.time(self.socket_byte * number(size))
+    }
+
+    /// Of the lane's commands, events and relayed messages.
+    pub(crate) fn lane_messages(&self, count: u64) -> Duration {
+        self.time(self.lane_message * count)
+    }
+
+    /// Of an event or command at the engine.
+    pub(crate) fn engine_message(&self) -> Duration {
+        self.time(self.engine_message)
     }
 
     /// Of opening a hostile build request: as much as one to be accepted costs before anything is known of it.
     pub(crate) fn of_build_request(&self) -> Duration {
-        self.time(self.message + self.key_agreement + self.aead_call + 3 * self.hmac_call)
+        self.time(self.engine_message + self.key_agreement + self.aead_call + 3 * self.hmac_call)
     }
 
     /// Of the cryptography done since the last call.
@@ -144,9 +162,14 @@ impl Costs {
             (layers.batches, self.layer_batch),
             (layers.layers_added, self.layer_added),
             (layers.layers_removed, self.layer_removed),
+            (layers.cbc_bytes, self.cbc_byte),
         ];
         self.time(parts.iter().fold(0, |sum, (count, cost)| sum.saturating_add(count.saturating_mul(*cost))))
     }
+}
+
+pub(crate) fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Work done outside of a router isn't charged to the next one.
@@ -157,6 +180,24 @@ pub(crate) fn forget_work() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A field that no benchmark measures is a guess.
+    #[test]
+    fn every_cost_is_measured() {
+        let benchmarks = [
+            include_str!("../benches/costs.rs"),
+            include_str!("../benches/engines.rs"),
+            include_str!("../../../router/benches/turns.rs"),
+        ];
+        let table = format!("{:#?}", Costs::measured());
+        let fields = table.lines().filter_map(|line| line.trim().split_once(": "));
+        let costs: Vec<_> = fields.map(|(field, _)| field).filter(|field| *field != "scale_percent").collect();
+        assert_eq!(costs.len(), 24, "{table}");
+        for cost in costs {
+            let rows = benchmarks.iter().filter(|text| text.contains(&format!("row(\"{cost}\", ")));
+            assert_eq!(rows.count(), 1, "{cost}");
+        }
+    }
 
     #[test]
     fn work_takes_the_time_of_the_table() {

@@ -27,6 +27,8 @@ use repeated::Phantoms;
 
 /// Outputs of one call. More is taken for a loop without end.
 const MAX_OUTPUTS: usize = 100_000;
+/// Calls of the system to wake the other thread.
+const WAKING: u64 = 1;
 /// Handing a batch to the other thread takes a time between these.
 const HAND_OVER_NANOS: (u64, u64) = (2_000, 300_000);
 

@@ -7,7 +7,7 @@ use ramson_engine::{Command, Event, Output};
 use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_wire::Tick;
 
-use super::{Around, Letter, Life, MAX_OUTPUTS, Node, User};
+use super::{Around, Letter, Life, MAX_OUTPUTS, Node, User, WAKING};
 use crate::cpu;
 use crate::trace;
 use crate::world::Happening;
@@ -37,7 +37,7 @@ impl<U: User> Node<U> {
         let mut commands = Vec::new();
         let due = self.drain_engine(around, at, &mut commands);
         at = at + around.costs.work();
-        self.hand_commands(around, at, commands);
+        self.hand_commands(around, &mut at, commands);
         let wishes = self.user.poll(at, around.tamper);
         around.watch.wishes(at, self.number, &wishes);
         for command in around.tamper.wishes(self.now(at), wishes) {
@@ -62,7 +62,7 @@ impl<U: User> Node<U> {
         }
         self.engine.flush(self.now(at));
         self.drain_engine(around, at, &mut commands);
-        self.hand_commands(around, at, commands);
+        self.hand_commands(around, &mut at, commands);
         self.running = Life::EngineStopped;
         self.engine_thread.spent += at.saturating_since(begin);
         let arrives = self.engine_thread.hand_over(&mut self.rng, at);
@@ -84,7 +84,7 @@ impl<U: User> Node<U> {
                     around.trace.add(*at, self.number, what, size);
                     around.watch.event(self.now(*at), self.number, &event);
                     self.show_observer(around, *at, &event);
-                    *at = *at + around.costs.messages(1);
+                    *at = *at + around.costs.engine_message();
                     let others = self.others(around, &event);
                     self.handle_event_and_besides(around, *at, event);
                     self.drain_engine(around, *at, &mut commands);
@@ -93,7 +93,7 @@ impl<U: User> Node<U> {
                 }
             }
             Letter::Command(command) => {
-                *at = *at + around.costs.messages(1);
+                *at = *at + around.costs.engine_message();
                 match &command {
                     Command::OpenDestination { id, .. } => drop(self.opened.insert(*id)),
                     Command::CloseDestination { id } => drop(self.opened.remove(id)),
@@ -105,7 +105,7 @@ impl<U: User> Node<U> {
             }
             Letter::Repeated(_) | Letter::Stop => {}
         }
-        self.hand_commands(around, *at, commands);
+        self.hand_commands(around, at, commands);
     }
 
     fn handle_event_and_besides(&mut self, around: &mut Around<'_>, at: Tick, event: LaneEvent) {
@@ -157,13 +157,14 @@ impl<U: User> Node<U> {
         self.user.handle_event(at, event);
     }
 
-    pub(super) fn hand_commands(&mut self, around: &mut Around<'_>, at: Tick, commands: Vec<LaneCommand>) {
-        let commands = around.tamper.commands(self.now(at), commands);
+    pub(super) fn hand_commands(&mut self, around: &mut Around<'_>, at: &mut Tick, commands: Vec<LaneCommand>) {
+        let commands = around.tamper.commands(self.now(*at), commands);
         if commands.is_empty() {
             return;
         }
-        around.watch.commands(at, self.number, &commands);
-        let arrives = self.engine_thread.hand_over(&mut self.rng, at);
+        around.watch.commands(*at, self.number, &commands);
+        *at = *at + around.costs.calls(WAKING);
+        let arrives = self.engine_thread.hand_over(&mut self.rng, *at);
         around.schedule.add(arrives, Happening::ToLane { router: self.number, life: self.life, commands });
     }
 }

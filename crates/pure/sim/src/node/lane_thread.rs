@@ -5,7 +5,7 @@ use std::time::Duration;
 use ramson_lane::{ConnId, LaneEvent, LaneOutput};
 use ramson_wire::Tick;
 
-use super::{Around, Life, MAX_OUTPUTS, Node, User};
+use super::{Around, Life, MAX_OUTPUTS, Node, User, WAKING};
 use crate::cpu;
 use crate::net::Read;
 use crate::world::Happening;
@@ -16,6 +16,16 @@ const READ_PER_TURN: usize = 64 * 1024;
 pub(super) const ENGINE_BACKLOG: usize = 256;
 /// How soon a paused lane looks whether the engine caught up, as in production.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Calls of the system in production to take a connection: accept, register, no delay.
+const ACCEPTING: u64 = 3;
+/// To dial: make a socket, bind, connect, register, no delay, look whether it stands.
+const DIALING: u64 = 6;
+/// To close: deregister, close.
+const CLOSING: u64 = 2;
+/// To read: what is there, and then, in a turn without waiting for it, in vain.
+const READING: u64 = 2;
+/// To write.
+const WRITING: u64 = 1;
 
 impl<U: User> Node<U> {
     /// Feed, transform, drain, write.
@@ -27,24 +37,29 @@ impl<U: User> Node<U> {
         cpu::forget_work();
         let mut at = begin + around.costs.lane_turn();
         let mut events = Vec::new();
-        self.accept(around, at);
+        let relayed = self.relayed();
+        self.accept(around, &mut at);
         self.tell_standing(at);
         let behind = self.to_engine.len() > ENGINE_BACKLOG;
         if !behind {
             self.read(around, &mut at);
         }
         let commands = std::mem::take(&mut self.to_lane);
-        at = at + around.costs.messages(commands.len());
+        at = at + around.costs.lane_messages(cpu::number(commands.len()));
         for command in commands {
             self.lane.handle_command(self.now(at), command);
         }
         self.lane.handle_timeout(self.now(at));
         self.lane.end_turn(self.now(at));
         at = at + around.costs.work();
-        self.drain_lane(around, at, &mut events);
+        self.drain_lane(around, &mut at, &mut events);
         self.write_all(around, &mut at);
-        let due = self.drain_lane(around, at, &mut events);
-        at = at + around.costs.work() + around.costs.messages(events.len());
+        let due = self.drain_lane(around, &mut at, &mut events);
+        let relayed = self.relayed().iter().sum::<u64>().saturating_sub(relayed.iter().sum());
+        at = at + around.costs.work() + around.costs.lane_messages(relayed + cpu::number(events.len()));
+        if !events.is_empty() {
+            at = at + around.costs.calls(WAKING);
+        }
         if self.running == Life::LaneStops {
             self.running = Life::Over;
             return;
@@ -68,9 +83,10 @@ impl<U: User> Node<U> {
         }
     }
 
-    fn accept(&mut self, around: &mut Around<'_>, at: Tick) {
+    fn accept(&mut self, around: &mut Around<'_>, at: &mut Tick) {
         for (end, remote) in std::mem::take(&mut self.incoming) {
-            match self.lane.handle_incoming(self.now(at), remote) {
+            *at = *at + around.costs.calls(ACCEPTING);
+            match self.lane.handle_incoming(self.now(*at), remote) {
                 Some(conn) => {
                     self.conns.insert(conn, end);
                     self.phantoms.accepted(conn);
@@ -98,6 +114,9 @@ impl<U: User> Node<U> {
     fn read(&mut self, around: &mut Around<'_>, at: &mut Tick) {
         for conn in std::mem::take(&mut self.readable) {
             let mut left = READ_PER_TURN;
+            if self.conns.contains_key(&conn) {
+                *at = *at + around.costs.calls(READING);
+            }
             while left > 0 {
                 let Some(end) = self.conns.get(&conn).copied() else { break };
                 match around.net.read(around.schedule, end, left) {
@@ -124,19 +143,22 @@ impl<U: User> Node<U> {
         }
     }
 
-    pub(super) fn drain_lane(&mut self, around: &mut Around<'_>, at: Tick, events: &mut Vec<LaneEvent>) -> Option<Tick> {
+    /// All that the lane has to say. Cryptography is still to be counted.
+    pub(super) fn drain_lane(&mut self, around: &mut Around<'_>, at: &mut Tick, events: &mut Vec<LaneEvent>) -> Option<Tick> {
         for count in 0.. {
             assert!(count < MAX_OUTPUTS, "the lane's outputs never end");
             match self.lane.poll_output() {
                 LaneOutput::Dial { conn, remote } => {
-                    around.trace.add(at, self.number, ("dial", conn.0), 0);
-                    let allowed = around.tamper.dials(self.now(at));
-                    if let Some(end) = around.net.dial(around.schedule, at, (self.number, self.life), conn, remote, allowed) {
+                    around.trace.add(*at, self.number, ("dial", conn.0), 0);
+                    *at = *at + around.costs.calls(DIALING);
+                    let allowed = around.tamper.dials(self.now(*at));
+                    if let Some(end) = around.net.dial(around.schedule, *at, (self.number, self.life), conn, remote, allowed) {
                         self.conns.insert(conn, end);
                     }
                 }
                 LaneOutput::Close { conn } => {
-                    around.trace.add(at, self.number, ("close", conn.0), 0);
+                    around.trace.add(*at, self.number, ("close", conn.0), 0);
+                    *at = *at + around.costs.calls(CLOSING);
                     if let Some(end) = self.conns.remove(&conn) {
                         around.net.close(around.schedule, end);
                     }
@@ -144,7 +166,7 @@ impl<U: User> Node<U> {
                     self.writable.remove(&conn);
                     self.phantoms.closed(conn);
                 }
-                LaneOutput::Writable { conn } if self.phantoms.holds(conn) => self.write_to_phantom(around, at, conn),
+                LaneOutput::Writable { conn } if self.phantoms.holds(conn) => self.write_to_phantom(around, *at, conn),
                 LaneOutput::Writable { conn } => self.write(around, at, conn),
                 LaneOutput::Event(event) => events.push(event),
                 LaneOutput::Timeout(due) => return due,
@@ -155,16 +177,16 @@ impl<U: User> Node<U> {
 
     fn write_all(&mut self, around: &mut Around<'_>, at: &mut Tick) {
         for conn in std::mem::take(&mut self.writable) {
-            self.write(around, *at, conn);
+            self.write(around, at, conn);
             *at = *at + around.costs.work();
         }
     }
 
     /// Gives the connection what it has room for.
-    fn write(&mut self, around: &mut Around<'_>, at: Tick, conn: ConnId) {
+    fn write(&mut self, around: &mut Around<'_>, at: &mut Tick, conn: ConnId) {
         let Some(end) = self.conns.get(&conn).copied() else { return };
-        let now = self.now(at);
         loop {
+            let now = self.now(*at);
             let room = around.net.room(end);
             let mut bytes = Vec::new();
             if room > 0 {
@@ -173,10 +195,11 @@ impl<U: User> Node<U> {
             if bytes.is_empty() {
                 return;
             }
-            around.trace.add(at, self.number, ("sent", conn.0), bytes.len());
+            around.trace.add(*at, self.number, ("sent", conn.0), bytes.len());
+            *at = *at + around.costs.calls(WRITING) + around.costs.socket(bytes.len());
             let bytes = around.tamper.sent(now, bytes.into());
-            around.watch.link(at, self.number, &bytes);
-            around.net.write(around.schedule, at, end, bytes);
+            around.watch.link(*at, self.number, &bytes);
+            around.net.write(around.schedule, *at, end, bytes);
         }
     }
 

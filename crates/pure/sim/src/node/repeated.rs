@@ -55,7 +55,7 @@ impl<U: User> Node<U> {
                     if let Some(conn) = self.lane.handle_incoming(self.now(at), remote) {
                         self.phantoms.conns.insert(conn);
                         self.lane.handle_bytes(self.now(at), conn, &bytes);
-                        due = Some(self.drain_lane(around, at, events));
+                        due = Some(self.drain_lane(around, &mut { at }, events));
                         self.write_to_phantom(around, at, conn);
                     }
                 }
@@ -65,7 +65,7 @@ impl<U: User> Node<U> {
                     let message = around.tamper.comes_again(self.now(at), message);
                     self.lane.handle_message(self.now(at), from, message);
                     self.lane.end_turn(self.now(at));
-                    due = Some(self.drain_lane(around, at, &mut caused));
+                    due = Some(self.drain_lane(around, &mut { at }, &mut caused));
                     if !judged {
                         events.append(&mut caused);
                         continue;
@@ -81,7 +81,7 @@ impl<U: User> Node<U> {
         due
     }
 
-    fn relayed(&self) -> [u64; 3] {
+    pub(super) fn relayed(&self) -> [u64; 3] {
         let stats = self.lane.stats();
         [stats.participant, stats.gateway, stats.endpoint]
     }
@@ -124,7 +124,7 @@ impl<U: User> Node<U> {
                 due = Some(next);
                 next.is_none_or(|next| next > at)
             });
-            self.hand_commands(around, at, commands);
+            self.hand_commands(around, &mut { at }, commands);
             if !idle {
                 continue;
             }
@@ -149,7 +149,7 @@ impl<U: User> Node<U> {
                     commands.push(command);
                 }
             }
-            self.hand_commands(around, at, commands);
+            self.hand_commands(around, &mut { at }, commands);
         }
         cpu::forget_work();
         due
