@@ -67,8 +67,10 @@ pub(crate) enum NetHappening {
     Standing { link: u64 },
     /// The dialer learns that nobody listens.
     Refused { router: usize, life: u32, conn: ConnId },
-    /// Bytes arrive at an end; none: the other end closed.
+    /// Bytes reach the line of the router at an end; none: the other end closed.
     Bytes { to: EndId, bytes: Bytes },
+    /// They came through the line of the router there.
+    Through { to: EndId, bytes: Bytes },
     /// An end learns that something was read, and may send on.
     Acknowledged { at: EndId },
     /// What the network held up may come through now.

@@ -458,6 +458,13 @@ impl<U: User> World<U> {
                     self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
                 }
             }
+            NetHappening::Through { to, bytes } => {
+                let size = bytes.len();
+                if let Some((router, conn)) = net.came(schedule, to, bytes) {
+                    self.trace.add(schedule.now(), router, ("bytes", conn.0), size);
+                    self.with(router, None, |node, around| node.take_readable(around.schedule, conn));
+                }
+            }
             NetHappening::Retry { to } => {
                 if let Some((router, conn)) = net.retry(schedule, to) {
                     self.with(router, None, |node, around| node.take_readable(around.schedule, conn));

@@ -26,6 +26,8 @@ const SEGMENT: u64 = 16 * 1024;
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 /// Who hears nothing of what it sent for so long takes the connection for dead, as Linux does after 15 retransmissions.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(924);
+/// A line's queue holds what it carries in so long.
+const LINE_QUEUE: Duration = Duration::from_millis(300);
 /// How often a held up connection finds out whether the network is whole again.
 const RETRY_MILLIS: (u64, u64) = (200, 2_000);
 
@@ -51,6 +53,8 @@ pub(super) struct Direction {
     blocked: bool,
     /// When the last segment sent from here arrives.
     last_arrival: Tick,
+    /// Until then a full queue makes the window no smaller: it was, and that still has to be felt there.
+    cut_until: Tick,
 }
 
 impl Direction {
@@ -69,6 +73,7 @@ impl Direction {
             pumped_at: None,
             blocked: false,
             last_arrival: Tick(0),
+            cut_until: Tick(0),
         }
     }
 
@@ -100,6 +105,14 @@ impl Direction {
             self.window = (self.window + grown).min(WINDOW);
         }
         self.window.saturating_sub(self.in_flight)
+    }
+
+    /// A line's queue is so long at the sender or the receiver: too long a one drops packets, which is felt once in a round trip.
+    fn overflows(&mut self, now: Tick, queue: Duration, latency: Duration) {
+        if queue > LINE_QUEUE && now >= self.cut_until {
+            self.cut_until = now + queue + latency * 2;
+            self.lost(false);
+        }
     }
 
     /// A packet was lost: half the window, or the smallest when everything waits for a time-out.
@@ -183,9 +196,11 @@ impl Net {
         if rng::below(&mut state.rng, 1_000) < self.config.reorder_permille {
             arrives = arrives + state.latency;
         }
+        let queue = up.up_free.saturating_since(at);
         let out = &mut state.ends[side].out;
         out.unsent_bytes = out.unsent_bytes.saturating_sub(cut);
         out.in_flight += cut;
+        out.overflows(at, queue, state.latency);
         let packets = u32::try_from(cut / out.packet + 1).unwrap_or(u32::MAX);
         if rng::below(&mut state.rng, 1_000) < self.config.loss_permille.saturating_mul(packets) {
             // With enough behind it the receiver's answers tell of the loss; else only time does.
@@ -194,17 +209,38 @@ impl Net {
             let wait = if timeout { LEAST_TIMEOUT.max(state.latency * 2) } else { Duration::ZERO };
             arrives = arrives + state.latency * 2 + wait;
         }
-        let down = self.lines.get_mut(to)?;
-        arrives = arrives.max(down.down_free) + down.time(cut);
-        down.down_free = arrives;
+        arrives = arrives + self.lines.get(to)?.time(cut);
         // In order: a moment later than the one before at least.
         arrives = arrives.max(out.last_arrival + Duration::from_nanos(1));
         out.last_arrival = arrives;
         Some((arrives, segment))
     }
 
-    /// Bytes arrive at an end; none: the other end closed. The router and connection that can read now, if it is open.
+    /// Bytes reach the line of the router at an end; none: the other end closed. They come through at once, or when all that came before
+    /// them has. The router and connection that can read now, if it is open.
     pub(crate) fn arrived(&mut self, schedule: &mut Schedule<Happening>, to: EndId, bytes: Bytes) -> Option<(usize, ConnId)> {
+        let now = schedule.now();
+        let router = self.links.get(&to.0)?.ends[to.1].router;
+        let down = self.lines.get_mut(router)?;
+        let queue = down.down_free.saturating_since(now);
+        // On a free line the last byte comes now: that is when the segment was to arrive.
+        let time = down.time(bytes.len()).max(Duration::from_nanos(1));
+        let through = now.max(down.down_free + time);
+        if !bytes.is_empty() {
+            down.down_free = through;
+        }
+        if through > now {
+            let state = self.links.get_mut(&to.0)?;
+            let latency = state.latency;
+            state.ends[1 - to.1].out.overflows(now, queue, latency);
+            schedule.add(through, NetHappening::Through { to, bytes }.into());
+            return None;
+        }
+        self.came(schedule, to, bytes)
+    }
+
+    /// Bytes arrive at an end; none: the other end closed. The router and connection that can read now, if it is open.
+    pub(crate) fn came(&mut self, schedule: &mut Schedule<Happening>, to: EndId, bytes: Bytes) -> Option<(usize, ConnId)> {
         let apart = self.is_cut(to);
         let state = self.links.get_mut(&to.0)?;
         let sender = &mut state.ends[1 - to.1];

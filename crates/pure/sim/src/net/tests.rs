@@ -67,6 +67,7 @@ impl Pair {
                     self.arrivals.push((self.schedule.now(), bytes.len()));
                     self.net.arrived(&mut self.schedule, to, bytes);
                 }
+                NetHappening::Through { to, bytes } => drop(self.net.came(&mut self.schedule, to, bytes)),
                 NetHappening::Retry { to } => drop(self.net.retry(&mut self.schedule, to)),
                 NetHappening::GaveUp { at } => {
                     let now = self.schedule.now();
@@ -345,4 +346,35 @@ fn who_hears_nothing_for_long_gives_up() {
     pair.run(Duration::from_secs(2_000), |_| {});
     assert!(!pair.read(A, &mut nothing) && nothing.is_empty());
     assert!(!pair.read(B, &mut nothing) && nothing.len() == 2_000);
+}
+
+/// What comes from far and was sent first reserves no line until it is there.
+#[test]
+fn one_connection_does_not_hold_up_another() {
+    let mut net = Net::new(SeededRng::new([5; 32]), LinkConfig { latency_micros: (10_000, 400_000), ..quick() });
+    let mut schedule = Schedule::new(SeededRng::new([6; 32]));
+    (0..12).for_each(|_| net.add_router());
+    net.listen(address(), 0);
+    let ends: Vec<EndId> =
+        (1..12).map(|router| net.dial(&mut schedule, Tick(0), (router, 0), ConnId(1), address(), true).unwrap()).collect();
+    let latencies: Vec<Duration> = ends.iter().map(|(link, _)| net.links[link].latency).collect();
+    // The farthest writes first.
+    let mut order: Vec<usize> = (0..ends.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(latencies[*index]));
+    for index in &order {
+        net.write(&mut schedule, Tick(0), ends[*index], Bytes::from_static(b"x"));
+    }
+    let mut came = BTreeMap::new();
+    while let Some(happening) = schedule.next(Tick(0) + Duration::from_secs(2)) {
+        let to = match happening {
+            Happening::Net(NetHappening::Bytes { to, bytes }) => net.arrived(&mut schedule, to, bytes).map(|_| to).or(Some(to)),
+            Happening::Net(NetHappening::Through { to, bytes }) => net.came(&mut schedule, to, bytes).map(|_| to).or(Some(to)),
+            _ => None,
+        };
+        to.map(|to| came.insert(to.0, schedule.now()));
+    }
+    for (end, latency) in ends.iter().zip(latencies) {
+        let took = came[&end.0].saturating_since(Tick(0));
+        assert!(took < latency + Duration::from_millis(5), "{took:?} over {latency:?}");
+    }
 }
