@@ -1,8 +1,8 @@
 //! Messages to this router that came before: whoever saw one could send it again and watch what we do.
 //!
-//! What comes through own tunnels is for their owners' filters, tunnel messages for the lane's. Here is what routers send each other:
-//! known by message id and expiration, and garlic by its key as well, since anybody can write another id around it. What has neither, such
-//! as a bare look-up under a new id, is no repetition but a new message.
+//! What comes through own tunnels is for their owners' filters, tunnel messages for the lane's, build requests for that of transit. Here is
+//! what else routers send each other: garlic is known by its key, since anybody can write another id around it, and the rest by message id
+//! and expiration. A bare look-up under a new id is no repetition but a new message.
 
 use std::time::Duration;
 
@@ -19,6 +19,16 @@ const MAX_MESSAGES: usize = 65_536;
 /// Opened garlic likewise.
 const MAX_OPENED: usize = 16_384;
 
+/// Known by what is in them, so that a flood of these makes nothing else forgotten.
+const KNOWN_OTHERWISE: [MessageKind; 6] = [
+    MessageKind::TUNNEL_DATA,
+    MessageKind::TUNNEL_GATEWAY,
+    MessageKind::GARLIC,
+    MessageKind::SHORT_TUNNEL_BUILD,
+    MessageKind::VARIABLE_TUNNEL_BUILD,
+    MessageKind::TUNNEL_BUILD,
+];
+
 /// See the module.
 pub(super) struct Repetitions {
     messages: Recent<(u32, u64)>,
@@ -34,7 +44,7 @@ impl Repetitions {
 
     /// Whether this message came before. It is remembered.
     pub(super) fn is_message(&mut self, now: Tick, message: &I2npMessage) -> bool {
-        if matches!(message.kind, MessageKind::TUNNEL_DATA | MessageKind::TUNNEL_GATEWAY) {
+        if KNOWN_OTHERWISE.contains(&message.kind) {
             return false;
         }
         let before = self.messages.see(now, (message.id.0, message.expiration.0)) == Seen::Before;
@@ -74,12 +84,26 @@ mod tests {
         let mut came = |kind, id, expiration| {
             repetitions.is_message(Tick(0), &I2npMessage::new(kind, MessageId(id), Date(expiration), Bytes::new()))
         };
-        assert!(!came(MessageKind::GARLIC, 1, 1_000));
-        assert!(came(MessageKind::GARLIC, 1, 1_000));
-        assert!(!came(MessageKind::GARLIC, 1, 2_000));
+        assert!(!came(MessageKind::DATABASE_LOOKUP, 1, 1_000));
+        assert!(came(MessageKind::DATABASE_LOOKUP, 1, 1_000));
+        assert!(!came(MessageKind::DATABASE_LOOKUP, 1, 2_000));
         assert!(!came(MessageKind::DATABASE_STORE, 2, 1_000));
-        assert!(!came(MessageKind::TUNNEL_DATA, 2, 1_000) && !came(MessageKind::TUNNEL_DATA, 2, 1_000));
+        for kind in KNOWN_OTHERWISE {
+            assert!(!came(kind, 2, 1_000) && !came(kind, 2, 1_000));
+        }
         assert_eq!(repetitions.dropped, 1);
+    }
+
+    /// Found by the scenario `flood`, seed 3: after a flood of build requests a repeated store was confirmed once more.
+    #[test]
+    fn a_flood_of_what_is_known_otherwise_makes_nothing_forgotten() {
+        let mut repetitions = Repetitions::new(Tick(0));
+        let mut came = |kind, id| repetitions.is_message(Tick(0), &I2npMessage::new(kind, MessageId(id), Date(9), Bytes::new()));
+        assert!(!came(MessageKind::DATABASE_STORE, 7));
+        for id in 0..200_000 {
+            came(KNOWN_OTHERWISE[id as usize % KNOWN_OTHERWISE.len()], id);
+        }
+        assert!(came(MessageKind::DATABASE_STORE, 7));
     }
 
     #[test]
