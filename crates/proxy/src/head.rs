@@ -156,10 +156,19 @@ async fn read<H>(
 ) -> Result<(H, Vec<u8>), HeadError> {
     let reading = async {
         let mut bytes = Vec::with_capacity(2048);
+        let mut parsed_len = 0;
         loop {
+            let before = bytes.len();
             if from.read_buf(&mut bytes).await? == 0 {
                 return Err(HeadError::Closed);
             }
+            // What comes byte by byte isn't read anew for each: only at what may be the end, and at times to refuse what is none.
+            let more = bytes.get(before.saturating_sub(2)..).unwrap_or_default();
+            let ends = more.windows(2).any(|pair| pair == b"\n\n") || more.windows(3).any(|three| three == b"\n\r\n");
+            if !ends && bytes.len() < (2 * parsed_len).min(MAX_HEAD) {
+                continue;
+            }
+            parsed_len = bytes.len();
             let parsed = parse(&bytes).map_err(|error| match error {
                 httparse::Error::TooManyHeaders => HeadError::TooLarge,
                 _ => HeadError::Malformed,
@@ -227,6 +236,24 @@ mod tests {
         }
         assert!(matches!(read_request(&mut &b"GET / HT"[..]).await, Err(HeadError::Closed)));
         assert!(matches!(read_request(&mut &b"\x16\x03\x01\x00"[..]).await, Err(HeadError::Malformed)));
+    }
+
+    #[tokio::test]
+    async fn a_head_byte_by_byte_is_read_anew_a_few_times_only() {
+        let text = format!("GET / HTTP/1.1\r\na: {}\r\nb: {}\r\n\r\n", "x".repeat(8_000), "y".repeat(8_000));
+        let (mut writer, mut reader) = tokio::io::duplex(1);
+        let parses = std::cell::Cell::new(0);
+        let reading = read(&mut reader, None, |bytes| {
+            parses.set(parses.get() + 1);
+            let mut slots = [httparse::EMPTY_HEADER; 4];
+            let status = httparse::Request::new(&mut slots).parse(bytes)?;
+            Ok(if let httparse::Status::Complete(len) = status { Some(((), len)) } else { None })
+        });
+        let writing = tokio::io::AsyncWriteExt::write_all(&mut writer, text.as_bytes());
+        let (read, written) = tokio::join!(reading, writing);
+        written.unwrap();
+        assert!(read.unwrap().1.is_empty());
+        assert!(parses.get() < 20, "{} times", parses.get());
     }
 
     #[tokio::test(start_paused = true)]

@@ -103,7 +103,8 @@ impl Publication {
     pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let bytes = entries::<RouterHash>(self.asked.len()) + self.sent.capacity() * size_of::<Sent>();
         visit(Bound::new("netdb-publication-asked", self.asked.len(), usize::from(config::MAX_PUBLISH_TRIES), bytes).lasting());
-        visit(Bound::new("netdb-publication-tokens", self.sent.len(), MAX_TOKENS, 0));
+        // A router that nobody confirms publishes as long as it lives.
+        visit(Bound::new("netdb-publication-tokens", self.sent.len(), MAX_TOKENS, 0).lasting());
     }
 
     pub(super) fn fingerprint(&self, digest: &mut Digest) {
