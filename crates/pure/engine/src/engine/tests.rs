@@ -4,6 +4,7 @@ mod owners;
 mod reseeding;
 
 use ramson_crypto::ed25519;
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::garlic::GarlicClove;
 use ramson_wire::i2np::{
     DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, ReplyKey, StoreEntry, TunnelGateway,
@@ -79,6 +80,7 @@ struct Bench {
     events: Vec<Event>,
     /// Hashes of routers in the order in which they went to the disk.
     saved: Vec<RouterHash>,
+    _leaks: Watch,
 }
 
 impl Bench {
@@ -105,6 +107,7 @@ impl Bench {
             reply_keys: Vec::new(),
             events: Vec::new(),
             saved: Vec::new(),
+            _leaks: watch_thread(),
         };
         bench.drain();
         bench

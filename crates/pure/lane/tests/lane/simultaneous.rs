@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_lane::{Class, ConnId, Lane, LaneCommand, LaneConfig, LaneOutput};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_transport::ntcp2::{Context, Event, PeerAddress, ReplayCache, Session};
 use ramson_wire::{Date, MessageId, Now, RouterInfo, Tick};
 
@@ -30,6 +31,7 @@ struct Pair {
     /// Ours to it, its to us.
     links: Vec<Link>,
     received: Vec<MessageId>,
+    _leaks: Watch,
 }
 
 fn rng(seed: u8) -> Box<SeededRng> {
@@ -57,7 +59,7 @@ fn pair(seed: u8, swap: bool) -> Pair {
     let dialed = Session::initiate(now, &remote, info.bytes(), &us, rng(seed ^ 0x33));
     let links = vec![link(conn, accepted), link(incoming, dialed)];
     let (replay, info) = (ReplayCache::new(), info.bytes().clone());
-    Pair { now, lane, replay, info, links, received: Vec::new() }
+    Pair { now, lane, replay, info, links, received: Vec::new(), _leaks: watch_thread() }
 }
 
 impl Pair {
