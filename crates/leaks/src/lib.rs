@@ -159,7 +159,7 @@ impl Watch {
 
     /// Lasts as long as the value, and a little longer.
     pub fn over<T>(self, value: T) -> Watched<T> {
-        Watched { value, _watch: self }
+        Watched { value, watch: self }
     }
 
     /// Takes the leaks since this watch was made. It no longer fails the test by them.
@@ -198,10 +198,15 @@ fn fail_if_any(leaks: &[Leak]) {
 #[derive(Debug)]
 pub struct Watched<T> {
     value: T,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl<T> Watched<T> {
+    /// The watch over it.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// Ends the value, watched to the last.
     pub fn end<R>(self, end: impl FnOnce(T) -> R) -> R {
         end(self.value)
