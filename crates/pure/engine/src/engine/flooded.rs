@@ -54,8 +54,9 @@ fn engine(floodfill: bool) -> (Watched<Engine>, Vec<Output>) {
     let reseed = (0..30).map(|number| info(&mut rng, number < 5).bytes().clone()).collect();
     let config = config(floodfill, SocketAddr::from(([192, 0, 2, 1], 20_000)));
     let snapshot = Snapshot { routers: Vec::new(), reseed };
+    let leaks = watch_thread();
     let engine = Engine::new(at(0), config, secrets(&mut rng), snapshot, Box::new(rng.child("engine"))).unwrap();
-    let mut engine = watch_thread().over(engine);
+    let mut engine = leaks.over(engine);
     let outputs = drain(&mut engine);
     (engine, outputs)
 }

@@ -85,6 +85,7 @@ struct Bench {
 
 impl Bench {
     fn new(net_id: u8) -> Self {
+        let leaks = watch_thread();
         let now = Now { tick: Tick(1_000_000_000), date: Date(NOON) };
         let floodfill = secrets("floodfill");
         let config = |host: [u8; 4]| EngineConfig {
@@ -107,7 +108,7 @@ impl Bench {
             reply_keys: Vec::new(),
             events: Vec::new(),
             saved: Vec::new(),
-            _leaks: watch_thread(),
+            _leaks: leaks,
         };
         bench.drain();
         bench

@@ -46,11 +46,12 @@ impl Pair {
     }
 
     fn with_limits(limits: Limits) -> Pair {
+        let leaks = watch_thread();
         let seed = SeededRng::new([9; 32]);
         let sessions = |name: &str, key: u8| {
             Sessions::with_limits(PrivateKey::from_bytes(&[key; 32]), limits.clone(), Box::new(seed.child(name)))
         };
-        Pair { ms: 1_000_000, a: sessions("a", 1), b: sessions("b", 2), _leaks: watch_thread() }
+        Pair { ms: 1_000_000, a: sessions("a", 1), b: sessions("b", 2), _leaks: leaks }
     }
 
     fn now(&self) -> Now {

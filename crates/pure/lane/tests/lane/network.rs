@@ -106,11 +106,12 @@ impl Network {
     }
 
     pub(crate) fn with_config(count: usize, seed: u8, config: impl Fn(usize) -> LaneConfig) -> Self {
+        let leaks = watch_thread();
         let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
         let mut rng = SeededRng::new([seed; 32]);
         let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
         let delay = (Duration::ZERO, Duration::ZERO);
-        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new(), delay, cut: BTreeSet::new(), _leaks: watch_thread() }
+        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new(), delay, cut: BTreeSet::new(), _leaks: leaks }
     }
 
     pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {

@@ -44,6 +44,7 @@ fn link(conn: ConnId, session: Session) -> Link {
 
 /// Both dials stand, as TCP.
 fn pair(seed: u8, swap: bool) -> Pair {
+    let leaks = watch_thread();
     let now = Now { tick: Tick(1), date: Date(1_700_000_000_000) };
     let (ours, theirs) = if swap { (1, 0) } else { (0, 1) };
     let (local, our_info, our_address) = identity(now, ours);
@@ -59,7 +60,7 @@ fn pair(seed: u8, swap: bool) -> Pair {
     let dialed = Session::initiate(now, &remote, info.bytes(), &us, rng(seed ^ 0x33));
     let links = vec![link(conn, accepted), link(incoming, dialed)];
     let (replay, info) = (ReplayCache::new(), info.bytes().clone());
-    Pair { now, lane, replay, info, links, received: Vec::new(), _leaks: watch_thread() }
+    Pair { now, lane, replay, info, links, received: Vec::new(), _leaks: leaks }
 }
 
 impl Pair {

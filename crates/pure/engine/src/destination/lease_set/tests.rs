@@ -16,8 +16,9 @@ fn lease(number: u32) -> InboundLease {
 
 fn ours(unpublished: bool) -> (Watched<OwnLeaseSet>, DestinationKeys) {
     let keys = DestinationKeys::generate(&mut SeededRng::new([1; 32]));
+    let leaks = watch_thread();
     let own = OwnLeaseSet::new(keys.destination().clone(), x25519::PublicKey([9; 32]), unpublished);
-    (watch_thread().over(own), keys)
+    (leaks.over(own), keys)
 }
 
 #[test]

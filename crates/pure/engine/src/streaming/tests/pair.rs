@@ -85,6 +85,7 @@ pub(super) struct Pair {
 const HISTORY: usize = 400;
 
 pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Host {
+    let leaks = watch_thread();
     let mut own = rng.child(label);
     let key = SigningKey::generate(&mut own);
     let destination = Destination::new(&key.public(), &mut own);
@@ -101,7 +102,7 @@ pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Hos
         sent: 0,
         resent: 0,
         busy_until: Tick(0),
-        _leaks: watch_thread(),
+        _leaks: leaks,
     }
 }
 
