@@ -97,14 +97,14 @@ pub struct Watch {
     before: usize,
 }
 
-/// Watches all threads of this process that aren't watched for themselves. Watches of one time share what is forbidden,
-/// and a leak fails each test that runs then.
+/// Watches all threads of this process that aren't watched for themselves. Watches of one time share what they hear and
+/// what is forbidden, and a leak fails each test that runs then.
 pub fn watch_process() -> Watch {
     process().watch_logs()
 }
 
-/// Watches this thread. Its watches of one time share what is forbidden. There may be many, and they may end in any
-/// order: one subscriber serves them all, so none takes the place of another, as scoped subscribers would.
+/// Watches this thread. Its watches of one time share what they hear and what is forbidden. There may be many, and they
+/// may end in any order: one subscriber serves them all, so none takes the place of another, as scoped subscribers would.
 pub fn watch_thread() -> Watch {
     THREAD.with(Shared::watch_logs)
 }

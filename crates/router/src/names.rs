@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn a_line_that_is_not_used_is_told_of_and_not_shown() {
         let folder = watched_folder();
-        folder.watch().forbid("a name", "unused");
+        folder.watch().forbid("a name", "marked-name");
         let path = folder.path().join("hosts.txt");
-        std::fs::write(&path, "unused.i2p=broken\n").unwrap();
+        std::fs::write(&path, "marked-name.i2p=broken\n").unwrap();
         Names::read(&path).unwrap();
         assert!(folder.watch().heard("ramson_router::names", tracing::Level::WARN));
     }

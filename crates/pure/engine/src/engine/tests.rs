@@ -80,7 +80,7 @@ struct Bench {
     events: Vec<Event>,
     /// Hashes of routers in the order in which they went to the disk.
     saved: Vec<RouterHash>,
-    _leaks: Watch,
+    leaks: Watch,
 }
 
 impl Bench {
@@ -108,7 +108,7 @@ impl Bench {
             reply_keys: Vec::new(),
             events: Vec::new(),
             saved: Vec::new(),
-            _leaks: leaks,
+            leaks,
         };
         bench.drain();
         bench
@@ -278,6 +278,14 @@ fn what_it_knows_goes_to_the_disk_at_a_start_and_before_a_stop() {
     bench.engine.flush(bench.now);
     bench.drain();
     assert_eq!(bench.saved.last(), Some(&hash));
+}
+
+/// Else the watch over each engine would show nothing.
+#[test]
+fn what_cannot_be_read_is_logged() {
+    let mut bench = Bench::new(NET);
+    bench.give(MessageKind::DATABASE_STORE, vec![1]);
+    assert!(bench.leaks.heard("ramson_engine", tracing::Level::DEBUG));
 }
 
 #[test]

@@ -101,7 +101,7 @@ struct End {
     sent: Vec<u8>,
     events: Vec<Event>,
     eof: bool,
-    _leaks: Watch,
+    leaks: Watch,
 }
 
 impl End {
@@ -114,7 +114,7 @@ impl End {
             sent: Vec::new(),
             events: Vec::new(),
             eof: false,
-            _leaks: watch_thread(),
+            leaks: watch_thread(),
         }
     }
 
