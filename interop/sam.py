@@ -68,9 +68,9 @@ def hello(address, timeout=90, text="HELLO VERSION MIN=3.0 MAX=3.3"):
 class Session:
     """A stream session. It lives as long as its control socket."""
 
-    def __init__(self, address, name, hops=2, quantity=2, keys="TRANSIENT", options=""):
+    def __init__(self, address, name, hops=2, quantity=2, keys="TRANSIENT", options="", timeout=120):
         self.address, self.name = address, name
-        self.control = hello(address, timeout=120)
+        self.control = hello(address, timeout)
         answer = self.control.ask(
             f"SESSION CREATE STYLE=STREAM ID={name} DESTINATION={keys} SIGNATURE_TYPE=7 i2cp.leaseSetEncType=4 "
             f"inbound.length={hops} outbound.length={hops} inbound.quantity={quantity} outbound.quantity={quantity} {options}")

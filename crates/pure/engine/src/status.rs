@@ -78,9 +78,13 @@ pub struct LookupCounts {
     pub failed: u64,
 }
 
-/// Messages relayed in each role of a hop.
+/// Builds of others through us, and messages relayed in each role of a hop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransitCounts {
+    /// Builds agreed to.
+    pub agreed: u64,
+    /// Builds refused by an answer; those dropped without one are among the drops.
+    pub refused: u64,
     /// In the middle.
     pub participant: u64,
     /// As inbound gateway.

@@ -42,7 +42,6 @@ pub(crate) use build::Direction;
 pub(crate) use pool::PoolConfig;
 pub(crate) use select::HopSource;
 pub(crate) use transit::TransitPolicy;
-#[cfg(test)]
 pub(crate) use transit::TransitStats;
 
 use crate::identity::Owner;
@@ -288,7 +287,6 @@ impl Tunnels {
     }
 
     /// Totals of requests of others.
-    #[cfg(test)]
     pub(crate) fn transit_stats(&self) -> TransitStats {
         self.transit.stats
     }

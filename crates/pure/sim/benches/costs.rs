@@ -1,4 +1,4 @@
-//! What cryptography costs on this machine, by the names of the simulator's table `Costs`, which is filled from it. Of many short rounds
+//! What cryptography and gzip cost on this machine, by the names of the simulator's table `Costs`, which is filled from it. Of many short rounds
 //! the median is taken, so that an interrupted one doesn't count.
 //!
 //! Run it on an idle machine: `cargo bench -p ramson-sim --bench costs`
@@ -12,6 +12,7 @@ use std::time::Instant;
 use ramson_aes::{LayerJob, LayerKeys, encrypt_batch};
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{aead, chacha20, ed25519, elligator2, kdf, sha256, x25519};
+use ramson_wire::payload;
 
 const ROUNDS: usize = 201;
 const ROUND_NANOS: u128 = 500_000;
@@ -119,9 +120,32 @@ fn layers() {
     row("cbc_byte", byte);
 }
 
+/// Of what is worth it: text between keys, as in a RouterInfo or a packet with a destination.
+fn gzip() {
+    let mut data = b"caps=XfR host=127.0.0.1 ".repeat(100);
+    for (index, byte) in data.iter_mut().enumerate().filter(|(index, _)| index % 128 < 32) {
+        *byte = sha256(&index.to_be_bytes())[0];
+    }
+    let lengths = [4 * SHORT, LONG];
+    let parts = lengths.map(|length| &data[..usize::from(length)]);
+    let packed = parts.map(|part| payload::encode(0, 0, payload::RAW, part));
+    let call_and_byte = |[short, long]: [f64; 2]| {
+        let byte = (long - short) / f64::from(lengths[1] - lengths[0]);
+        (short - byte * f64::from(lengths[0]), byte)
+    };
+    let (call, byte) = call_and_byte([0, 1].map(|which| nanos(|| payload::decode(&packed[which], 65_536))));
+    row("inflate_call", call);
+    row("inflate_byte", byte);
+    let (call, byte) = call_and_byte([0, 1].map(|which| nanos(|| payload::encode(0, 0, payload::RAW, parts[which]))));
+    row("deflate_call", call);
+    row("deflate_byte", byte);
+    println!("({lengths:?} bytes become {:?})", packed.map(|packed| packed.len()));
+}
+
 fn main() {
     println!("{:<24}{:>12}", "", "nanoseconds");
     curves(&mut SeededRng::new([7; 32]));
     bytes();
     layers();
+    gzip();
 }

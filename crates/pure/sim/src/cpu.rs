@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ramson_aes::meter as aes;
 use ramson_crypto::meter as crypto;
+use ramson_wire::meter as wire;
 
 /// Picoseconds of one core for each kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,14 @@ pub struct Costs {
     pub layer_removed: u64,
     /// A byte of CBC outside of layers.
     pub cbc_byte: u64,
+    /// One gzip member inflated.
+    pub inflate_call: u64,
+    /// A byte that comes out.
+    pub inflate_byte: u64,
+    /// One payload deflated.
+    pub deflate_call: u64,
+    /// A byte of it.
+    pub deflate_byte: u64,
     /// Everything is multiplied by this, in hundredths. Zero: work takes no time.
     pub scale_percent: u64,
 }
@@ -92,6 +101,10 @@ impl Costs {
             layer_added: 132_000,
             layer_removed: 192_000,
             cbc_byte: 1_150,
+            inflate_call: 1_400_000,
+            inflate_byte: 1_000,
+            deflate_call: 3_400_000,
+            deflate_byte: 2_000,
             scale_percent: 100,
         }
     }
@@ -141,9 +154,9 @@ impl Costs {
         self.time(self.engine_message + self.key_agreement + self.aead_call + 3 * self.hmac_call)
     }
 
-    /// Of the cryptography done since the last call.
+    /// Of the cryptography and gzip done since the last call.
     pub(crate) fn work(&self) -> Duration {
-        let (work, layers) = (crypto::take(), aes::take());
+        let (work, layers, gzip) = (crypto::take(), aes::take(), wire::take());
         let parts = [
             (work.key_agreements, self.key_agreement),
             (work.key_generations, self.key_generation),
@@ -163,6 +176,10 @@ impl Costs {
             (layers.layers_added, self.layer_added),
             (layers.layers_removed, self.layer_removed),
             (layers.cbc_bytes, self.cbc_byte),
+            (gzip.inflations, self.inflate_call),
+            (gzip.inflated_bytes, self.inflate_byte),
+            (gzip.deflations, self.deflate_call),
+            (gzip.deflated_bytes, self.deflate_byte),
         ];
         self.time(parts.iter().fold(0, |sum, (count, cost)| sum.saturating_add(count.saturating_mul(*cost))))
     }
@@ -174,7 +191,7 @@ pub(crate) fn number(count: usize) -> u64 {
 
 /// Work done outside of a router isn't charged to the next one.
 pub(crate) fn forget_work() {
-    let _ = (crypto::take(), aes::take());
+    let _ = (crypto::take(), aes::take(), wire::take());
 }
 
 #[cfg(test)]
@@ -192,7 +209,7 @@ mod tests {
         let table = format!("{:#?}", Costs::measured());
         let fields = table.lines().filter_map(|line| line.trim().split_once(": "));
         let costs: Vec<_> = fields.map(|(field, _)| field).filter(|field| *field != "scale_percent").collect();
-        assert_eq!(costs.len(), 24, "{table}");
+        assert_eq!(costs.len(), 28, "{table}");
         for cost in costs {
             let rows = benchmarks.iter().filter(|text| text.contains(&format!("row(\"{cost}\", ")));
             assert_eq!(rows.count(), 1, "{cost}");

@@ -68,7 +68,12 @@ fn skip_optional(r: &mut Reader<'_>, flags: u8) -> Result<(), DecodeError> {
 
 /// Inflates a raw deflate stream; gives the output, no larger in memory than it is, and how many input bytes it took.
 fn inflate_raw(data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
-    INFLATER.with_borrow_mut(|state| inflate_with(state, data, limit))
+    INFLATER.with_borrow_mut(|state| {
+        let inflated = inflate_with(state, data, limit);
+        #[cfg(feature = "meter")]
+        crate::meter::inflated(state.total_out());
+        inflated
+    })
 }
 
 fn inflate_with(state: &mut Decompress, data: &[u8], limit: usize) -> Result<(Vec<u8>, usize), DecodeErrorKind> {
@@ -141,6 +146,8 @@ fn looks_compressible(data: &[u8]) -> bool {
 
 /// Deflated bytes, or `None` unless at least an eighth is saved.
 fn deflate(data: &[u8]) -> Option<Vec<u8>> {
+    #[cfg(feature = "meter")]
+    crate::meter::deflated(u64::try_from(data.len()).unwrap_or(u64::MAX));
     let mut out = Vec::with_capacity(data.len() + data.len() / 8 + 64);
     let ended = DEFLATER.with_borrow_mut(|state| {
         let status = state.compress_vec(data, &mut out, FlushCompress::Finish);

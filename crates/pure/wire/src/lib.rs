@@ -26,6 +26,8 @@ pub mod ids;
 pub mod keys;
 pub mod lease_set;
 pub mod mapping;
+#[cfg(feature = "meter")]
+pub mod meter;
 pub mod offline;
 pub mod payload;
 #[cfg(test)]

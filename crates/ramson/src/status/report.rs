@@ -71,6 +71,8 @@ struct LookupsReport {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct TransitReport {
+    agreed: u64,
+    refused: u64,
     participant: u64,
     gateway: u64,
     endpoint: u64,
@@ -125,6 +127,8 @@ impl StatusReport {
             },
             lookups: LookupsReport { asked: status.lookups.asked, found: status.lookups.found, failed: status.lookups.failed },
             transit: TransitReport {
+                agreed: status.transit.agreed,
+                refused: status.transit.refused,
                 participant: status.transit.participant,
                 gateway: status.transit.gateway,
                 endpoint: status.transit.endpoint,
@@ -178,8 +182,8 @@ fn describe(report: &StatusReport) -> String {
         ),
         format!("looked up    {}, {} of them found, {} not", lookups.asked, lookups.found, lookups.failed),
         format!(
-            "relayed      {} messages as participant, {} as gateway, {} as endpoint",
-            transit.participant, transit.gateway, transit.endpoint
+            "relayed      {} messages as participant, {} as gateway, {} as endpoint; {} builds agreed to, {} refused",
+            transit.participant, transit.gateway, transit.endpoint, transit.agreed, transit.refused
         ),
         format!(
             "traffic      {} bytes sent ({} of them for others), {} received",

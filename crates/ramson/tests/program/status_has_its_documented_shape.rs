@@ -38,7 +38,9 @@ fn as_one_json_object() {
             },
             "builds": { "tried": "count", "accepted": "count", "refused": "count", "timed_out": "count" },
             "lookups": { "asked": "count", "found": "count", "failed": "count" },
-            "transit": { "participant": "count", "gateway": "count", "endpoint": "count" },
+            "transit": {
+                "agreed": "count", "refused": "count", "participant": "count", "gateway": "count", "endpoint": "count"
+            },
             "traffic": { "sent_bytes": "count", "received_bytes": "count", "transit_bytes": "count" },
             "storage": { "problem": null },
             "drops": null,

@@ -60,7 +60,7 @@ impl Engine {
                 }
             })
             .collect();
-        let stats = &self.lane_stats;
+        let (stats, requests) = (&self.lane_stats, self.tunnels.transit_stats());
         Status {
             ready: self.current_progress() == Progress::Ready,
             hash: self.router_info.hash(),
@@ -79,7 +79,13 @@ impl Engine {
             },
             builds: self.builds(),
             lookups: self.netdb.lookup_counts(),
-            transit: TransitCounts { participant: stats.participant, gateway: stats.gateway, endpoint: stats.endpoint },
+            transit: TransitCounts {
+                agreed: requests.accepted,
+                refused: requests.rejected,
+                participant: stats.participant,
+                gateway: stats.gateway,
+                endpoint: stats.endpoint,
+            },
             traffic: Traffic {
                 sent_bytes: stats.sent_bytes,
                 received_bytes: stats.received_bytes,

@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_lane::LaneEvent;
@@ -6,7 +7,7 @@ use ramson_sim::measure::Measures;
 use ramson_sim::oracle::REPLAYS;
 use ramson_sim::scenario::Scenario;
 use ramson_sim::tamper::Tamper;
-use ramson_wire::{I2npMessage, MessageKind, Now};
+use ramson_wire::{I2npMessage, MessageKind, Now, Tick};
 
 use crate::network::{broken, run_with, small};
 use crate::replay::run;
@@ -110,4 +111,72 @@ fn what_changes_by_a_repetition_is_seen() {
     let scenario = small();
     let measures = run_with(&scenario, 0..scenario.routers, || Box::new(TakesAgain::default()));
     assert!(seen(&measures, "changed what is held"), "{:?}", measures.violations);
+}
+
+/// So long a router remembers that forgets too soon; what is repeated soon comes earlier, even the second time.
+const REMEMBERS: Duration = Duration::from_secs(30);
+
+/// Takes what it had a while ago for new.
+#[derive(Default)]
+struct ForgetsSoon {
+    had: BTreeMap<Bytes, Tick>,
+    forgotten: u32,
+}
+
+impl ForgetsSoon {
+    fn had_long_ago(&mut self, now: Now, body: &Bytes) -> bool {
+        let first = *self.had.entry(body.clone()).or_insert(now.tick);
+        let long_ago = now.tick.saturating_since(first) > REMEMBERS;
+        self.forgotten += u32::from(long_ago);
+        long_ago
+    }
+}
+
+/// At its engine: stores and look-ups.
+#[derive(Default)]
+struct ForgetsRequests(ForgetsSoon);
+
+impl Tamper for ForgetsRequests {
+    fn events(&mut self, now: Now, mut events: Vec<LaneEvent>) -> Vec<LaneEvent> {
+        for event in &mut events {
+            if let LaneEvent::Message { message, .. } = event
+                && matches!(message.kind, MessageKind::DATABASE_STORE | MessageKind::DATABASE_LOOKUP)
+                && self.0.had_long_ago(now, &message.body)
+            {
+                message.id.0 = self.0.forgotten;
+                message.expiration = now.date + Duration::from_secs(10);
+            }
+        }
+        events
+    }
+}
+
+/// At its lane: what it relayed. The first repetition of a message stands for the message.
+#[derive(Default)]
+struct ForgetsRelayed(ForgetsSoon);
+
+impl Tamper for ForgetsRelayed {
+    fn comes_again(&mut self, now: Now, mut message: I2npMessage) -> I2npMessage {
+        if message.kind == MessageKind::TUNNEL_DATA && self.0.had_long_ago(now, &message.body) {
+            let mut body = message.body.to_vec();
+            body[4..8].copy_from_slice(&self.0.forgotten.to_be_bytes());
+            message.body = body.into();
+            message.expiration = now.date + Duration::from_secs(10);
+        }
+        message
+    }
+}
+
+#[test]
+fn an_answer_to_a_request_of_long_ago_is_seen() {
+    let scenario = Scenario { duration_secs: 600, ..small() };
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(ForgetsRequests::default()));
+    assert!(seen(&measures, "caused: send"), "{:?}", measures.violations);
+}
+
+#[test]
+fn what_is_relayed_long_after_is_seen() {
+    let scenario = Scenario { duration_secs: 600, ..small() };
+    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(ForgetsRelayed::default()));
+    assert!(seen(&measures, "was relayed"), "{:?}", measures.violations);
 }
