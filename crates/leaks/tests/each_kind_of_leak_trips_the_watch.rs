@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ramson_leaks::{Kind, Watch, watch_process, watch_thread};
+use ramson_leaks::{Kind, Watch, Watched, watch_process, watch_thread};
 use tracing::Level;
 
 const HASH: [u8; 32] = *b"\xfb\xff\x00\x10\x83\x10\x51\x87\x20\x92\x8b\x30\xd3\x8f\x41\x14\x93\x51\x55\x97\x61\x96\x9b\x71\xd7\x9f\x82\x18\xa3\x92\x59\xa7";
@@ -73,4 +73,36 @@ fn other_threads_are_watched_too() {
     assert!(leaks.iter().any(|leak| leak.part == "192.0.2.77:9"), "{leaks:?}");
     // A later watch begins anew.
     assert_eq!(watch_process().take(), []);
+}
+
+#[test]
+fn watches_of_one_thread_may_end_in_any_order() {
+    let (mut first, mut second) = (watch_thread(), watch_thread());
+    tracing::trace!("192.0.2.1:9");
+    assert_eq!((first.take().len(), second.take().len()), (1, 1));
+    drop(first);
+    tracing::trace!("192.0.2.2:9");
+    assert_eq!(second.take().len(), 1, "the one that is left still hears");
+    second.forbid("a page", "marker");
+    drop(second);
+    let mut later = watch_thread();
+    tracing::trace!("a marker");
+    assert_eq!(later.take(), [], "what those of another time forbade");
+}
+
+#[test]
+fn a_value_is_watched_until_after_its_end() {
+    struct Names(&'static str);
+
+    impl Drop for Names {
+        fn drop(&mut self) {
+            tracing::trace!("{}", self.0);
+        }
+    }
+
+    let ends = |name: &'static str, end: fn(Watched<Names>)| {
+        catch_unwind(AssertUnwindSafe(|| end(watch_thread().over(Names(name))))).is_ok()
+    };
+    assert!(ends("a router", drop) && ends("a router", |watched| watched.end(drop)));
+    assert!(!ends("192.0.2.1:9", drop) && !ends("192.0.2.1:9", |watched| watched.end(drop)));
 }

@@ -206,7 +206,25 @@ impl Drop for PeerSlot {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+    use tracing::Level;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_goes_or_comes_back_is_told_of_without_its_address() {
+        let leaks = ramson_leaks::watch_process();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
+        leaks.forbid("a port", &format!(":{}", server.port()));
+        let back = Target { server, down: AtomicBool::new(true) };
+        back.connect().await.unwrap();
+        assert!(leaks.heard("ramson_proxy::server_tunnel", Level::INFO));
+        drop(listener);
+        let gone = Target { server, down: AtomicBool::new(false) };
+        gone.connect().await.unwrap_err();
+        assert!(leaks.heard("ramson_proxy::server_tunnel", Level::WARN));
+    }
 
     #[test]
     fn one_peer_cannot_take_all_connections() {

@@ -79,17 +79,18 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ramson_engine::{CloseReason, DestinationConfig, IdentityId};
+    use ramson_leaks::{Watched, watch_process};
     use ramson_wire::DestinationHash;
 
     use super::*;
 
-    fn desk() -> (Desk, Router, Arc<AtomicUsize>) {
+    fn desk() -> (Watched<Desk>, Router, Arc<AtomicUsize>) {
         let rung = Arc::new(AtomicUsize::new(0));
         let bell = Arc::clone(&rung);
         let (desk, router) = Desk::new(RouterHash([1; 32]), Bytes::from_static(b"info"), move || {
             bell.fetch_add(1, Ordering::Relaxed);
         });
-        (desk, router, rung)
+        (watch_process().over(desk), router, rung)
     }
 
     fn open(router: &Router) -> crate::Destination {

@@ -128,6 +128,7 @@ fn write_durably(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::watched_folder;
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_written_whole_and_replaces_what_was_never_finished() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         let (path, new) = (folder.path().join("web.keys"), folder.path().join("web.keys.new"));
         std::fs::write(&new, "half").unwrap();
         std::fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_folder_of_other_things_is_not_closed_to_others() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.path().join("letter.txt"), "").unwrap();
         assert!(matches!(DataDir::open(folder.path()), Err(StartError::NotOurs { .. })));

@@ -126,6 +126,7 @@ pub fn new_destination() -> Result<DestinationKeys, StartError> {
 mod tests {
     use super::copies::beside;
     use super::*;
+    use crate::testing::watched_folder;
     use ramson_crypto::rng::SeededRng;
 
     fn keys() -> RouterKeys {
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_broken_file_is_set_right_from_its_copy() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         let path = folder.path().join("router.keys");
         let mut rng = SeededRng::new([1; 32]);
         let first = RouterKeys::load_or_create(&path, &mut rng).unwrap().encode();
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_broken_file_without_a_copy_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         let path = folder.path().join("router.keys");
         std::fs::write(&path, b"ramson router keys 1\nxx").unwrap();
         let mut rng = SeededRng::new([1; 32]);

@@ -38,6 +38,8 @@ mod router;
 mod routes;
 mod storage;
 mod stream;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "benching")]
 #[doc(hidden)]
 pub mod turns;

@@ -72,9 +72,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_of_the_system_is_waited_out() {
+        let leaks = ramson_leaks::watch_process();
         let mut answers = vec![Ok(7), Err(io::ErrorKind::Other.into()), Err(io::ErrorKind::ConnectionAborted.into())];
         let start = tokio::time::Instant::now();
         assert_eq!(accept(|| std::future::ready(answers.pop().unwrap())).await, 7);
         assert_eq!(start.elapsed(), 2 * PAUSE);
+        assert!(leaks.heard("ramson_router::listening", tracing::Level::WARN));
     }
 }

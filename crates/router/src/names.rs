@@ -123,6 +123,7 @@ fn normalise(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::watched_folder;
 
     fn address() -> String {
         crate::keys::new_destination().unwrap().destination().to_base64()
@@ -136,6 +137,16 @@ mod tests {
         let Target::Destination(found) = names.resolve("sItE.i2p").unwrap() else { panic!("a host entry holds the destination") };
         assert_eq!(found.to_base64(), first);
         assert_eq!(names.resolve("other.i2p").unwrap_err(), NameError::Unknown);
+    }
+
+    #[test]
+    fn a_line_that_is_not_used_is_told_of_and_not_shown() {
+        let folder = watched_folder();
+        folder.watch().forbid("a name", "marked-name");
+        let path = folder.path().join("hosts.txt");
+        std::fs::write(&path, "marked-name.i2p=broken\n").unwrap();
+        Names::read(&path).unwrap();
+        assert!(folder.watch().heard("ramson_router::names", tracing::Level::WARN));
     }
 
     #[test]

@@ -68,11 +68,12 @@ fn read_zip(path: &Path, routers: &mut Vec<Bytes>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::watched_folder;
     use std::io::Write;
 
     #[test]
     fn a_folder_and_a_zip_give_the_same_routers() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         let netdb = folder.path().join("netDb");
         std::fs::create_dir(&netdb).unwrap();
         let zip_path = folder.path().join("reseed.zip");
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_inflates_without_end_is_cut() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = watched_folder();
         let path = folder.path().join("bomb.zip");
         let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
         archive.start_file("routerInfo-x.dat", zip::write::SimpleFileOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Manifests: lints and dependencies come from the workspace.
+//! Manifests: lints and dependencies come from the workspace, and who logs is watched.
 
 use toml::{Table, Value};
 
@@ -9,6 +9,8 @@ const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "
 const DEPENDENCIES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 /// The one crate with `unsafe` has a lint table of its own, with the same entries.
 const OWN_LINTS: &str = "ramson-aes";
+/// Watches what tests log.
+const WATCH: &str = "ramson-leaks";
 
 /// Packages that don't inherit the workspace's lints, or whose own table is weaker.
 ///
@@ -65,6 +67,28 @@ pub fn not_inherited(members: &[TextFile]) -> Result<Vec<String>, toml::de::Erro
                     findings.push(format!("{}: dependency {name} isn't declared in [workspace.dependencies]", member.path));
                 }
             }
+        }
+    }
+    Ok(findings)
+}
+
+/// Packages that log and of which no test watches what: a line that names a peer would stay unseen. That tests watch by what
+/// they build their machines with can't be told from here.
+///
+/// # Errors
+/// When a manifest isn't TOML.
+pub fn unwatched(members: &[TextFile], sources: &[TextFile]) -> Result<Vec<String>, toml::de::Error> {
+    let mut findings = Vec::new();
+    for member in members {
+        let manifest: Table = member.text.parse()?;
+        let has = |kind, name| at(&manifest, &[kind, name]).is_some();
+        if !has("dependencies", "tracing") || at(&manifest, &["package", "name"]).and_then(Value::as_str) == Some(WATCH) {
+            continue;
+        }
+        let folder = member.path.trim_end_matches("Cargo.toml");
+        let watches = |file: &TextFile| file.path.starts_with(folder) && file.text.contains("ramson_leaks::");
+        if !has("dev-dependencies", WATCH) || !sources.iter().any(watches) {
+            findings.push(format!("{}: logs, and none of its tests has a watch of {WATCH}", member.path));
         }
     }
     Ok(findings)
@@ -130,5 +154,21 @@ mod tests {
     fn a_package_key_of_its_own_is_found() {
         let own = [TextFile::new("a/Cargo.toml", PACKAGE.replace("edition.workspace = true", "edition = \"2021\""))];
         assert_eq!(not_inherited(&own).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_package_whose_logs_nobody_watches_is_found() {
+        let logs = "[package]\nname = \"a\"\n[dependencies]\ntracing.workspace = true\n";
+        let both = format!("{logs}[dev-dependencies]\nramson-leaks.workspace = true\n");
+        let findings = |manifest: &str, source: &str| {
+            unwatched(&[TextFile::new("a/Cargo.toml", manifest)], &[TextFile::new(source, "ramson_leaks::watch_thread()")])
+                .unwrap()
+                .len()
+        };
+        assert_eq!(findings(&both, "a/src/tests.rs"), 0);
+        assert_eq!(findings(&both, "b/src/tests.rs"), 1, "it could and doesn't");
+        assert_eq!(findings(logs, "a/src/tests.rs"), 1);
+        assert_eq!(findings("[package]\nname = \"a\"\n", "b/src/tests.rs"), 0, "it doesn't log");
+        assert_eq!(findings(&logs.replace("\"a\"", "\"ramson-leaks\""), "b/src/tests.rs"), 0, "its tests are of the watch");
     }
 }

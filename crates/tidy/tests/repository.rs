@@ -66,6 +66,11 @@ fn dependencies_are_declared_in_the_workspace() {
 }
 
 #[test]
+fn what_logs_is_watched() {
+    assert_none(&manifests::unwatched(&members(), &sources()).unwrap());
+}
+
+#[test]
 fn pure_crates_name_nothing_impure() {
     assert_none(&purity::impure(&sources()));
 }

@@ -135,3 +135,38 @@ impl Drop for SessionGuard {
         self.session.ended.send_replace(true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ramson_router::driver::Desk;
+    use ramson_wire::RouterHash;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tracing::Level;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broken_connection_is_told_of_without_what_it_said() {
+        let leaks = ramson_leaks::watch_process();
+        let (_desk, router) = Desk::new(RouterHash([1; 32]), Default::default(), || ());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        leaks.forbid("a port", &format!(":{}", client.local_addr().unwrap().port()));
+        leaks.forbid("a client's word", "marker");
+        let serving = tokio::spawn(SamServer::new(router, Arc::default()).serve(listener));
+        client.write_all(b"HELLO VERSION\nPING marker\n").await.unwrap();
+        let mut answer = [0; 64];
+        assert_ne!(client.read(&mut answer).await.unwrap(), 0);
+        client.write_all(b"PING mark").await.unwrap();
+        client.set_zero_linger().unwrap();
+        drop(client);
+        let told = async {
+            while !leaks.heard("ramson_api::sam::server", Level::DEBUG) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), told).await.unwrap();
+        serving.abort();
+    }
+}

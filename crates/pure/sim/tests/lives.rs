@@ -24,8 +24,7 @@ const VISITOR: IdentityId = IdentityId(2);
 
 /// So many routers, the first two of them floodfills, after a time.
 fn network(seed: u64, routers: usize, config: WorldConfig, time: Duration) -> Sound {
-    replay::note(seed);
-    let mut world = Sound(World::new(seed, config));
+    let mut world = Sound(replay::world(seed, config));
     for router in 0..routers {
         world.add_router(router < 2, Load::default());
     }

@@ -24,8 +24,8 @@ fn holds(name: &str, short: bool, seed: u64) {
     let whole = scenario(name);
     let (scenario, option) = if short { (whole.short(), " --short") } else { (whole, "") };
     replay::note_line(seed, format!("cargo run --release -p ramson -- sim scenarios/{name}.toml --seed {seed}{option}"));
-    // What routers log while all that goes wrong names nobody. It takes time, so only the short forms are watched.
-    let _leaks = short.then(ramson_leaks::watch_thread);
+    // What routers log while all that goes wrong names nobody.
+    let _leaks = ramson_leaks::watch_thread();
     let measures = run(&scenario, seed);
     let missed: Vec<_> = judge(&scenario, &measures).into_iter().filter(|outcome| !outcome.held).collect();
     assert!(missed.is_empty(), "{missed:#?}\n{:#?}", measures.violations);

@@ -46,8 +46,10 @@ impl Running {
 
     /// By a command that runs the program with the arguments it is given.
     pub(crate) fn start_as(mut command: Command, arguments: &[&str]) -> Self {
+        // All that it would ever log is checked.
+        let log: &[&str] = if arguments.contains(&"--log") { &[] } else { &["--log", "trace"] };
         let mut child =
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            command.args(arguments).args(log).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -64,7 +66,6 @@ impl Running {
     pub(crate) fn run(data_dir: &Path, more: &[&str]) -> Self {
         let mut arguments = vec!["run", "--data-dir", data_dir.to_str().unwrap()];
         for (flag, value) in [
-            ("--log", "trace"),
             ("--net-id", "99"),
             ("--bind", "127.0.0.1"),
             ("--port", "0"),

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::testing::watched_folder;
 use ramson_crypto::Rng;
 use ramson_crypto::rng::{self, SeededRng};
 
@@ -23,7 +24,7 @@ fn written(path: &Path, count: u8) {
 
 #[test]
 fn routers_outlive_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let data_dir = Arc::new(DataDir::open(folder.path()).unwrap());
     let path = data_dir.file("netdb.redb");
     let stored = open(&path);
@@ -38,7 +39,7 @@ fn routers_outlive_a_restart() {
 
 #[test]
 fn a_file_that_was_never_finished_is_begun_anew_and_none_is_damaged() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let path = folder.path().join("netdb.redb");
     let (new, damaged) = (path.with_extension("redb.new"), path.with_extension("redb.damaged"));
     std::fs::write(&new, [0; 4096]).unwrap();
@@ -50,7 +51,7 @@ fn a_file_that_was_never_finished_is_begun_anew_and_none_is_damaged() {
 
 #[test]
 fn what_cannot_be_written_waits_and_is_written_later() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let missing = folder.path().join("gone");
     let path = missing.join("netdb.redb");
     let short = std::time::Duration::from_millis(10);
@@ -111,7 +112,7 @@ impl redb::StorageBackend for Full {
 
 #[test]
 fn a_disk_that_fills_up_loses_no_router() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let path = folder.path().join("netdb.redb");
     let full = Arc::new(AtomicBool::new(false));
     let disk = Full(redb::backends::InMemoryBackend::new(), Arc::clone(&full));
@@ -136,7 +137,7 @@ fn a_disk_that_fills_up_loses_no_router() {
 
 #[test]
 fn a_file_that_may_only_be_read_is_read() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let path = folder.path().join("netdb.redb");
     written(&path, 3);
     assert_eq!(file::read_copy(&path).unwrap().len(), 3);
@@ -157,7 +158,7 @@ fn many_torn_files_give_what_they_have_or_are_moved_aside() {
 }
 
 fn tear(rounds: u64) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = watched_folder();
     let path = folder.path().join("netdb.redb");
     written(&path, 40);
     let whole = std::fs::read(&path).unwrap();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{ed25519, x25519};
 use ramson_lane::{Class, LaneCommand, LaneEvent};
+use ramson_leaks::{Watched, watch_thread};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseStore, LookupKind, StoreReply};
 use ramson_wire::{
     Codec, Date, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, RouterIdentity, RouterInfo, Tick,
@@ -48,12 +49,14 @@ fn config(floodfill: bool, host: SocketAddr) -> EngineConfig {
 }
 
 /// An engine that knows some routers, and what it wanted at once.
-fn engine(floodfill: bool) -> (Engine, Vec<Output>) {
+fn engine(floodfill: bool) -> (Watched<Engine>, Vec<Output>) {
     let mut rng = SeededRng::new([1; 32]);
     let reseed = (0..30).map(|number| info(&mut rng, number < 5).bytes().clone()).collect();
     let config = config(floodfill, SocketAddr::from(([192, 0, 2, 1], 20_000)));
     let snapshot = Snapshot { routers: Vec::new(), reseed };
-    let mut engine = Engine::new(at(0), config, secrets(&mut rng), snapshot, Box::new(rng.child("engine"))).unwrap();
+    let leaks = watch_thread();
+    let engine = Engine::new(at(0), config, secrets(&mut rng), snapshot, Box::new(rng.child("engine"))).unwrap();
+    let mut engine = leaks.over(engine);
     let outputs = drain(&mut engine);
     (engine, outputs)
 }

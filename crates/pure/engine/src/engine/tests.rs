@@ -4,6 +4,7 @@ mod owners;
 mod reseeding;
 
 use ramson_crypto::ed25519;
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::garlic::GarlicClove;
 use ramson_wire::i2np::{
     DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus, LookupKind, ReplyKey, StoreEntry, TunnelGateway,
@@ -79,10 +80,12 @@ struct Bench {
     events: Vec<Event>,
     /// Hashes of routers in the order in which they went to the disk.
     saved: Vec<RouterHash>,
+    leaks: Watch,
 }
 
 impl Bench {
     fn new(net_id: u8) -> Self {
+        let leaks = watch_thread();
         let now = Now { tick: Tick(1_000_000_000), date: Date(NOON) };
         let floodfill = secrets("floodfill");
         let config = |host: [u8; 4]| EngineConfig {
@@ -105,6 +108,7 @@ impl Bench {
             reply_keys: Vec::new(),
             events: Vec::new(),
             saved: Vec::new(),
+            leaks,
         };
         bench.drain();
         bench
@@ -274,6 +278,14 @@ fn what_it_knows_goes_to_the_disk_at_a_start_and_before_a_stop() {
     bench.engine.flush(bench.now);
     bench.drain();
     assert_eq!(bench.saved.last(), Some(&hash));
+}
+
+/// Else the watch over each engine would show nothing.
+#[test]
+fn what_cannot_be_read_is_logged() {
+    let mut bench = Bench::new(NET);
+    bench.give(MessageKind::DATABASE_STORE, vec![1]);
+    assert!(bench.leaks.heard("ramson_engine", tracing::Level::DEBUG));
 }
 
 #[test]

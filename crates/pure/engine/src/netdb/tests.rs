@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
+use ramson_leaks::{Watched, watch_thread};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus};
 use ramson_wire::{
     Codec, Date, Destination, I2npMessage, Lease, LeaseSet2Builder, Mapping, MessageId, MessageKind, Ntcp2Address,
@@ -116,9 +117,9 @@ fn unverified(set: &LeaseSet2) -> Unverified<LeaseSet2> {
     Unverified::<LeaseSet2>::parse(set.bytes().clone()).unwrap()
 }
 
-fn machine(now: Now, config: Config) -> NetDb {
+fn machine(now: Now, config: Config) -> Watched<NetDb> {
     let rng = SeededRng::new([5; 32]).child(&format!("{:?}", config.our_hash.0));
-    NetDb::new(now, config, [], Box::new(rng))
+    watch_thread().over(NetDb::new(now, config, [], Box::new(rng)))
 }
 
 fn drain(netdb: &mut NetDb) -> Vec<NetDbOutput> {
@@ -136,7 +137,7 @@ fn direct(outputs: &[NetDbOutput], kind: MessageKind) -> Vec<RouterHash> {
 
 struct Node {
     signer: Signer,
-    netdb: NetDb,
+    netdb: Watched<NetDb>,
     events: Vec<NetDbOutput>,
     silent: bool,
 }

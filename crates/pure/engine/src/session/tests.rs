@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::x25519::{PrivateKey, PublicKey};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::garlic::{CloveDelivery, GarlicClove};
 use ramson_wire::i2np::ReplyKey;
 use ramson_wire::i2np::{I2npMessage, MessageKind};
@@ -36,6 +37,7 @@ struct Pair {
     ms: u64,
     a: Sessions,
     b: Sessions,
+    _leaks: Watch,
 }
 
 impl Pair {
@@ -44,11 +46,12 @@ impl Pair {
     }
 
     fn with_limits(limits: Limits) -> Pair {
+        let leaks = watch_thread();
         let seed = SeededRng::new([9; 32]);
         let sessions = |name: &str, key: u8| {
             Sessions::with_limits(PrivateKey::from_bytes(&[key; 32]), limits.clone(), Box::new(seed.child(name)))
         };
-        Pair { ms: 1_000_000, a: sessions("a", 1), b: sessions("b", 2) }
+        Pair { ms: 1_000_000, a: sessions("a", 1), b: sessions("b", 2), _leaks: leaks }
     }
 
     fn now(&self) -> Now {

@@ -13,6 +13,7 @@ use ramson_crypto::{
     x25519,
 };
 use ramson_lane::{Class, ConnId, DropReason, Lane, LaneCommand, LaneConfig, LaneEvent, LaneOutput, LocalIdentity};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::{
     Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash, RouterIdentity, RouterInfo,
     RouterInfoBuilder, Tick,
@@ -96,6 +97,7 @@ pub(crate) struct Network {
     pub(crate) delay: (Duration, Duration),
     /// Pairs of nodes between which nothing moves, and nobody learns of it.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    _leaks: Watch,
 }
 
 impl Network {
@@ -104,11 +106,12 @@ impl Network {
     }
 
     pub(crate) fn with_config(count: usize, seed: u8, config: impl Fn(usize) -> LaneConfig) -> Self {
+        let leaks = watch_thread();
         let now = Now { tick: Tick(5_000_000_000), date: Date(1_700_000_000_000) };
         let mut rng = SeededRng::new([seed; 32]);
         let nodes = (0..count).map(|n| node(now, n, config(n), &mut rng)).collect();
         let delay = (Duration::ZERO, Duration::ZERO);
-        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new(), delay, cut: BTreeSet::new() }
+        Self { now, nodes, flows: Vec::new(), rng, dials: Vec::new(), delay, cut: BTreeSet::new(), _leaks: leaks }
     }
 
     pub(crate) fn command(&mut self, node: usize, command: LaneCommand) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_lane::{Class, ConnId, Lane, LaneCommand, LaneConfig, LaneOutput};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_transport::ntcp2::{Context, Event, PeerAddress, ReplayCache, Session};
 use ramson_wire::{Date, MessageId, Now, RouterInfo, Tick};
 
@@ -30,6 +31,7 @@ struct Pair {
     /// Ours to it, its to us.
     links: Vec<Link>,
     received: Vec<MessageId>,
+    _leaks: Watch,
 }
 
 fn rng(seed: u8) -> Box<SeededRng> {
@@ -42,6 +44,7 @@ fn link(conn: ConnId, session: Session) -> Link {
 
 /// Both dials stand, as TCP.
 fn pair(seed: u8, swap: bool) -> Pair {
+    let leaks = watch_thread();
     let now = Now { tick: Tick(1), date: Date(1_700_000_000_000) };
     let (ours, theirs) = if swap { (1, 0) } else { (0, 1) };
     let (local, our_info, our_address) = identity(now, ours);
@@ -57,7 +60,7 @@ fn pair(seed: u8, swap: bool) -> Pair {
     let dialed = Session::initiate(now, &remote, info.bytes(), &us, rng(seed ^ 0x33));
     let links = vec![link(conn, accepted), link(incoming, dialed)];
     let (replay, info) = (ReplayCache::new(), info.bytes().clone());
-    Pair { now, lane, replay, info, links, received: Vec::new() }
+    Pair { now, lane, replay, info, links, received: Vec::new(), _leaks: leaks }
 }
 
 impl Pair {

@@ -253,11 +253,14 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use ramson_leaks::{Watched, watch_thread};
+
     use super::*;
     use crate::scenario::Scenario;
 
-    fn begin(routers: usize, faults: Vec<Fault>) -> Run {
-        Run::new(&Scenario { routers, floodfills: 1, duration_secs: 120, faults, ..Scenario::default() }, 1)
+    fn begin(routers: usize, faults: Vec<Fault>) -> Watched<Run> {
+        let scenario = Scenario { routers, floodfills: 1, duration_secs: 120, faults, ..Scenario::default() };
+        watch_thread().over(Run::new(&scenario, 1))
     }
 
     /// With fewer routers than that, too: some die several times.

@@ -6,11 +6,12 @@ use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::sync::Once;
 
+use ramson_leaks::{Watched, watch_thread};
 use ramson_sim::load::Load;
 use ramson_sim::measure::Measures;
 use ramson_sim::run::Run;
 use ramson_sim::scenario::Scenario;
-use ramson_sim::world::World;
+use ramson_sim::world::{World, WorldConfig};
 
 thread_local! {
     /// Seed and line of the run that this thread began last: if it fails, then at that.
@@ -23,14 +24,14 @@ pub(crate) fn run(scenario: &Scenario, seed: u64) -> Measures {
 }
 
 /// [`Run::finish`], likewise.
-pub(crate) fn finish(run: Run) -> Measures {
-    let measures = run.finish();
+pub(crate) fn finish(run: Watched<Run>) -> Measures {
+    let measures = run.end(Run::finish);
     assert_eq!(measures.violations, [], "seed {}", measures.seed);
     measures
 }
 
 /// A world of honest routers: if an oracle objected to anything, the test fails when it lets go of it.
-pub(crate) struct Sound(pub(crate) World<Load>);
+pub(crate) struct Sound(pub(crate) Watched<World<Load>>);
 
 impl Deref for Sound {
     type Target = World<Load>;
@@ -54,10 +55,16 @@ impl Drop for Sound {
     }
 }
 
-/// [`Run::new`], for [`finish`] unless some routers are broken on purpose.
-pub(crate) fn begin(scenario: &Scenario, seed: u64) -> Run {
+/// [`Run::new`], for [`finish`] unless some routers are broken on purpose. What they log names nobody.
+pub(crate) fn begin(scenario: &Scenario, seed: u64) -> Watched<Run> {
     note(seed);
-    Run::new(scenario, seed)
+    watch_thread().over(Run::new(scenario, seed))
+}
+
+/// [`World::new`]. What its routers log names nobody.
+pub(crate) fn world(seed: u64, config: WorldConfig) -> Watched<World<Load>> {
+    note(seed);
+    watch_thread().over(World::new(seed, config))
 }
 
 /// A run of this seed begins, which this test repeats.

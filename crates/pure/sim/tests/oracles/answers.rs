@@ -5,6 +5,7 @@ use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::x25519;
 use ramson_engine::{Command, DestinationConfig, IdentityId};
 use ramson_lane::{Class, LaneCommand, LaneEvent};
+use ramson_leaks::Watched;
 use ramson_sim::load::Load;
 use ramson_sim::oracle::{ANSWERS, Answer};
 use ramson_sim::scenario::{Pages, Scenario};
@@ -19,7 +20,7 @@ use ramson_wire::{
 };
 
 use crate::network::{broken, run_with, small};
-use crate::replay::{note, run};
+use crate::replay::{self, run};
 
 /// Destinations on floodfills too.
 fn on_floodfills() -> Scenario {
@@ -92,9 +93,8 @@ pub(super) fn keys() -> DestinationKeys {
 }
 
 /// A network, with or without a local destination on the router that will be asked. It has no hops, so that strangers get at it straight.
-fn world(asked: usize, with: bool) -> World<Load> {
-    note(7);
-    let mut world = World::new(7, WorldConfig::default());
+fn world(asked: usize, with: bool) -> Watched<World<Load>> {
+    let mut world = replay::world(7, WorldConfig::default());
     for router in 0..8 {
         world.add_router(router < 4, Load::default());
     }

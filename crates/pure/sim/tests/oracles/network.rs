@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ramson_sim::measure::Measures;
+use ramson_sim::run::Run;
 use ramson_sim::scenario::{Pages, Scenario};
 use ramson_sim::tamper::Tamper;
 
@@ -25,7 +26,7 @@ pub(super) fn run_with(
     for router in routers {
         run.world.tamper(router, tamper());
     }
-    run.finish()
+    run.end(Run::finish)
 }
 
 /// The rules that were broken.

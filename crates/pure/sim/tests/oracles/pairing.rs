@@ -4,13 +4,14 @@ use std::time::Duration;
 use ramson_crypto::rng;
 use ramson_engine::{Command, DestinationConfig, IdentityId, RequestId};
 use ramson_lane::{Fault, LaneEvent};
+use ramson_leaks::Watched;
 use ramson_sim::load::{Load, Wish};
 use ramson_sim::oracle::{Guesses, PAIRING};
 use ramson_sim::tamper::Tamper;
 use ramson_sim::world::{World, WorldConfig};
 use ramson_wire::{DestinationHash, DestinationKeys, Now, RouterHash, Tick};
 
-use crate::replay::note;
+use crate::replay;
 
 const ROUTERS: usize = 26;
 /// The last ones, with two destinations each.
@@ -26,9 +27,8 @@ const VISITS_MILLIS: (u64, u64) = (40_000, 120_000);
 
 /// A network in which routers host two destinations that have nothing to do with each other. They visit each other, or only publish.
 /// `tamper` is told which host it is for, and all other routers.
-fn network(seed: u64, visiting: bool, tamper: impl Fn(usize, &[RouterHash]) -> Box<dyn Tamper>) -> World<Load> {
-    note(seed);
-    let mut world = World::new(seed, WorldConfig::default());
+fn network(seed: u64, visiting: bool, tamper: impl Fn(usize, &[RouterHash]) -> Box<dyn Tamper>) -> Watched<World<Load>> {
+    let mut world = replay::world(seed, WorldConfig::default());
     let mut rng = world.draws("destinations");
     let mut openings = Vec::new();
     let mut others = Vec::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_engine::{DestinationConfig, IdentityId};
 use ramson_lane::{LaneCommand, LaneEvent};
+use ramson_leaks::Watched;
 use ramson_sim::load::{Load, Wish};
 use ramson_sim::oracle::ANSWERS;
 use ramson_sim::tamper::Tamper;
@@ -17,7 +18,7 @@ use ramson_wire::{Codec, DestinationKeys, I2npMessage, MessageId, MessageKind, N
 
 use crate::answers::{ASKED, answers, keys, probes};
 use crate::network::{broken, run_with, small};
-use crate::replay::note;
+use crate::replay;
 
 /// From there visitors come, each a destination of its own.
 const VISITORS_AT: usize = 7;
@@ -53,7 +54,7 @@ impl Tamper for Holds {
 
 /// A network, the router in it that will be asked, and what it is going to be asked.
 struct Scene {
-    world: World<Load>,
+    world: Watched<World<Load>>,
     asked: usize,
     /// First messages of visitors of its destination, each with a stream, as they come to the destination's gateway.
     letters: Vec<I2npMessage>,
@@ -76,8 +77,7 @@ fn open(world: &mut World<Load>, router: usize, id: u32, keys: DestinationKeys, 
 impl Scene {
     /// `broken`: what the router that is asked does with its quotas.
     fn new(asked: usize, broken: Option<Box<dyn Tamper>>) -> Self {
-        note(7);
-        let mut world = World::new(7, WorldConfig::default());
+        let mut world = replay::world(7, WorldConfig::default());
         let mut rng = SeededRng::new([8; 32]);
         for router in 0..8 {
             world.add_router(router < 4, Load::default());

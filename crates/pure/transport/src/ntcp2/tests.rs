@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, rng, x25519};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::{Date, I2npMessage, Mapping, MessageId, MessageKind, Now};
 use ramson_wire::{Ntcp2Address, RouterIdentity, RouterInfo, RouterInfoBuilder, Tick};
 
@@ -100,6 +101,7 @@ struct End {
     sent: Vec<u8>,
     events: Vec<Event>,
     eof: bool,
+    leaks: Watch,
 }
 
 impl End {
@@ -112,6 +114,7 @@ impl End {
             sent: Vec::new(),
             events: Vec::new(),
             eof: false,
+            leaks: watch_thread(),
         }
     }
 

@@ -1,4 +1,5 @@
 use ramson_crypto::rng::SeededRng;
+use ramson_leaks::{Watched, watch_thread};
 use ramson_wire::{Date, DestinationKeys, RouterHash, TunnelId};
 
 use super::*;
@@ -13,9 +14,11 @@ fn lease(number: u32) -> InboundLease {
     InboundLease { gateway: RouterHash([1; 32]), tunnel: TunnelId::new(number).unwrap(), end: Date(NOON + 600_000) }
 }
 
-fn ours(unpublished: bool) -> (OwnLeaseSet, DestinationKeys) {
+fn ours(unpublished: bool) -> (Watched<OwnLeaseSet>, DestinationKeys) {
     let keys = DestinationKeys::generate(&mut SeededRng::new([1; 32]));
-    (OwnLeaseSet::new(keys.destination().clone(), x25519::PublicKey([9; 32]), unpublished), keys)
+    let leaks = watch_thread();
+    let own = OwnLeaseSet::new(keys.destination().clone(), x25519::PublicKey([9; 32]), unpublished);
+    (leaks.over(own), keys)
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn only_who_was_asked_can_spoil_a_try() {
 }
 
 /// A machine with a floodfill, an identity and tunnels; and the floodfill.
-fn asker() -> (NetDb, IdentityId, RouterHash) {
+fn asker() -> (Watched<NetDb>, IdentityId, RouterHash) {
     let mut netdb = machine(at(0), Config::new(NET_ID, RouterHash([1; 32])));
     let floodfill = Signer::new(1);
     netdb.add_router(at(0), floodfill.floodfill(at(0).date - Duration::from_secs(60)), Source::Reseed);

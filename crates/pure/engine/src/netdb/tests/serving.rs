@@ -5,7 +5,7 @@ use ramson_wire::i2np::{LookupKind, ReplyKey, StoreReply};
 
 use super::*;
 
-fn floodfill(routers: u16) -> (NetDb, Vec<Signer>) {
+fn floodfill(routers: u16) -> (Watched<NetDb>, Vec<Signer>) {
     let mut config = Config::new(NET_ID, Signer::new(1).hash());
     config.floodfill = true;
     let mut netdb = machine(at(0), config);

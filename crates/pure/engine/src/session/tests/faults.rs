@@ -98,6 +98,7 @@ struct World {
     asked: [BTreeMap<AckId, u32>; 2],
     count: u64,
     rng: SeededRng,
+    _leaks: Watch,
 }
 
 impl World {
@@ -116,6 +117,7 @@ impl World {
             asked: [BTreeMap::new(), BTreeMap::new()],
             count: 0,
             rng: rng.child("link"),
+            _leaks: watch_thread(),
         }
     }
 

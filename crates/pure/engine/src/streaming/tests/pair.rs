@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_crypto::ed25519::SigningKey;
 use ramson_crypto::rng::{self, SeededRng};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::{Date, Destination, DestinationHash, Now, Tick};
 
 use crate::streaming::*;
@@ -59,6 +60,7 @@ pub(super) struct Host {
     pub(super) sent: usize,
     pub(super) resent: usize,
     busy_until: Tick,
+    _leaks: Watch,
 }
 
 /// Gets the sender and the packet.
@@ -83,6 +85,7 @@ pub(super) struct Pair {
 const HISTORY: usize = 400;
 
 pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Host {
+    let leaks = watch_thread();
     let mut own = rng.child(label);
     let key = SigningKey::generate(&mut own);
     let destination = Destination::new(&key.public(), &mut own);
@@ -99,6 +102,7 @@ pub(super) fn host(rng: &SeededRng, label: &str, config: StreamingConfig) -> Hos
         sent: 0,
         resent: 0,
         busy_until: Tick(0),
+        _leaks: leaks,
     }
 }
 

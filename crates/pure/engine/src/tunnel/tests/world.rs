@@ -10,6 +10,7 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
 use ramson_lane::tunnel_data::{Endpoint, Gateway};
 use ramson_lane::{LaneCommand, Relay, RelayRole};
+use ramson_leaks::{Watch, watch_thread};
 use ramson_wire::i2np::{TunnelData, TunnelGateway};
 use ramson_wire::{
     Codec, Date, I2npMessage, Mapping, MessageId, MessageKind, Now, Ntcp2Address, RouterHash, RouterIdentity, RouterInfo,
@@ -91,6 +92,7 @@ pub(super) struct World {
     /// All build messages that were sent, with sender and receiver.
     pub(super) builds: Vec<(RouterHash, RouterHash, I2npMessage)>,
     rng: SeededRng,
+    _leaks: Watch,
 }
 
 pub(super) fn router_info(
@@ -153,6 +155,7 @@ impl World {
             filter: Box::new(|_, _, _| true),
             builds: Vec::new(),
             rng: rng.child("world"),
+            _leaks: watch_thread(),
         };
         for n in 0..=count {
             let key = Arc::new(x25519::PrivateKey::generate(&mut rng));

@@ -29,6 +29,13 @@ fn nothing_forged(end: &End) {
     }
 }
 
+/// Else the watch over each session would show nothing.
+#[test]
+fn an_end_is_logged() {
+    let pair = tampered(Tamper { from_initiator: true, at: 0, xor: 1 }, 100_000);
+    assert!(pair.bob.leaks.heard("ramson_transport", tracing::Level::DEBUG));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
     #[test]
