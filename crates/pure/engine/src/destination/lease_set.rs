@@ -1,4 +1,8 @@
 //! Our own LeaseSet: signed anew when our inbound tunnels change.
+//!
+//! Floodfills take one only if it is dated later than what they have, in whole seconds, and that may be of a run before: of a
+//! router that was killed and is back within the same second. So the first one of a run is dated the next second, and the others
+//! are never dated ahead: they wait for their second to begin.
 
 use std::time::Duration;
 
@@ -9,6 +13,8 @@ use crate::tunnel::InboundLease;
 
 /// Changes that come close together make one LeaseSet.
 const GATHER: Duration = Duration::from_millis(500);
+/// A second that begins later than this isn't waited for: the clock went back.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Most leases (common structures, "LeaseSet2").
 const MAX_LEASES: usize = 16;
 
@@ -18,15 +24,15 @@ pub(super) struct OwnLeaseSet {
     unpublished: bool,
     leases: Vec<Lease>,
     current: Option<LeaseSet2>,
-    /// Seconds of the last one: floodfills take a new one only with a later date.
-    published: u32,
+    /// Seconds of the last one.
+    published: Option<u32>,
     version: u64,
     due: Option<Tick>,
 }
 
 impl OwnLeaseSet {
     pub(super) fn new(address: Destination, key: x25519::PublicKey, unpublished: bool) -> Self {
-        Self { address, key, unpublished, leases: Vec::new(), current: None, published: 0, version: 0, due: None }
+        Self { address, key, unpublished, leases: Vec::new(), current: None, published: None, version: 0, due: None }
     }
 
     pub(super) fn address(&self) -> &Destination {
@@ -52,9 +58,16 @@ impl OwnLeaseSet {
             return;
         }
         self.leases = leases;
-        // The first one is made at once: the destination waits for it.
-        let wait = if self.current.is_some() { GATHER } else { Duration::ZERO };
+        let wait = self.wait(now);
         self.due.get_or_insert(now.tick + wait);
+    }
+
+    /// The first one is made at once: the destination waits for it.
+    fn wait(&self, now: Now) -> Duration {
+        let Some(published) = self.published else { return Duration::ZERO };
+        let next = Seconds32(published.saturating_add(1)).to_date();
+        let begins = next.saturating_since(now.date);
+        if begins > MAX_WAIT { GATHER } else { begins.max(GATHER) }
     }
 
     pub(super) fn renewal_due(&self, now: Tick) -> bool {
@@ -72,8 +85,8 @@ impl OwnLeaseSet {
         }
         self.due = None;
         let end = self.leases.iter().map(|lease| lease.end).max()?;
-        // Rounded down: a date ahead of a peer's clock is worse than one behind.
-        let seconds = u32::try_from(now.date.0 / 1000).unwrap_or(u32::MAX).max(self.published.saturating_add(1));
+        let seconds = u32::try_from(now.date.0 / 1000).unwrap_or(u32::MAX);
+        let seconds = self.published.map_or(seconds.saturating_add(1), |last| seconds.max(last.saturating_add(1)));
         let published = Seconds32(seconds);
         let lifetime = Duration::from_millis(end.0.saturating_sub(published.to_date().0));
         let builder = LeaseSet2Builder {
@@ -88,7 +101,7 @@ impl OwnLeaseSet {
         };
         match LeaseSet2::sign(&builder, signing_key) {
             Ok(set) => {
-                self.published = seconds;
+                self.published = Some(seconds);
                 self.version += 1;
                 self.current = Some(set.clone());
                 Some(set)

@@ -72,3 +72,25 @@ fn it_says_whether_it_is_to_be_published_and_holds_at_most_16_leases() {
         assert_eq!(set.expires(), Date(NOON + 600_000));
     }
 }
+
+/// A router that is killed and back within a second: what the floodfills have is dated before all that they get.
+#[test]
+fn the_first_of_a_run_is_later_than_all_of_the_run_before() {
+    let (mut before, keys) = ours(false);
+    let mut killed = Vec::new();
+    for step in 0..40 {
+        let now = at(u64::from(step) * 270);
+        before.set_leases(now, vec![lease(step + 1)]);
+        let Some(set) = before.renew(now, keys.signing_key()) else { continue };
+        if killed.is_empty() {
+            assert_eq!(set.published(), Date(NOON + 1_000), "dated the next second");
+        } else {
+            assert!(set.published() <= now.date && killed.last() < Some(&set.published()));
+            let (mut after, _) = ours(false);
+            after.set_leases(now, vec![lease(100)]);
+            assert!(after.renew(now, keys.signing_key()).unwrap().published() > set.published());
+        }
+        killed.push(set.published());
+    }
+    assert!(killed.len() > 6, "one for each second or so");
+}
