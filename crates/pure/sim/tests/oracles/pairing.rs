@@ -247,7 +247,7 @@ impl Tamper for KnowsFew {
 
 #[test]
 fn destinations_that_use_the_same_hops_are_seen() {
-    let guesses = guesses(1..3, KnowsFew::boxed);
+    let guesses = guesses(1..5, KnowsFew::boxed);
     let seen: Vec<_> = guesses.iter().filter(|guesses| guesses.share() > guesses.most()).map(|guesses| guesses.by).collect();
     assert_eq!(seen, ["routers", "routers of look-ups"], "{guesses:?}");
 }
