@@ -198,7 +198,7 @@ impl Watch {
 
     /// What a router held of what doesn't last, since it is alone.
     pub(crate) fn alone(&mut self, at: Tick, router: usize, draining: &Draining) {
-        draining.judge(at, router, &mut self.notes);
+        draining.judge(at, router, self.routers.len(), &mut self.notes);
     }
 
     /// Whether to compare what belongs to others before and after a message through a destination's tunnel.
