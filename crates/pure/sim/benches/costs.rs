@@ -1,5 +1,5 @@
-//! What cryptography and gzip cost on this machine, by the names of the simulator's table `Costs`, which is filled from it. Of many short rounds
-//! the median is taken, so that an interrupted one doesn't count.
+//! What cryptography and gzip cost on this machine, by the names of the simulator's table `Costs`, which is filled from it. Of many
+//! short rounds the median is taken, so that an interrupted one doesn't count.
 //!
 //! Run it on an idle machine: `cargo bench -p ramson-sim --bench costs`
 
