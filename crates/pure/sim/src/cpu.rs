@@ -101,11 +101,10 @@ impl Costs {
             layer_added: 132_000,
             layer_removed: 192_000,
             cbc_byte: 1_150,
-            // These four were measured beside other work, so they are high: an idle machine gives 910 ns and 910 ps, 2.8 µs and 1.6 ns.
-            inflate_call: 1_400_000,
-            inflate_byte: 1_000,
-            deflate_call: 3_400_000,
-            deflate_byte: 2_000,
+            inflate_call: 910_000,
+            inflate_byte: 910,
+            deflate_call: 2_840_000,
+            deflate_byte: 1_550,
             scale_percent: 100,
         }
     }
