@@ -1,0 +1,12 @@
+//! Services over a private network of complete routers in this process.
+
+mod a_router_that_knows_nobody_reseeds_again;
+mod a_server_tunnel_carries_bytes_both_ways;
+mod a_site_learns_who_asks_and_nothing_else;
+mod a_stopped_router_leaves_nobody_waiting;
+mod ipv6_carries_as_ipv4_does;
+mod sam_greets_every_version;
+mod sam_names_are_found;
+mod sam_sessions_are_checked_and_end_with_their_socket;
+mod sam_streams_carry_bytes_both_ways;
+mod the_proxy_tells_when_it_cannot_reach_a_site;
