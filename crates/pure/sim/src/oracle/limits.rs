@@ -101,8 +101,8 @@ impl Draining {
     /// What never was empty, in a network of so many routers.
     pub(crate) fn judge(&self, at: Tick, router: usize, routers: usize, notes: &mut Notes) {
         let turned_over = routers >= VERY_MANY && self.tried_ended >= TURNED_OVER * self.most_tried;
-        let kept = |name: &&str| !self.emptied.contains(name) && !(turned_over && **name == *TRIED);
-        for (name, fill) in self.filled.iter().filter(|(name, _)| kept(name)) {
+        let gone = |name: &&str| self.emptied.contains(name) || turned_over && **name == *TRIED;
+        for (name, fill) in self.filled.iter().filter(|(name, _)| !gone(name)) {
             notes.violated(at, FREED, format!("router {router}: {fill} of {name} though it is alone"));
         }
     }
