@@ -1,3 +1,4 @@
+use std::panic::AssertUnwindSafe;
 use std::process::Command;
 
 use crate::support::running::Running;
@@ -28,7 +29,9 @@ fn whatever_it_is() {
 
 #[test]
 fn also_of_one_that_is_killed() {
-    let dropped = || drop(logging("peer=192.0.2.1:9", 0));
-    // It may be killed before it has said a word.
-    assert!((0..100).any(|_| std::panic::catch_unwind(dropped).is_err()));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "echo \"$0\" >&2; echo spoken; exec sleep 60", "peer=192.0.2.1:9"]);
+    let running = Running::start_as(shell, &[]);
+    running.said("spoken");
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(running))).is_err());
 }
