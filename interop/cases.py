@@ -7,6 +7,8 @@ import threading
 import time
 
 import sam
+from look import looks_like_i2pd
+from places import at
 from site_server import PAGE
 
 # Drops of relayed messages that are limits; docs/limits.md states each. Whatever else counts up is a fault.
@@ -20,6 +22,8 @@ def fetch(proxy, host, path, timeout=120):
     """One request through an HTTP proxy: status and body."""
     connection = http.client.HTTPConnection(*proxy, timeout=timeout)
     try:
+        with at(proxy[0]):
+            connection.connect()
         connection.request("GET", f"http://{host}{path}", headers={"Host": host})
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -119,6 +123,7 @@ def sam_listener_speaks_first(bed):
     ours, theirs = sam.Session(bed.ramson.sam, "first-ours"), sam.Session(bed.network.routers[6].sam, "first-theirs")
     for caller, listener in ((ours, theirs), (theirs, ours)):
         accepted = listener.start_accept()
+        caller.wait_for(listener.destination)
         stream = caller.connect(listener.destination)
         accepted.line()
         accepted.socket.sendall(b"welcome")
@@ -214,7 +219,7 @@ def a_stop_is_clean(bed):
 STEADY = [
     ready_within_60_s, i2pd_site_through_our_proxy_2_hops, i2pd_site_through_our_proxy_3_hops,
     our_site_through_i2pd_proxy_2_hops, our_site_through_i2pd_proxy_3_hops, our_site_through_our_other_router,
-    sam_streams_both_ways, sam_listener_speaks_first, relays_1000_messages_in_each_role,
+    sam_streams_both_ways, sam_listener_speaks_first, relays_1000_messages_in_each_role, looks_like_i2pd,
 ]
 # Last, since they end what the others use: i2pd holds on to the LeaseSet of before a restart until it ends.
 STOPPING = [kill_9_keeps_router_and_site, a_stop_is_clean]

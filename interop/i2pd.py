@@ -1,7 +1,7 @@
-"""A private network of real i2pd routers on loopback.
+"""A private network of real i2pd routers on loopback, or in other places (places.py).
 
-Router i has the address 127.(BASE+i).0.1, each in a /16 of its own, and there the usual ports. Nothing leaves
-the machine: reseed servers, time servers, address book and UPnP are off.
+On loopback router i has the address 127.(BASE+i).0.1. Each is in a /16 of its own and has the usual ports there. Nothing
+leaves the machine: reseed servers, time servers, address book and UPnP are off.
 """
 import base64
 import hashlib
@@ -13,6 +13,8 @@ import time
 import urllib.request
 import zipfile
 from pathlib import Path
+
+from places import Loopback, at
 
 TRANSPORT, SAM, HTTP_PROXY, CONSOLE = 12345, 7656, 4444, 7070
 TO_I2P = str.maketrans("+/", "-~")
@@ -41,11 +43,13 @@ class Router:
 
     def __init__(self, network, index):
         self.network, self.index, self.name = network, index, f"i2pd{index}"
-        self.address = f"127.{network.base + index}.0.1"
+        self.address = network.places.address(index)
         self.dir = network.dir / self.name
         self.floodfill = index <= network.floodfills
         self.process = None
         self.tunnels = []
+        # More of its options, or others.
+        self.more = {}
 
     @property
     def router_info(self):
@@ -83,6 +87,7 @@ class Router:
             "httpproxy.inbound.quantity": 2, "httpproxy.outbound.quantity": 2,
             "loglevel": self.network.loglevel, "log": "file", "logfile": self.dir / "i2pd.log",
             "tunconf": self.dir / "tunnels.conf", "tunnelsdir": self.dir / "tunnels.d", "certsdir": self.dir / "certificates",
+            **self.more,
         }
         (self.dir / "i2pd.conf").write_text("".join(f"{key} = {value}\n" for key, value in options.items()))
         (self.dir / "tunnels.conf").write_text("".join(
@@ -92,7 +97,7 @@ class Router:
 
     def start(self):
         self.write_config()
-        with open(self.dir / "stdout.log", "ab") as log:
+        with open(self.dir / "stdout.log", "ab") as log, at(self.address):
             self.process = subprocess.Popen(
                 [self.network.i2pd, f"--conf={self.dir}/i2pd.conf", f"--datadir={self.dir}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -116,7 +121,7 @@ class Router:
         """Figures of the web console, or nothing while it doesn't answer."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://{self.address}:{CONSOLE}/", timeout=2) as answer:
+            with at(self.address), opener.open(f"http://{self.address}:{CONSOLE}/", timeout=2) as answer:
                 page = answer.read().decode("utf-8", "replace")
         except OSError:
             return {}
@@ -135,20 +140,26 @@ class Router:
 class Network:
     """Several routers that know each other."""
 
-    def __init__(self, directory, i2pd, routers=8, floodfills=5, base=10, net_id=77, length=2, loglevel="warn"):
+    def __init__(self, directory, i2pd, routers=8, floodfills=5, base=10, net_id=77, length=2, loglevel="warn", places=None):
         self.dir, self.i2pd = Path(directory), str(i2pd)
-        self.base, self.net_id, self.length, self.floodfills, self.loglevel = base, net_id, length, floodfills, loglevel
+        self.net_id, self.length, self.floodfills, self.loglevel = net_id, length, floodfills, loglevel
+        self.places = places or Loopback(base)
         self.bundle = self.dir / "bundle"
+        # RouterInfos of routers that are no i2pd and already there.
+        self.others = []
         self.routers = [Router(self, index) for index in range(1, routers + 1)]
-        version = subprocess.run([self.i2pd, "--version"], capture_output=True, text=True, check=True).stdout
-        self.version = version.split("\n")[0]
-        numbers = tuple(int(part) for part in re.search(r"(\d+)\.(\d+)", version).groups())
-        if numbers < (2, 59):
-            raise SystemExit(f"i2pd 2.59 or newer is needed, this is {self.version}")
+        self.version = self.version_of(self.i2pd)
+
+    @staticmethod
+    def version_of(program):
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+        if tuple(int(part) for part in re.search(r"(\d+)\.(\d+)", version).groups()) < (2, 59):
+            raise SystemExit(f"i2pd 2.59 or newer is needed, this is {version}")
+        return version
 
     def free_address(self, offset=1):
-        """A loopback address in a /16 that no router of the network has."""
-        return f"127.{self.base + len(self.routers) + offset}.0.1"
+        """An address in a /16 that no router of the network has."""
+        return self.places.address(len(self.routers) + offset)
 
     def serve(self, router, name, kind, host, port, hops):
         """Adds a server tunnel before the start."""
@@ -160,8 +171,7 @@ class Network:
         self.bundle.mkdir()
         self._make_router_infos()
         with zipfile.ZipFile(self.bundle / "reseed.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for router in self.routers:
-                raw = router.router_info.read_bytes()
+            for raw in [router.router_info.read_bytes() for router in self.routers] + self.others:
                 name = f"routerInfo-{b64(identity_hash(raw))}.dat"
                 (self.bundle / name).write_bytes(raw)
                 archive.writestr(name, raw)
@@ -195,7 +205,7 @@ class Network:
     def dead(self, patience=0):
         """Routers whose process ended. A connection breaks some time before the process that crashed is gone."""
         end = time.monotonic() + patience
-        while not (dead := [router for router in self.routers if not router.alive()]) and time.monotonic() < end:
+        while not (dead := [router for router in self.routers if router.process and not router.alive()]) and time.monotonic() < end:
             time.sleep(0.1)
         return dead
 

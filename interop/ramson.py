@@ -5,13 +5,15 @@ import subprocess
 import time
 from pathlib import Path
 
+from places import at
+
 
 class Ramson:
     """One router, started from the built program."""
 
-    def __init__(self, program, directory, network, address, tunnels=(), extra=(), port=12345, reseed=None):
+    def __init__(self, program, directory, network, address, tunnels=(), extra=(), port=12345, reseed=None, log="info"):
         self.program, self.dir, self.address, self.tunnels = str(program), Path(directory), address, list(tunnels)
-        self.network, self.port, self.extra = network, port, list(extra)
+        self.network, self.port, self.extra, self.log = network, port, list(extra), log
         self.reseed = reseed or network.bundle / "reseed.zip"
         self.sam, self.proxy = (address, 7656), (address, 4444)
         self.process = None
@@ -32,9 +34,9 @@ class Ramson:
         config = self.dir / "ramson.toml"
         config.write_text(self.config())
         self.started = time.monotonic()
-        with open(self.dir / "stdout.log", "ab") as log:
+        with open(self.dir / "stdout.log", "ab") as log, at(self.address):
             self.process = subprocess.Popen(
-                [self.program, "run", "--config", str(config), "--data-dir", str(self.dir / "data")],
+                [self.program, "run", "--config", str(config), "--data-dir", str(self.dir / "data"), "--log", self.log],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def alive(self):

@@ -1,8 +1,9 @@
 """A small SAM 3 client: blocking sockets, streams only."""
 import base64
 import hashlib
-import socket
 import time
+
+import places
 
 
 class SamError(Exception):
@@ -13,7 +14,7 @@ class Lines:
     """A socket read by lines, and then as it is."""
 
     def __init__(self, address, timeout):
-        self.socket = socket.create_connection(address, timeout=timeout)
+        self.socket = places.connect(address, timeout)
         self.buffer = b""
 
     def line(self):

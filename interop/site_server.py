@@ -4,12 +4,14 @@ import http.server
 import random
 import threading
 
+from places import at
+
 PAGE = b"<!doctype html><title>private site</title><p>a page through the whole path\n"
 
 
 class Site:
     def __init__(self, address="127.0.0.1", big_bytes=10_000_000, seed=1):
-        big = random.Random(seed).randbytes(big_bytes)
+        self.big = big = random.Random(seed).randbytes(big_bytes)
         self.big_sha256 = hashlib.sha256(big).hexdigest()
         self.requests = []
         site = self
@@ -29,7 +31,8 @@ class Site:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        with at(address):
+            self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self.server.daemon_threads = True
         self.address = self.server.server_address
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
