@@ -49,5 +49,5 @@ fn answer(line: &str, parts: &Parts) {
     let drops = answer["drops"].as_object().map_or(0, |drops| drops.values().filter(|count| count.as_u64() != Some(0)).count());
     let destinations = answer["destinations"].as_array().map_or(0, Vec::len);
     let problems = usize::from(!answer["storage"]["problem"].is_null());
-    assert_eq!(shown.lines().count(), 9 + problems + drops + destinations, "a line that nobody wrote, or one is missing");
+    assert_eq!(shown.lines().count(), 10 + problems + drops + destinations, "a line that nobody wrote, or one is missing");
 }

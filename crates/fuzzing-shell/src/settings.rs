@@ -82,11 +82,16 @@ fn check_read(read: &Read, table: &Table) {
     let (mut names, mut files) = (BTreeSet::new(), BTreeSet::new());
     for (tunnel, table) in read.tunnels.iter().zip(&tables) {
         let text = |key: &str| table.get(key).and_then(Value::as_str).unwrap();
-        assert_eq!((tunnel.name.as_str(), tunnel.keys.as_str()), (text("name"), text("keys")));
+        assert_eq!((tunnel.name.as_str(), tunnel.keys[0].as_str()), (text("name"), text("keys")));
+        let more = table.get("more-keys").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(tunnel.keys.len(), 1 + more);
         assert_eq!(tunnel.target, text("target").parse().unwrap());
-        assert!(names.insert(&tunnel.name) && files.insert(&tunnel.keys), "{} is there twice", tunnel.name);
+        assert!(names.insert(&tunnel.name), "{} is there twice", tunnel.name);
         assert!(!tunnel.name.chars().any(char::is_control), "{:?} would be two lines", tunnel.name);
-        check_key_file(&tunnel.keys);
+        for keys in &tunnel.keys {
+            assert!(files.insert((keys, tunnel.port)), "{keys} is there twice");
+            check_key_file(keys);
+        }
         let number =
             |key: &str| i64::from(table.get(key).and_then(Value::as_integer).map_or(3, |number| u8::try_from(number).unwrap()));
         let config = &tunnel.config;

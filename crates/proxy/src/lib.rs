@@ -16,4 +16,4 @@ mod server_tunnel;
 mod url;
 
 pub use http_proxy::HttpProxy;
-pub use server_tunnel::{ServerTunnel, TunnelKind};
+pub use server_tunnel::{Door, ServerTunnel, TunnelKind};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ramson_router::{Accepted, Destination, Server, Socket, Stream, Unfinished, copy_both};
+use ramson_router::{Accepted, Closed, Destination, PortListener, Server, Socket, Stream, Unfinished, copy_both};
 use ramson_wire::DestinationHash;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -35,9 +35,38 @@ pub enum TunnelKind {
     HttpServer,
 }
 
-/// A tunnel from a destination to a server.
+/// Where a tunnel's streams come in.
+pub enum Door {
+    /// All ports of a destination that nobody else listens at.
+    Destination(Destination),
+    /// One port of it.
+    Port(PortListener),
+}
+
+impl From<Destination> for Door {
+    fn from(destination: Destination) -> Self {
+        Self::Destination(destination)
+    }
+}
+
+impl From<PortListener> for Door {
+    fn from(listener: PortListener) -> Self {
+        Self::Port(listener)
+    }
+}
+
+impl Door {
+    async fn accept(&mut self) -> Result<Accepted, Closed> {
+        match self {
+            Self::Destination(destination) => destination.accept().await,
+            Self::Port(listener) => listener.accept().await,
+        }
+    }
+}
+
+/// A tunnel from destinations to a server.
 pub struct ServerTunnel<S = SocketAddr> {
-    destination: Destination,
+    doors: Vec<Door>,
     kind: TunnelKind,
     target: S,
     limits: Limits,
@@ -46,8 +75,15 @@ pub struct ServerTunnel<S = SocketAddr> {
 impl<S: Server> ServerTunnel<S> {
     /// A tunnel to the server at `target`.
     #[must_use]
-    pub fn new(destination: Destination, kind: TunnelKind, target: S) -> Self {
-        Self { destination, kind, target, limits: LIMITS }
+    pub fn new(door: impl Into<Door>, kind: TunnelKind, target: S) -> Self {
+        Self { doors: vec![door.into()], kind, target, limits: LIMITS }
+    }
+
+    /// One more way in. Limits hold for all together.
+    #[must_use]
+    pub fn and(mut self, door: impl Into<Door>) -> Self {
+        self.doors.push(door.into());
+        self
     }
 
     /// Sets how many connections there may be to the server at once, and how many of them from one peer.
@@ -58,28 +94,36 @@ impl<S: Server> ServerTunnel<S> {
         Self { limits: Limits { all, of_peer }, ..self }
     }
 
-    /// Serves peers until the destination closes.
+    /// Serves peers until all destinations close.
     pub async fn serve(self) {
         let peers = Peers::new(self.limits);
         let server = Arc::new(Target { server: self.target, down: AtomicBool::new(false) });
-        let mut tasks = JoinSet::new();
-        while let Ok(accepted) = self.destination.accept().await {
-            while tasks.try_join_next().is_some() {}
-            let Some(slot) = peers.enter(accepted.from.hash()) else {
-                accepted.stream.reset();
-                continue;
-            };
-            let (kind, server) = (self.kind, Arc::clone(&server));
-            tasks.spawn(async move {
-                let Accepted { stream, from, .. } = accepted;
-                let mut stream = Unfinished::new(stream);
-                match serve_peer(&mut stream, &from, kind, &server).await {
-                    Ok(()) => stream.finish(),
-                    Err(error) => tracing::debug!(%error, "a stream to a local server ended early"),
-                }
-                drop(slot);
-            });
+        let mut doors = JoinSet::new();
+        for door in self.doors {
+            doors.spawn(serve_door(door, self.kind, peers.clone(), Arc::clone(&server)));
         }
+        while doors.join_next().await.is_some() {}
+    }
+}
+
+async fn serve_door<S: Server>(mut door: Door, kind: TunnelKind, peers: Peers, server: Arc<Target<S>>) {
+    let mut tasks = JoinSet::new();
+    while let Ok(accepted) = door.accept().await {
+        while tasks.try_join_next().is_some() {}
+        let Some(slot) = peers.enter(accepted.from.hash()) else {
+            accepted.stream.reset();
+            continue;
+        };
+        let server = Arc::clone(&server);
+        tasks.spawn(async move {
+            let Accepted { stream, from, .. } = accepted;
+            let mut stream = Unfinished::new(stream);
+            match serve_peer(&mut stream, &from, kind, &server).await {
+                Ok(()) => stream.finish(),
+                Err(error) => tracing::debug!(%error, "a stream to a local server ended early"),
+            }
+            drop(slot);
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use ramson_router::{DataDir, Router, accept};
+use ramson_router::{DataDir, Limits, Router, accept};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -63,26 +63,28 @@ fn takes_nothing(kind: ErrorKind) -> bool {
 }
 
 /// Answers until dropped.
-pub(crate) async fn serve(listener: UnixListener, router: Router) {
+pub(crate) async fn serve(listener: UnixListener, router: Router, limits: Limits) {
     let mut tasks = JoinSet::new();
     loop {
         let (socket, _) = accept(|| listener.accept()).await;
         while tasks.try_join_next().is_some() {}
-        let router = router.clone();
+        let (router, limits) = (router.clone(), limits.clone());
         tasks.spawn(async move {
-            if let Err(error) = answer(socket, &router).await {
+            if let Err(error) = answer(socket, &router, &limits).await {
                 tracing::debug!(%error, "a control connection ended early");
             }
         });
     }
 }
 
-async fn answer(mut socket: UnixStream, router: &Router) -> anyhow::Result<()> {
+async fn answer(mut socket: UnixStream, router: &Router, limits: &Limits) -> anyhow::Result<()> {
     let (read, mut write) = socket.split();
     let mut line = Vec::new();
     BufReader::new(read.take(MAX_REQUEST)).read_until(b'\n', &mut line).await?;
     let mut text = match asked(&line) {
-        Ok(Asked::Status) => serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem()))?,
+        Ok(Asked::Status) => {
+            serde_json::to_string(&StatusReport::new(*router.status().await?, router.storage_problem(), limits))?
+        }
         Err(refusal) => refusal,
     };
     text.push('\n');

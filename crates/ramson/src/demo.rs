@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use ramson_proxy::{HttpProxy, ServerTunnel, TunnelKind};
-use ramson_router::{DataDir, DestinationConfig, Names, Progress, Router, RouterConfig, new_destination};
+use ramson_router::{DataDir, DestinationConfig, Limits, Names, Progress, Router, RouterConfig, new_destination};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -94,6 +94,7 @@ async fn start_routers(folder: &Path) -> anyhow::Result<Vec<Router>> {
                 port: Some(0),
                 reseed: vec![netdb.clone()],
                 floodfill: number < FLOODFILLS,
+                limits: Limits::default(),
                 danger_allow_reserved_peers: true,
                 danger_ignore_subnets: true,
             };

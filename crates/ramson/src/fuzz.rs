@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use ramson_router::{DestinationConfig, Status};
+use ramson_router::{DestinationConfig, Limits, Status};
 
 use crate::control::request;
 use crate::settings::Settings;
@@ -32,8 +32,10 @@ pub struct Read {
 pub struct Tunnel {
     /// Its label.
     pub name: String,
-    /// Its key file.
-    pub keys: String,
+    /// Its key files.
+    pub keys: Vec<String>,
+    /// The port that it serves.
+    pub port: u16,
     /// The server.
     pub target: SocketAddr,
     /// What is asked of the router.
@@ -50,7 +52,8 @@ pub fn settings(bytes: &[u8], path: &Path) -> Result<Read, String> {
     let settings = settings.with_context(|| path.display().to_string()).map_err(|error| format!("{error:#}"))?;
     let tunnel = |tunnel: &crate::settings::TunnelSettings| Tunnel {
         name: tunnel.name.clone(),
-        keys: tunnel.keys.clone(),
+        keys: tunnel.key_files().map(str::to_owned).collect(),
+        port: tunnel.port,
         target: tunnel.target,
         config: tunnel.destination(),
     };
@@ -73,7 +76,7 @@ pub fn control_refusal(line: &[u8]) -> Option<String> {
 /// What is answered with this status.
 #[must_use]
 pub fn status_line(status: Status, storage_problem: Option<String>) -> String {
-    serde_json::to_string(&StatusReport::new(status, storage_problem)).unwrap_or_default()
+    serde_json::to_string(&StatusReport::new(status, storage_problem, &Limits::default())).unwrap_or_default()
 }
 
 /// What a person is shown of an answer with the status.

@@ -17,6 +17,7 @@ mod settings;
 mod sim;
 mod site;
 mod status;
+mod tunnels;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ramson_api::sam::SamServer;
-use ramson_proxy::{HttpProxy, ServerTunnel};
-use ramson_router::{DataDir, DestinationConfig, Names, Progress, Router, load_or_create_destination, new_destination};
+use ramson_proxy::HttpProxy;
+use ramson_router::{DataDir, DestinationConfig, Names, Progress, Router, new_destination};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 
 use crate::progress::{follow, say};
 use crate::settings::Settings;
-use crate::{control, progress};
+use crate::{control, progress, tunnels};
 
 /// Runs until SIGINT or SIGTERM, or until a service fails.
 pub(crate) async fn run(data_path: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let config = settings.router();
+    let limits = config.limits.clone();
     let data_dir = Arc::new(DataDir::open(data_path)?);
     // All that can be refused is tried before anything starts.
     let http_proxy = listen(settings.http_proxy_address(), "HTTP proxy", "http-proxy").await?;
@@ -30,24 +31,18 @@ pub(crate) async fn run(data_path: &Path, settings: Settings) -> anyhow::Result<
     let hosts = data_dir.file("hosts.txt");
     let names = Names::read(&hosts).with_context(|| format!("cannot read {}; mend it, or move it away", hosts.display()))?;
     let names = Arc::new(names);
-    let mut tunnels = Vec::new();
-    for tunnel in &settings.tunnel {
-        let keys = load_or_create_destination(&data_dir.file(&tunnel.keys))?;
-        tunnels.push((tunnel, keys));
-    }
+    let tunnel_keys = tunnels::keys(&settings.tunnel, &data_dir)?;
     let proxy_keys = new_destination()?;
     let (socket, _socket_file) = control::listen(&data_dir)?.unzip();
     let router = Router::start(config, Arc::clone(&data_dir))?;
+    show_router_info(&data_dir, &router);
 
     let mut services = JoinSet::new();
     if let Some(socket) = socket {
-        services.spawn(control::serve(socket, router.clone()));
+        services.spawn(control::serve(socket, router.clone(), limits));
     }
-    for (tunnel, keys) in tunnels {
-        let destination = router.open(&tunnel.name, keys, tunnel.destination());
-        say(&format!("tunnel {}: http://{}/", tunnel.name, destination.address().hash().to_b32()));
-        let server = ServerTunnel::new(destination, tunnel.kind.into(), tunnel.target);
-        services.spawn(server.serve());
+    for tunnel in tunnels::open(&settings.tunnel, tunnel_keys, &router).await? {
+        services.spawn(tunnel.serve());
     }
     if let Some(listener) = http_proxy {
         say(&format!("HTTP proxy: {}", listener.local_addr()?));
@@ -73,6 +68,15 @@ pub(crate) async fn run(data_path: &Path, settings: Settings) -> anyhow::Result<
     services.shutdown().await;
     tokio::task::spawn_blocking(move || router.shutdown()).await.context("the router did not stop cleanly")?;
     Ok(outcome)
+}
+
+/// Leaves our RouterInfo beside the keys, whole at any moment: a private network's reseed is made of such files.
+fn show_router_info(data_dir: &DataDir, router: &Router) {
+    let (path, new) = (data_dir.file("router.info"), data_dir.file("router.info.new"));
+    let written = std::fs::write(&new, router.router_info()).and_then(|()| std::fs::rename(&new, &path));
+    if let Err(error) = written {
+        tracing::warn!(%error, "cannot write router.info");
+    }
 }
 
 /// Waits for a service that panics. One that ends, as a tunnel whose destination closed, is no reason to stop the others.

@@ -1,5 +1,7 @@
 //! All settings: one definition is both the command line's flags and the keys of the file. Flags win.
 
+pub(crate) mod sizes;
+
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,8 +10,9 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow, bail};
 use etcetera::BaseStrategy;
 use ramson_proxy::TunnelKind;
-use ramson_router::{DestinationConfig, RouterConfig};
+use ramson_router::{DestinationConfig, Limits, RouterConfig};
 use serde::Deserialize;
+use sizes::{Rate, Size};
 
 /// What can be set.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
@@ -36,6 +39,30 @@ pub(crate) struct Settings {
     /// Serve as a floodfill: keep and answer for a part of the network's database [default: off].
     #[arg(long, value_name = "on|off")]
     pub(crate) floodfill: Option<Switch>,
+    /// Most that is taken from other routers [default: no limit].
+    #[arg(long, value_name = "RATE")]
+    pub(crate) bandwidth_in: Option<Rate>,
+    /// Most that is sent to other routers, such as "500 KB/s" [default: no limit].
+    #[arg(long, value_name = "RATE")]
+    pub(crate) bandwidth_out: Option<Rate>,
+    /// Relay for others [default: on].
+    #[arg(long, value_name = "on|off")]
+    pub(crate) transit: Option<Switch>,
+    /// Percent of the smaller bandwidth that others get; without any, of 1 MB/s [default: 80].
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) transit_share: Option<u8>,
+    /// Most tunnels of others at once [default: 10000].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_transit_tunnels: Option<usize>,
+    /// Most sessions with other routers [default: by what others get, 75 to 1050, as a floodfill more].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections: Option<usize>,
+    /// Most that each destination sends, and is sent [default: no limit].
+    #[arg(long, value_name = "RATE")]
+    pub(crate) application_bandwidth: Option<Rate>,
+    /// Memory for tables and queues, of which strangers fill three quarters at most [default: 512 MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory_max: Option<Size>,
     /// Take reserved addresses, such as loopback, from others. Never on the public network.
     #[arg(long)]
     pub(crate) danger_allow_reserved_peers: bool,
@@ -69,6 +96,12 @@ pub(crate) struct TunnelSettings {
     pub(crate) target: SocketAddr,
     /// Key file in the data folder.
     pub(crate) keys: String,
+    /// Key files of further destinations that lead to the same server.
+    #[serde(default)]
+    pub(crate) more_keys: Vec<String>,
+    /// The port that peers ask for. 0: all that no other tunnel of these keys has.
+    #[serde(default)]
+    pub(crate) port: u16,
     pub(crate) inbound_length: Option<u8>,
     pub(crate) outbound_length: Option<u8>,
     pub(crate) inbound_quantity: Option<u8>,
@@ -224,6 +257,14 @@ impl Settings {
             transports: first_given(self.transports, file.transports),
             reseed: first_given(self.reseed, file.reseed),
             floodfill: self.floodfill.or(file.floodfill),
+            bandwidth_in: self.bandwidth_in.or(file.bandwidth_in),
+            bandwidth_out: self.bandwidth_out.or(file.bandwidth_out),
+            transit: self.transit.or(file.transit),
+            transit_share: self.transit_share.or(file.transit_share),
+            max_transit_tunnels: self.max_transit_tunnels.or(file.max_transit_tunnels),
+            max_connections: self.max_connections.or(file.max_connections),
+            application_bandwidth: self.application_bandwidth.or(file.application_bandwidth),
+            memory_max: self.memory_max.or(file.memory_max),
             danger_allow_reserved_peers: self.danger_allow_reserved_peers || file.danger_allow_reserved_peers,
             danger_ignore_subnets: self.danger_ignore_subnets || file.danger_ignore_subnets,
             http_proxy: self.http_proxy.or(file.http_proxy),
@@ -250,8 +291,16 @@ impl Settings {
         for (index, tunnel) in self.tunnel.iter().enumerate() {
             tunnel.check().with_context(|| format!("tunnel {:?}", tunnel.name))?;
             let earlier = self.tunnel.get(..index).unwrap_or_default();
-            if earlier.iter().any(|other| other.name == tunnel.name || other.keys == tunnel.keys) {
-                bail!("tunnel {:?}: name and keys must differ from those of the other tunnels", tunnel.name);
+            if earlier.iter().any(|other| other.name == tunnel.name) {
+                bail!("tunnel {:?}: name must differ from those of the other tunnels", tunnel.name);
+            }
+            for other in earlier.iter().filter(|other| tunnel.key_files().any(|keys| other.key_files().any(|its| its == keys))) {
+                if other.port == tunnel.port {
+                    bail!("tunnel {:?}: keys or port must differ from those of the other tunnels", tunnel.name);
+                }
+                if other.destination() != tunnel.destination() {
+                    bail!("tunnel {:?}: lengths and quantities must be those of the other tunnels with its keys", tunnel.name);
+                }
             }
         }
         Ok(self.router().check()?)
@@ -272,8 +321,24 @@ impl Settings {
                 })
                 .collect(),
             floodfill: self.floodfill == Some(Switch::On),
+            limits: self.limits(),
             danger_allow_reserved_peers: self.danger_allow_reserved_peers,
             danger_ignore_subnets: self.danger_ignore_subnets,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let memory = self.memory_max.map(|Size(bytes)| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Limits {
+            in_bytes_per_sec: self.bandwidth_in.map(|rate| rate.0),
+            out_bytes_per_sec: self.bandwidth_out.map(|rate| rate.0),
+            transit: self.transit != Some(Switch::Off),
+            transit_percent: self.transit_share.unwrap_or(default.transit_percent),
+            max_transit_tunnels: self.max_transit_tunnels.unwrap_or(default.max_transit_tunnels),
+            max_connections: self.max_connections,
+            application_bytes_per_sec: self.application_bandwidth.map(|rate| rate.0),
+            memory_bytes: memory.unwrap_or(default.memory_bytes),
         }
     }
 
@@ -288,15 +353,18 @@ impl Settings {
 
 impl TunnelSettings {
     fn check(&self) -> anyhow::Result<()> {
-        let plain_file = Path::new(&self.keys).file_name().is_some_and(|name| name == self.keys.as_str());
-        let ours = ["router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&self.keys.as_str());
-        // Files are made under their name and `.new`.
         let printable = |text: &str| !text.contains(char::is_control);
         if !printable(&self.name) {
             bail!("name must be text without line breaks and other control characters");
         }
-        if !plain_file || !printable(&self.keys) || ours || self.keys.starts_with("netdb.redb") || self.keys.ends_with(".new") {
-            bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
+        for (index, keys) in self.key_files().enumerate() {
+            let plain_file = Path::new(keys).file_name().is_some_and(|name| name == keys);
+            let ours = ["router.info", "router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&keys);
+            // Files are made under their name and `.new`.
+            let ours = ours || keys.starts_with("netdb.redb") || keys.ends_with(".new");
+            if !plain_file || !printable(keys) || ours || self.key_files().take(index).any(|other| other == keys) {
+                bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
+            }
         }
         for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {
             if value.is_some_and(|value| value > 7) {
@@ -311,6 +379,11 @@ impl TunnelSettings {
         Ok(())
     }
 
+    /// The key file of each of its destinations.
+    pub(crate) fn key_files(&self) -> impl Iterator<Item = &str> {
+        [&self.keys].into_iter().chain(&self.more_keys).map(String::as_str)
+    }
+
     pub(crate) fn destination(&self) -> DestinationConfig {
         let default = DestinationConfig::default();
         DestinationConfig {
@@ -320,6 +393,7 @@ impl TunnelSettings {
             outbound_quantity: self.outbound_quantity.unwrap_or(default.outbound_quantity),
             publish: true,
             accept: true,
+            ..default
         }
     }
 }
@@ -343,10 +417,17 @@ fn allowed(key: &str) -> Option<&'static str> {
     Some(match key.rsplit('.').next().unwrap_or(key) {
         "net-id" => "0 to 255",
         "host" | "bind" => "a list of IP addresses, such as [\"192.0.2.1\"]",
+        "port" if key.contains('.') => "0 to 65535",
         "port" => "1 to 65535",
+        "more-keys" => "a list of names of files, such as [\"other.keys\"]",
         "transports" => "[\"ntcp2\"]",
         "reseed" => "a list of folders and zip files, or [\"none\"]",
-        "floodfill" | "danger-allow-reserved-peers" | "danger-ignore-subnets" => "true or false",
+        "bandwidth-in" | "bandwidth-out" | "application-bandwidth" => "a rate of 16 KB/s to 1 GB/s, such as \"500 KB/s\"",
+        "transit-share" => "1 to 100",
+        "max-transit-tunnels" => "1 to 10000",
+        "max-connections" => "50 to 2000",
+        "memory-max" => "a size of at least 64 MiB, such as \"512 MiB\"",
+        "floodfill" | "transit" | "danger-allow-reserved-peers" | "danger-ignore-subnets" => "true or false",
         "http-proxy" | "sam" => "\"ADDR:PORT\", such as \"127.0.0.1:4444\", or \"off\"",
         "http-proxy-length" | "inbound-length" | "outbound-length" => "0 to 7",
         "inbound-quantity" | "outbound-quantity" => "1 to 16",
@@ -364,66 +445,4 @@ fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error_of(text: &str) -> String {
-        let parsed = Settings::read(text.as_bytes()).and_then(|settings| settings.check());
-        format!("{:#}", parsed.unwrap_err())
-    }
-
-    const TUNNEL: &str = "[[tunnel]]\nname = \"web\"\ntype = \"http-server\"\ntarget = \"127.0.0.1:8080\"\nkeys = \"web.keys\"\n";
-
-    #[test]
-    fn a_whole_file_is_understood() {
-        let settings = Settings::read(format!(
-            "net-id = 77\nhost = [\"127.0.0.1\"]\nfloodfill = true\nreseed = [\"none\"]\nhttp-proxy = \"off\"\nsam = \"127.0.0.1:1\"\n\
-             transports = [\"ntcp2\"]\n{TUNNEL}inbound-length = 2\n"
-        ).as_bytes())
-        .unwrap();
-        settings.check().unwrap();
-        assert_eq!(settings.net_id, Some(77));
-        assert!(settings.router().floodfill && settings.router().reseed.is_empty());
-        assert_eq!(settings.http_proxy_address(), None);
-        assert_eq!(settings.sam_address(), Some("127.0.0.1:1".parse().unwrap()));
-        assert_eq!(settings.tunnel[0].destination().inbound_length, 2);
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_key_and_what_is_allowed() {
-        for (text, wanted) in [
-            ("netid = 77", &["netid", "net-id"][..]),
-            ("net-id = 300", &["net-id", "300"]),
-            ("http-proxy = \"4444\"", &["http-proxy", "127.0.0.1:4444"]),
-            ("floodfill = \"maybe\"", &["floodfill", "true or false"]),
-            ("transports = [\"ssu2\"]", &["transports", "ssu2", "ntcp2"]),
-            (&format!("{TUNNEL}inbound-length = 8"), &["web", "inbound-length", "0 to 7"]),
-            (&format!("{TUNNEL}outbound-quantity = 0"), &["web", "outbound-quantity", "1 to 16"]),
-            (&TUNNEL.replace("web.keys", "../web.keys"), &["web", "keys", "data folder"]),
-            (&TUNNEL.replace("http-server", "gopher"), &["gopher", "http-server"]),
-            (&TUNNEL.replace("127.0.0.1:", "localhost:"), &["line 4", "localhost", "tunnel.target", "127.0.0.1:8080"]),
-            ("host = [\n  \"example.com\",\n]", &["line 2", "host", "example.com", "192.0.2.1"]),
-            ("host = [\"0.0.0.0\"]", &["host", "others could dial"]),
-            (&TUNNEL.replace("\"web\"", "\"web\\n2\""), &["tunnel", "name", "line breaks"]),
-            (&TUNNEL.replace("web.keys", "web\\u0000.keys"), &["web", "keys", "data folder"]),
-            ("port = \"9\"", &["port", "string", "1 to 65535"]),
-            (&format!("{TUNNEL}{TUNNEL}"), &["web", "differ"]),
-        ] {
-            let error = error_of(text);
-            for part in wanted {
-                assert!(error.contains(part), "{part:?} is missing in: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn flags_win_over_the_file() {
-        let folder = std::env::temp_dir().join(format!("ramson-settings-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("ramson.toml"), "net-id = 77\nport = 1000\n").unwrap();
-        let flags = Settings { port: Some(2000), ..Settings::default() };
-        let merged = flags.over_file(None, &folder).unwrap();
-        assert_eq!((merged.net_id, merged.port), (Some(77), Some(2000)));
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-}
+mod tests;

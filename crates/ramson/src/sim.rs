@@ -27,7 +27,7 @@ const SHOWN_VIOLATIONS: usize = 10;
 /// What to simulate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A TOML file, or one of calm, lossy, churn, partition, skew, bad-disk, bulk, flood, thousand.
+    /// A TOML file, or one of calm, lossy, churn, partition, skew, bad-disk, bulk, flood, floods, thousand.
     scenario: String,
     /// What all randomness is made of: the same seed and program give the same run [default: 1].
     #[arg(long, value_name = "N", conflicts_with = "seeds")]

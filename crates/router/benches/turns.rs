@@ -22,7 +22,7 @@ use ramson_crypto::aead;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_lane::{Class, LaneCommand, LaneEvent, Relay, RelayRole};
 use ramson_router::turns::{LaneAlone, nudge};
-use ramson_router::{DataDir, Destination, DestinationConfig, Progress, Router, RouterConfig, new_destination};
+use ramson_router::{DataDir, Destination, DestinationConfig, Limits, Progress, Router, RouterConfig, new_destination};
 use ramson_wire::{I2npMessage, MessageId, MessageKind, TunnelId};
 
 const NET_ID: u8 = 99;
@@ -180,6 +180,7 @@ fn start_router(folder: &Path, floodfill: bool) -> Router {
         port: Some(0),
         reseed: vec![known.clone()],
         floodfill,
+        limits: Limits::default(),
         danger_allow_reserved_peers: true,
         danger_ignore_subnets: true,
     };

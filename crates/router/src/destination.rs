@@ -6,7 +6,8 @@ use ramson_engine::{CloseReason, Command, StreamRings};
 use ramson_wire::{Destination as Address, DestinationHash};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::error::Closed;
+use crate::error::{Closed, ListenError};
+use crate::ports::{DatagramListener, Listeners, PortListener};
 use crate::router::EngineHandle;
 use crate::routes::{IncomingStream, ToEngine};
 use crate::stream::Stream;
@@ -22,6 +23,7 @@ struct Shared {
     address: Address,
     ready: watch::Receiver<bool>,
     incoming: Mutex<mpsc::Receiver<IncomingStream>>,
+    listeners: Listeners,
 }
 
 /// A stream that a peer opened, and who it is.
@@ -42,9 +44,10 @@ impl Destination {
         address: Address,
         ready: watch::Receiver<bool>,
         incoming: mpsc::Receiver<IncomingStream>,
+        listeners: Listeners,
     ) -> Self {
         let incoming = Mutex::new(incoming);
-        Self { shared: Arc::new(Shared { engine, address, ready, incoming }) }
+        Self { shared: Arc::new(Shared { engine, address, ready, incoming, listeners }) }
     }
 
     /// Who we are to others.
@@ -78,11 +81,41 @@ impl Destination {
         Ok(stream)
     }
 
-    /// The next stream that a peer opened. Safe to cancel; several tasks may wait, each stream goes to one.
+    /// The next stream that a peer opened to a port without a listener of its own. Safe to cancel; several tasks may wait, each
+    /// stream goes to one.
     pub async fn accept(&self) -> Result<Accepted, Closed> {
         let incoming = self.shared.incoming.lock().await.recv().await.ok_or(Closed)?;
+        Ok(self.accepted(incoming))
+    }
+
+    pub(crate) fn accepted(&self, incoming: IncomingStream) -> Accepted {
         let stream = Stream::new(self.shared.engine.clone(), incoming.stream, incoming.rings);
-        Ok(Accepted { stream, from: incoming.from, from_port: incoming.from_port, to_port: incoming.to_port })
+        Accepted { stream, from: incoming.from, from_port: incoming.from_port, to_port: incoming.to_port }
+    }
+
+    /// Takes the streams to one port, apart from those of [`Self::accept`].
+    ///
+    /// # Errors
+    /// Somebody does so already, or the destination is closed. Port 0 is that of [`Self::accept`].
+    pub fn listen(&self, port: u16) -> Result<PortListener, ListenError> {
+        PortListener::new(self.clone(), &self.shared.listeners, port)
+    }
+
+    /// Streams to ports without a listener of their own are refused from now on, instead of waiting for [`Self::accept`].
+    pub async fn refuse_other_ports(&self) {
+        let mut incoming = self.shared.incoming.lock().await;
+        incoming.close();
+        while let Ok(refused) = incoming.try_recv() {
+            self.accepted(refused).stream.reset();
+        }
+    }
+
+    /// Takes the datagrams of a protocol, 17 to 20, for one port; 0: for all ports without a listener of their own.
+    ///
+    /// # Errors
+    /// Somebody does so already, or the destination is closed.
+    pub fn datagrams(&self, protocol: u8, port: u16) -> Result<DatagramListener, ListenError> {
+        DatagramListener::new(self.clone(), &self.shared.listeners, protocol, port)
     }
 
     /// Asks the network, through this destination's tunnels, for the destination behind a hash.

@@ -87,3 +87,14 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the router has stopped, or the destination is closed")]
 pub struct Closed;
+
+/// A listener that can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody listens there.
+    #[error("the port is taken")]
+    Taken,
+    /// See [`Closed`].
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}

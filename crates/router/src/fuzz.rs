@@ -85,7 +85,7 @@ pub fn bundle(bytes: &[u8]) -> Result<Vec<Bytes>, String> {
 #[must_use]
 pub fn known_routers(bytes: &[u8]) -> Option<Vec<(RouterHash, Bytes)>> {
     match records::open_copy(bytes) {
-        Ok(database) => Some(records::read_all(&database).expect("what is whole can be read")),
+        Ok(database) => Some(records::read_all(&database).expect("what is whole can be read").routers),
         Err(OpenError::Damaged(_)) => None,
         // Behind the end; a real file says that it ends, and counts as damaged.
         Err(OpenError::Database(DatabaseError::Storage(StorageError::Io(error)))) if error.kind() == ErrorKind::InvalidInput => {

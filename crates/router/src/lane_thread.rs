@@ -4,8 +4,10 @@
 //! One turn: wait; accept; read what is ready, bounded per socket; hand over commands; let the lane transform
 //! the turn's batch; write each socket that has something; send the turn's events to the engine in one batch.
 
+mod sockets;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +20,18 @@ use ramson_wire::Tick;
 use crate::clock::Clock;
 use crate::mailbox::{CloseOnDrop, Mailbox};
 use crate::routes::ToEngine;
+use sockets::{Socket, connect, flush, is_of_one_connection};
 
 /// Bytes read from one socket in one turn, so that none starves the others.
 const READ_PER_TURN: usize = 64 * 1024;
+/// Bytes read from all sockets in one turn, so that what waits to be sent, and the engine, don't wait for long.
+const READ_OF_ALL_PER_TURN: usize = 1024 * 1024;
 /// Sealed bytes that wait for a socket: what is behind them stays unsealed and can still be reordered.
 const UNSENT_TAIL: usize = 64 * 1024;
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Batches that may wait for the engine before the lane stops reading.
-const ENGINE_BACKLOG: usize = 256;
+/// What may wait for the engine before the lane stops reading: some milliseconds of its work, in messages and kilobytes.
+const ENGINE_BACKLOG: usize = 4096;
 /// How soon a paused lane looks whether the engine caught up.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How long no connection is taken after the system refused one, as when descriptors ran out.
@@ -85,22 +90,13 @@ pub(crate) struct LaneThread {
     lingering: VecDeque<(Tick, ConnId)>,
     /// Sockets with unread bytes: readiness is told once, reading is bounded.
     readable: BTreeSet<ConnId>,
+    /// Where reading goes on, if it didn't come to all of them.
+    read_from: ConnId,
     /// Sockets for which the lane has bytes.
     dirty: BTreeSet<ConnId>,
     events: Vec<LaneEvent>,
     deadline: Option<Tick>,
     buffer: Vec<u8>,
-}
-
-struct Socket {
-    stream: TcpStream,
-    connecting: bool,
-    writable: bool,
-    /// The lane is done with it: close when the tail is out.
-    closing: bool,
-    /// Sealed and not taken by the system yet; `sent` of it is.
-    tail: Vec<u8>,
-    sent: usize,
 }
 
 impl LaneThread {
@@ -132,6 +128,7 @@ impl LaneThread {
             accept_paused: None,
             lingering: VecDeque::new(),
             readable: BTreeSet::new(),
+            read_from: ConnId(0),
             dirty: BTreeSet::new(),
             events: Vec::new(),
             deadline: None,
@@ -153,7 +150,7 @@ impl LaneThread {
         let mut letters = Vec::new();
         self.drain();
         loop {
-            let engine_is_behind = self.engine.len() > ENGINE_BACKLOG;
+            let engine_is_behind = self.engine.weight() > ENGINE_BACKLOG;
             let wait = self.wait_limit(engine_is_behind);
             match self.poll.poll(&mut ready, wait) {
                 Ok(()) => {}
@@ -198,12 +195,14 @@ impl LaneThread {
             return Some(PAUSE);
         }
         let accepting = !self.acceptable.is_empty() && self.accept_paused.is_none();
+        let reads = (!self.readable.is_empty()).then(|| self.lane.read_room(self.clock.now()) > 0);
         // What the last drain made dirty waits for no event.
-        if accepting || !self.readable.is_empty() || !self.dirty.is_empty() {
+        if accepting || reads == Some(true) || !self.dirty.is_empty() {
             return Some(Duration::ZERO);
         }
         let lingering = self.lingering.front().map(|(until, _)| *until);
-        let deadline = [self.deadline, lingering, self.accept_paused].into_iter().flatten().min();
+        let read_again = reads.map(|_| self.lane.read_again_at());
+        let deadline = [self.deadline, lingering, self.accept_paused, read_again].into_iter().flatten().min();
         deadline.map(|deadline| self.clock.until(deadline))
     }
 
@@ -287,21 +286,31 @@ impl LaneThread {
     fn adopt(&mut self, conn: ConnId, mut stream: TcpStream, connecting: bool) {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered = self.poll.registry().register(&mut stream, token_of(conn), interest);
-        if let Err(error) = registered.and_then(|()| stream.set_nodelay(true)) {
-            tracing::debug!(%error, "a socket cannot be used");
-            if connecting {
-                self.lane.handle_connect_failed(self.clock.now(), conn);
-            } else {
-                self.lane.handle_eof(self.clock.now(), conn);
+        match registered.and_then(|()| Socket::new(stream, connecting)) {
+            Ok(socket) => drop(self.sockets.insert(conn, socket)),
+            Err(error) => {
+                tracing::debug!(%error, "a socket cannot be used");
+                if connecting {
+                    self.lane.handle_connect_failed(self.clock.now(), conn);
+                } else {
+                    self.lane.handle_eof(self.clock.now(), conn);
+                }
             }
-            return;
         }
-        let socket = Socket { stream, connecting, writable: false, closing: false, tail: Vec::new(), sent: 0 };
-        self.sockets.insert(conn, socket);
     }
 
+    /// Reads from each socket once, as far as a turn and the lane's rate allow, and goes on next time where that ended.
     fn read(&mut self) {
-        for conn in std::mem::take(&mut self.readable) {
+        let ready = std::mem::take(&mut self.readable);
+        let mut room = self.lane.read_room(self.clock.now()).min(READ_OF_ALL_PER_TURN);
+        let from = std::mem::replace(&mut self.read_from, ConnId(0));
+        for conn in ready.range(from..).chain(ready.range(..from)).copied() {
+            if room == 0 {
+                if self.readable.insert(conn) && self.read_from == ConnId(0) {
+                    self.read_from = conn;
+                }
+                continue;
+            }
             let Some(socket) = self.sockets.get_mut(&conn) else {
                 continue;
             };
@@ -309,23 +318,18 @@ impl LaneThread {
                 self.note_writable(conn);
                 continue;
             }
-            match socket.stream.read(&mut self.buffer) {
-                Ok(0) => {
+            let most = READ_PER_TURN.min(room);
+            match socket.read(self.buffer.get_mut(..most).unwrap_or_default()) {
+                Ok(None) => {}
+                Ok(Some(0)) | Err(_) => {
                     self.forget(conn);
                     self.lane.handle_eof(self.clock.now(), conn);
                 }
-                Ok(count) => {
+                Ok(Some(count)) => {
+                    room = room.saturating_sub(count);
                     self.readable.insert(conn);
                     let bytes = self.buffer.get(..count).unwrap_or_default();
                     self.lane.handle_bytes(self.clock.now(), conn, bytes);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.readable.insert(conn);
-                }
-                Err(_) => {
-                    self.forget(conn);
-                    self.lane.handle_eof(self.clock.now(), conn);
                 }
             }
         }
@@ -380,31 +384,13 @@ impl LaneThread {
     }
 
     fn dial(&mut self, conn: ConnId, remote: SocketAddr) {
-        match self.connect(remote) {
+        match connect(&self.binds, remote) {
             Ok(stream) => self.adopt(conn, stream, true),
             Err(error) => {
                 tracing::debug!(%error, "dialing failed");
                 self.lane.handle_connect_failed(self.clock.now(), conn);
             }
         }
-    }
-
-    /// Starts a connection, from our own address of that family when one is configured: peers compare the
-    /// source of a connection with the published host.
-    fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
-        use socket2::{Domain, Protocol, Socket, Type};
-        let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        let own = self.binds.iter().find(|own| own.is_ipv4() == remote.is_ipv4() && !own.is_unspecified());
-        if let Some(own) = own {
-            socket.bind(&SocketAddr::new(*own, 0).into())?;
-        }
-        match socket.connect(&remote.into()) {
-            Ok(()) => {}
-            Err(error) if in_progress(&error) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(TcpStream::from_std(socket.into()))
     }
 
     fn write(&mut self) {
@@ -443,46 +429,6 @@ impl Drop for StopEngine {
     fn drop(&mut self) {
         self.0.send(ToEngine::Stop);
     }
-}
-
-/// An accept that failed for one connection only: it died in the backlog, or the system passes on its error.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind;
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted | ErrorKind::PermissionDenied
-    )
-}
-
-/// Writes until the socket is full or the lane has nothing more for it.
-fn flush(clock: &Clock, lane: &mut Lane, conn: ConnId, socket: &mut Socket) -> io::Result<()> {
-    loop {
-        if socket.sent == socket.tail.len() {
-            socket.tail.clear();
-            socket.sent = 0;
-            if !socket.closing {
-                lane.write_into(clock.now(), conn, &mut socket.tail, UNSENT_TAIL);
-            }
-            if socket.tail.is_empty() {
-                return Ok(());
-            }
-        }
-        let unsent = socket.tail.get(socket.sent..).unwrap_or_default();
-        match socket.stream.write(unsent) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => socket.sent += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.writable = false;
-                return Ok(());
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// Connection ids start at 0 and are never reused; tokens leave room for the waker and the listeners.

@@ -30,9 +30,11 @@ mod files;
 pub mod fuzz;
 mod keys;
 mod lane_thread;
+mod limits;
 mod listening;
 mod mailbox;
 mod names;
+mod ports;
 mod reseed;
 mod router;
 mod routes;
@@ -47,14 +49,16 @@ pub mod turns;
 pub use connection::{Connection, Socket, Unfinished};
 pub use copying::{copy_both, while_moving};
 pub use destination::{Accepted, Destination};
-pub use error::{Closed, StartError};
+pub use error::{Closed, ListenError, StartError};
 pub use files::DataDir;
 pub use keys::{load_or_create_destination, new_destination};
+pub use limits::Limits;
 pub use listening::{Listener, Server, accept};
 pub use names::{NameError, Names, Target};
+pub use ports::{Datagram, DatagramListener, PortListener};
 pub use ramson_engine::{
     BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,
-    TunnelCounts,
+    TransitStatus, TunnelCounts,
 };
 pub use router::{MAIN_NET_ID, Router, RouterConfig};
 pub use stream::Stream;

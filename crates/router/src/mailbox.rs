@@ -1,6 +1,6 @@
 //! The queue between two threads: whole batches go in, whole batches come out, one wake-up each.
 //!
-//! A mailbox has no limit of its own. What bounds it is that each side looks at [`Mailbox::len`] of its outgoing
+//! A mailbox has no limit of its own. What bounds it is that each side looks at [`Mailbox::weight`] of its outgoing
 //! mailbox before it takes in new work: the lane stops reading sockets while the engine is behind.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,21 @@ pub(crate) struct Mailbox<T> {
     arrived: Condvar,
     /// Rung for a reader that waits elsewhere than in [`Mailbox::wait`].
     bell: Option<Box<dyn Fn() + Send + Sync>>,
+    weigh: fn(&T) -> usize,
 }
 
 struct Inner<T> {
     letters: Vec<T>,
+    /// Of the letters.
+    weight: usize,
     closed: bool,
+}
+
+impl<T> Inner<T> {
+    fn take(&mut self, into: &mut Vec<T>) {
+        std::mem::swap(&mut self.letters, into);
+        self.weight = 0;
+    }
 }
 
 /// Closes the mailbox when its reader ends, however it ends: who waits for an answer then learns that none comes.
@@ -34,7 +44,13 @@ impl<T> Drop for CloseOnDrop<'_, T> {
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
-        Self { inner: Mutex::new(Inner { letters: Vec::new(), closed: false }), arrived: Condvar::new(), bell: None }
+        let inner = Mutex::new(Inner { letters: Vec::new(), weight: 0, closed: false });
+        Self { inner, arrived: Condvar::new(), bell: None, weigh: |_| 1 }
+    }
+
+    /// Letters that don't all count as one.
+    pub(crate) fn weighing(self, weigh: fn(&T) -> usize) -> Self {
+        Self { weigh, ..self }
     }
 
     /// Rings at the first letter after there was none.
@@ -56,6 +72,7 @@ impl<T> Mailbox<T> {
             return false;
         }
         let was_empty = inner.letters.is_empty();
+        inner.weight += batch.iter().map(self.weigh).sum::<usize>();
         inner.letters.append(batch);
         drop(inner);
         self.tell(was_empty);
@@ -74,6 +91,7 @@ impl<T> Mailbox<T> {
             return Err(letter);
         }
         let was_empty = inner.letters.is_empty();
+        inner.weight += (self.weigh)(&letter);
         inner.letters.push(letter);
         drop(inner);
         self.tell(was_empty);
@@ -94,15 +112,15 @@ impl<T> Mailbox<T> {
         std::mem::take(&mut inner.letters)
     }
 
-    /// Letters waiting.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().letters.len()
+    /// Of the letters that wait.
+    pub(crate) fn weight(&self) -> usize {
+        self.lock().weight
     }
 
     /// Swaps the waiting letters into `into`, which must be empty.
     pub(crate) fn take(&self, into: &mut Vec<T>) {
         debug_assert!(into.is_empty());
-        std::mem::swap(&mut self.lock().letters, into);
+        self.lock().take(into);
     }
 
     /// Like [`Self::take`], after waiting for a letter up to `limit` (for ever if `None`).
@@ -118,7 +136,7 @@ impl<T> Mailbox<T> {
                 None => self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner),
             };
         }
-        std::mem::swap(&mut inner.letters, into);
+        inner.take(into);
     }
 
     /// A poisoned lock holds a whole vector all the same: no code panics while it is half changed.
@@ -158,6 +176,17 @@ mod tests {
         let mailbox = Mailbox::new();
         assert!(mailbox.send(1));
         assert!(!mailbox.send(2));
-        assert_eq!(mailbox.len(), 2);
+        assert_eq!(mailbox.weight(), 2);
+    }
+
+    #[test]
+    fn letters_weigh_until_they_are_taken() {
+        let mailbox = Mailbox::new().weighing(|letter: &usize| *letter);
+        mailbox.send_all(&mut vec![10, 5]);
+        assert!(mailbox.try_send(100).is_ok());
+        assert_eq!(mailbox.weight(), 115);
+        let mut taken = Vec::new();
+        mailbox.take(&mut taken);
+        assert_eq!((taken, mailbox.weight()), (vec![10, 5, 100], 0));
     }
 }

@@ -13,7 +13,7 @@ use ramson_engine::{Command, DestinationConfig, Engine, EngineConfig, IdentityId
 use ramson_lane::{Lane, LaneConfig};
 use ramson_transport::ntcp2::LocalIdentity;
 use ramson_wire::{DestinationKeys, RouterHash};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::destination::Destination;
@@ -23,15 +23,15 @@ use crate::error::{Closed, StartError};
 use crate::files::DataDir;
 use crate::keys::RouterKeys;
 use crate::lane_thread::LaneThread;
+use crate::limits::Limits;
 use crate::mailbox::Mailbox;
+use crate::ports::Ports;
 use crate::reseed::{self, Reseeder};
 use crate::routes::{Routes, ToEngine};
 use crate::storage::{self, StorageThread, Trouble};
 
 /// The public network.
 pub const MAIN_NET_ID: u8 = 2;
-/// Streams of peers that wait to be accepted, for each destination.
-const ACCEPT_BACKLOG: usize = 64;
 /// Addresses to listen on.
 const MAX_BINDS: usize = 16;
 /// Ports that the system may choose before one is free at all addresses.
@@ -52,6 +52,8 @@ pub struct RouterConfig {
     pub reseed: Vec<PathBuf>,
     /// Serve as a floodfill.
     pub floodfill: bool,
+    /// How much it may use, and how much of that others get.
+    pub limits: Limits,
     /// Take addresses of reserved ranges, such as loopback, from peers.
     pub danger_allow_reserved_peers: bool,
     /// Build tunnels with several routers of one subnet.
@@ -67,6 +69,7 @@ impl Default for RouterConfig {
             port: None,
             reseed: Vec::new(),
             floodfill: false,
+            limits: Limits::default(),
             danger_allow_reserved_peers: false,
             danger_ignore_subnets: false,
         }
@@ -94,7 +97,7 @@ impl RouterConfig {
         if self.binds.len() > MAX_BINDS {
             return Err(StartError::Setting("bind: at most 16 addresses"));
         }
-        Ok(())
+        self.limits.check()
     }
 
     /// Peers take us only from families that our RouterInfo names: those of published addresses, without any those we
@@ -149,7 +152,7 @@ impl Router {
         let (listeners, port) = listen(&config, config.port.unwrap_or(keys.port))?;
         let reseed = reseed::read(&config.reseed)?;
         let mut stored = storage::open(&data_dir.file("netdb.redb"));
-        let routers = std::mem::take(&mut stored.routers);
+        let found = std::mem::take(&mut stored.found);
 
         let local = Arc::new(LocalIdentity {
             hash: keys.secrets.identity.hash(),
@@ -158,13 +161,11 @@ impl Router {
             net_id: config.net_id,
         });
         let (engine_config, lane_config) = (engine_config(&config, port), lane_config(&config));
-        let mut engine =
-            Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { routers, reseed }, entropy::generator()?)?;
-        engine.set_transit_share(lane_config.transit_bytes_per_sec);
+        let engine = Engine::new(clock.now(), engine_config, keys.secrets, Snapshot { reseed, ..found }, entropy::generator()?)?;
         let router_info = engine.router_info().clone();
         let lane = Lane::new(clock.now(), lane_config, Arc::clone(&local), router_info.clone(), entropy::generator()?);
 
-        let mailbox = Arc::new(Mailbox::new());
+        let mailbox = Arc::new(Mailbox::new().weighing(ToEngine::weight));
         let (lane_thread, lane) = LaneThread::new(lane, clock, listeners, config.binds, Arc::clone(&mailbox))
             .map_err(|source| StartError::Thread { name: "lane", source })?;
         let reseeder = Reseeder { sources: config.reseed, engine: Arc::clone(&mailbox) };
@@ -238,7 +239,8 @@ impl Router {
     #[must_use]
     pub fn open(&self, name: &str, keys: DestinationKeys, config: DestinationConfig) -> Destination {
         let id = IdentityId(self.shared.next_identity.fetch_add(1, Ordering::Relaxed));
-        let (incoming_sender, incoming) = mpsc::channel(ACCEPT_BACKLOG);
+        let ports = Ports::default();
+        let (incoming, listeners) = (ports.accepting(), ports.listeners());
         let (ready_sender, ready) = watch::channel(false);
         let address = keys.destination().clone();
         self.shared.engine.send(ToEngine::Open {
@@ -246,10 +248,10 @@ impl Router {
             name: name.to_owned(),
             keys: Box::new(keys),
             config,
-            incoming: incoming_sender,
+            ports,
             ready: ready_sender,
         });
-        Destination::new(EngineHandle::new(&self.shared, id), address, ready, incoming)
+        Destination::new(EngineHandle::new(&self.shared, id), address, ready, incoming, listeners)
     }
 
     /// A turn of the engine's thread for nothing.
@@ -311,15 +313,23 @@ fn engine_config(config: &RouterConfig, port: u16) -> EngineConfig {
         addresses: config.hosts.iter().map(|host| SocketAddr::new(*host, port)).collect(),
         ipv4: config.dials(IpAddr::is_ipv4),
         ipv6: config.dials(IpAddr::is_ipv6),
+        limits: config.limits.of_engine(transit_rate(config)),
     }
+}
+
+/// In a closed network without a rate there is no limit: what it is made for, such as measuring, would only meet it by surprise.
+fn transit_rate(config: &RouterConfig) -> Option<u64> {
+    let unlimited = config.danger_allow_reserved_peers && config.limits.is_without_rate();
+    (!unlimited).then(|| config.limits.transit_bytes_per_sec())
 }
 
 fn lane_config(config: &RouterConfig) -> LaneConfig {
     let base = if config.danger_allow_reserved_peers {
-        LaneConfig { transit_bytes_per_sec: None, ..LaneConfig::closed_network(config.net_id) }
+        LaneConfig::closed_network(config.net_id)
     } else {
         LaneConfig { net_id: config.net_id, ..LaneConfig::default() }
     };
+    let base = config.limits.of_lane(transit_rate(config), config.floodfill, base);
     LaneConfig { ipv4: config.dials(IpAddr::is_ipv4), ipv6: config.dials(IpAddr::is_ipv6), ..base }
 }
 

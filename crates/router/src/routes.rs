@@ -8,8 +8,9 @@ use ramson_engine::{
 };
 use ramson_lane::LaneEvent;
 use ramson_wire::{Destination, DestinationHash, DestinationKeys};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
+
+use crate::ports::{Datagram, Ports};
 
 /// What other threads tell the engine's driver.
 pub(crate) enum ToEngine {
@@ -17,13 +18,13 @@ pub(crate) enum ToEngine {
     Lane(Vec<LaneEvent>),
     /// A plain command without an answer.
     Command(Command),
-    /// Brings up a destination; streams of peers go to `incoming`.
+    /// Brings up a destination; what peers send goes to the listeners at `ports`.
     Open {
         id: IdentityId,
         name: String,
         keys: Box<DestinationKeys>,
         config: DestinationConfig,
-        incoming: mpsc::Sender<IncomingStream>,
+        ports: Ports,
         ready: watch::Sender<bool>,
     },
     /// Asks for a destination.
@@ -35,6 +36,14 @@ pub(crate) enum ToEngine {
 }
 
 impl ToEngine {
+    /// What it holds, in kilobytes and messages.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Lane(events) => events.iter().map(LaneEvent::weight).sum(),
+            _ => 1,
+        }
+    }
+
     /// Answers in the place of an engine that is gone. Most letters hold the way to who waits, and dropping that tells.
     pub(crate) fn refuse(self) {
         if let Self::Command(Command::Connect { rings, .. }) = self {
@@ -77,7 +86,7 @@ struct Lookup {
 }
 
 struct DestinationRoute {
-    incoming: mpsc::Sender<IncomingStream>,
+    ports: Ports,
     ready: watch::Sender<bool>,
 }
 
@@ -96,8 +105,8 @@ impl Routes {
                 }
                 command
             }
-            ToEngine::Open { id, name, keys, config, incoming, ready } => {
-                self.destinations.insert(id, DestinationRoute { incoming, ready });
+            ToEngine::Open { id, name, keys, config, ports, ready } => {
+                self.destinations.insert(id, DestinationRoute { ports, ready });
                 Command::OpenDestination { id, name, keys, config }
             }
             ToEngine::Lookup { id, hash, answer } => {
@@ -142,12 +151,17 @@ impl Routes {
             Event::Incoming { id, stream, from, from_port, to_port, rings } => {
                 let incoming = IncomingStream { stream, from, from_port, to_port, rings };
                 let refused = match self.destinations.get(&id) {
-                    Some(route) => route.incoming.try_send(incoming).err().map(TrySendError::into_inner),
+                    Some(route) => route.ports.give_stream(incoming),
                     None => Some(incoming),
                 };
                 if let Some(incoming) = refused {
                     incoming.rings.reset();
                     return Some(Command::StreamDirty { id, stream });
+                }
+            }
+            Event::Datagram { id, protocol, from, from_port, to_port, payload } => {
+                if let Some(route) = self.destinations.get(&id) {
+                    route.ports.give_datagram(protocol, Datagram { from, from_port, to_port, payload });
                 }
             }
             Event::LookupResult { request, destination } => {

@@ -1,4 +1,4 @@
-//! Losable state on disk: known routers, in one redb file, written in batches by a thread of its own.
+//! Losable state on disk: known routers, what was seen of them, and who stands next to us in tunnels; in one redb file, written in batches by a thread of its own.
 //!
 //! Nothing here keeps a router from running. A damaged file is moved aside. While the disk is full, read-only or gone,
 //! what should be written waits in memory, and is tried again every few seconds.
@@ -10,9 +10,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use ramson_engine::Record;
-use ramson_wire::RouterHash;
+use ramson_engine::{Record, Snapshot};
 use redb::Database;
 
 use crate::files::DataDir;
@@ -72,19 +70,19 @@ impl StorageHandle {
 
 /// The state as it was found.
 pub(crate) struct Stored {
-    pub(crate) routers: Vec<(RouterHash, Bytes)>,
+    pub(crate) found: Snapshot,
     path: PathBuf,
     database: Result<Database, String>,
 }
 
 /// Opens the file and reads what it holds.
 pub(crate) fn open(path: &Path) -> Stored {
-    let stored = |routers, database| Stored { routers, path: path.to_owned(), database };
+    let stored = |found, database| Stored { found, path: path.to_owned(), database };
     match file::open(path) {
         Ok(database) => match records::read_all(&database) {
-            Ok(routers) => stored(routers, Ok(database)),
+            Ok(found) => stored(found, Ok(database)),
             // It was whole when it was opened.
-            Err(error) => stored(Vec::new(), Err(error.to_string())),
+            Err(error) => stored(Snapshot::default(), Err(error.to_string())),
         },
         Err(error) => stored(file::read_copy(path).unwrap_or_default(), Err(error.to_string())),
     }

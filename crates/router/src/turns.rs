@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mio::net::TcpListener;
 use ramson_crypto::rng::SeededRng;
-use ramson_engine::{Engine, EngineConfig, Snapshot};
+use ramson_engine::{Engine, EngineConfig, EngineLimits, Snapshot};
 use ramson_lane::{Lane, LaneCommand, LaneConfig, LaneEvent};
 use ramson_transport::ntcp2::LocalIdentity;
 use ramson_wire::{Now, RouterInfo};
@@ -47,7 +47,7 @@ impl LaneAlone {
         let (info, local) = identity(clock.now(), net_id, listener.local_addr()?, &mut rng);
         let config = LaneConfig { transit_bytes_per_sec: None, ..LaneConfig::closed_network(net_id) };
         let lane = Lane::new(clock.now(), config, Arc::new(local), info.clone(), Box::new(rng));
-        let mailbox = Arc::new(Mailbox::new());
+        let mailbox = Arc::new(Mailbox::new().weighing(ToEngine::weight));
         let listeners = vec![TcpListener::from_std(listener)];
         let (thread, lane) = LaneThread::new(lane, clock, listeners, Vec::new(), Arc::clone(&mailbox))?;
         std::thread::Builder::new().name(name.to_owned()).spawn(move || thread.run())?;
@@ -97,9 +97,15 @@ fn identity(now: Now, net_id: u8, address: SocketAddr, rng: &mut SeededRng) -> (
         iv: secrets.ntcp2_iv,
         net_id,
     };
-    let config =
-        EngineConfig { net_id, floodfill: false, ignore_subnets: true, addresses: vec![address], ipv4: true, ipv6: false };
-    let snapshot = Snapshot { routers: Vec::new(), reseed: Vec::new() };
-    let engine = Engine::new(now, config, secrets, snapshot, Box::new(rng.child("engine"))).expect("a RouterInfo");
+    let config = EngineConfig {
+        net_id,
+        floodfill: false,
+        ignore_subnets: true,
+        addresses: vec![address],
+        ipv4: true,
+        ipv6: false,
+        limits: EngineLimits::default(),
+    };
+    let engine = Engine::new(now, config, secrets, Snapshot::default(), Box::new(rng.child("engine"))).expect("a RouterInfo");
     (engine.router_info().clone(), local)
 }

@@ -19,6 +19,11 @@ pub(crate) fn tunnels(line: &Line) -> Result<DestinationConfig, Outcome> {
             _ => Err(Outcome::error(format!("{key} must be {low} to {high}"))),
         },
     };
+    let variance = |key: &str| match line.get(key).map(str::parse) {
+        None => Ok(0),
+        Some(Ok(number)) if (-7..=7).contains(&number) => Ok(number),
+        Some(_) => Err(Outcome::error(format!("{key} must be -7 to 7"))),
+    };
     let publish = !line.is_true("i2cp.dontPublishLeaseSet");
     let default = DestinationConfig::default();
     Ok(DestinationConfig {
@@ -26,8 +31,13 @@ pub(crate) fn tunnels(line: &Line) -> Result<DestinationConfig, Outcome> {
         outbound_length: number("outbound.length", default.outbound_length, 0, 7)?,
         inbound_quantity: number("inbound.quantity", default.inbound_quantity, 1, 16)?,
         outbound_quantity: number("outbound.quantity", default.outbound_quantity, 1, 16)?,
+        inbound_backups: number("inbound.backupQuantity", default.inbound_backups, 0, 16)?,
+        outbound_backups: number("outbound.backupQuantity", default.outbound_backups, 0, 16)?,
+        inbound_variance: variance("inbound.lengthVariance")?,
+        outbound_variance: variance("outbound.lengthVariance")?,
         publish,
         accept: true,
+        ..default
     })
 }
 

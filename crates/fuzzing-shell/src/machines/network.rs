@@ -158,7 +158,7 @@ impl Network {
                 line.look(border);
             }
             Command::LookupDestination { request, hash, .. } => self.questions.push(Question { request, hash }),
-            Command::Status { .. } | Command::Reseed { .. } => {}
+            Command::Status { .. } | Command::LimitTunnels { .. } | Command::Reseed { .. } => {}
         }
     }
 

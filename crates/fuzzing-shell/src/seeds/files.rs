@@ -5,7 +5,7 @@ use ramson_fuzzing::seeds::Seeds;
 use ramson_fuzzing::seeds::routers::router;
 use ramson_fuzzing::seeds::wire::keys;
 use ramson_router::fuzz::KeyFile;
-use ramson_router::{BuildCounts, DestinationStatus, LookupCounts, Status, Traffic, TransitCounts, TunnelCounts};
+use ramson_router::{BuildCounts, DestinationStatus, LookupCounts, Status, Traffic, TransitCounts, TransitStatus, TunnelCounts};
 use zip::CompressionMethod;
 
 use super::named;
@@ -176,6 +176,7 @@ fn answer(name: &str, problem: Option<&str>) -> String {
         builds: BuildCounts { tried: 12, accepted: 10, ..BuildCounts::default() },
         lookups: LookupCounts::default(),
         transit: TransitCounts::default(),
+        sharing: TransitStatus { class: 'P', congestion: Some('D'), ..TransitStatus::default() },
         traffic: Traffic::default(),
         drops: [("relay-full", 3), ("unknown-tunnel", 0)].into(),
         destinations: vec![destination.clone(), DestinationStatus { published: false, starts_in_secs: 9, ..destination }],

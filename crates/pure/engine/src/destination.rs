@@ -22,16 +22,17 @@ use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{CryptoRng, ed25519, x25519};
 use ramson_wire::i2np::{Data, DatabaseStore, ReplyKey, StoreEntry};
 use ramson_wire::{
-    CloveDelivery, Codec, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, NetDbKey, Now,
-    Tick, TunnelDelivery, Unverified, payload,
+    CloveDelivery, Codec, Date, DestinationHash, DestinationKeys, GarlicClove, I2npMessage, LeaseSet2, MessageKind, NetDbKey,
+    Now, Seconds32, Tick, TunnelDelivery, Unverified, payload,
 };
 
 use crate::identity::IdentityId;
 use crate::interface::{DestinationConfig, Event, RequestId};
 use crate::netdb;
-use crate::session::{Classified, Opened, SessionEvent, Sessions};
+use crate::session::{Classified, Opened, Peeked, Readiness, SessionEvent, Sessions};
 use crate::streaming::{CloseReason, DestinationSigner, Incoming, StreamId, Streaming, StreamingConfig, StreamingOutput};
 use crate::tunnel::InboundLease;
+pub(crate) use lease_set::LastDates;
 use lease_set::OwnLeaseSet;
 use peer::{Held, Peers, Waiter};
 
@@ -40,6 +41,8 @@ use peer::{Held, Peers, Waiter};
 pub(crate) enum DestinationOutput {
     /// Send through an outbound tunnel of this identity. Equal hints take the same tunnel.
     Send {
+        /// Whom it is for.
+        to: DestinationHash,
         /// Chooses the tunnel.
         hint: u64,
         /// Where from its end.
@@ -85,9 +88,11 @@ impl Destination {
         let child = |label: &str| Box::new(rng.child(label));
         let address = keys.destination().clone();
         let copy = || ed25519::SigningKey::from_seed(&keys.signing_key().seed());
+        // Never kept over a restart: sessions are known by it, and peers hold on to those they have.
         let encryption_key = x25519::PrivateKey::generate(&mut *child("encryption key"));
         let streaming_config = StreamingConfig {
             accept: config.accept,
+            rules: config.streams.clone(),
             first_incoming: StreamId::first_incoming(id.0),
             ..StreamingConfig::default()
         };
@@ -110,9 +115,25 @@ impl Destination {
         self.own.address().hash()
     }
 
+    /// What our LeaseSet tells peers to encrypt to.
+    #[cfg(test)]
+    pub(crate) fn encryption_key(&self) -> x25519::PublicKey {
+        self.sessions.public_key()
+    }
+
     /// A LeaseSet stands: peers can answer us.
     pub(crate) fn has_lease_set(&self) -> bool {
         self.own.current().is_some()
+    }
+
+    /// It was open a moment ago, and published a LeaseSet of this date: the next one is later.
+    pub(crate) fn go_on_from(&mut self, published: Option<Seconds32>) {
+        self.own.go_on_from(published);
+    }
+
+    /// The date of the last LeaseSet.
+    pub(crate) fn published(&self) -> Option<Seconds32> {
+        self.own.published()
     }
 
     // ---- commands
@@ -184,6 +205,11 @@ impl Destination {
         self.drain(now);
     }
 
+    /// The date of the LeaseSet that we have of a peer.
+    pub(crate) fn known_since(&mut self, hash: &DestinationHash) -> Option<Date> {
+        self.peers.get_mut(hash)?.lease_set().map(LeaseSet2::published)
+    }
+
     /// Whether data to each peer must wait, because the session to the first hop of the tunnel it takes is congested.
     pub(crate) fn set_congestion(&mut self, now: Now, is_congested: impl Fn(u64) -> bool) {
         for (hash, hint) in self.peers.hints() {
@@ -195,6 +221,11 @@ impl Destination {
     /// Whether opening this garlic message costs key agreements with a stranger.
     pub(crate) fn classify(&self, body: &[u8]) -> Classified {
         self.sessions.classify(body)
+    }
+
+    /// What a garlic message holds, which isn't taken by this.
+    pub(crate) fn peek(&self, body: &[u8]) -> Option<Peeked> {
+        self.sessions.peek(body)
     }
 
     /// A one-time key under which a look-up's answer will come.
@@ -369,7 +400,17 @@ impl Destination {
                 };
                 self.streaming.handle_packet(now, incoming);
             }
-            Ok(_) => {}
+            Ok(data) => {
+                let event = Event::Datagram {
+                    id: self.id,
+                    protocol: data.protocol,
+                    from: key.and_then(|key| self.peers.owner_of(&key)),
+                    from_port: data.from_port,
+                    to_port: data.to_port,
+                    payload: Bytes::from(data.data),
+                };
+                self.outputs.push_back(DestinationOutput::Event(event));
+            }
             Err(error) => tracing::debug!(%error, "a payload can't be read"),
         }
     }
@@ -407,7 +448,10 @@ impl Destination {
         match event {
             SessionEvent::Acked(ack) => self.peers.acked(ack),
             SessionEvent::SendDue { to } => {
-                if let Some(hash) = self.peers.owner_of(&to).or_else(|| self.peers.users_of(&to).first().copied()) {
+                // What is due belongs to a session: if that can't be sent in any more, a new one would bring nothing but itself.
+                if self.sessions.readiness(now, &to) == Readiness::Ready
+                    && let Some(hash) = self.peers.owner_of(&to).or_else(|| self.peers.users_of(&to).first().copied())
+                {
                     self.seal_and_send(now, hash, Vec::new(), false);
                 }
             }

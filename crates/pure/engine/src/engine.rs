@@ -7,13 +7,18 @@
 //! Invariant: what came through a tunnel of an identity goes to that identity's [`Destination`] and to its part of the netDb, nowhere
 //! else; what came otherwise never reaches one.
 
+mod applications;
 mod bounds;
+mod congestion;
 mod dear;
 mod destinations;
 #[cfg(test)]
 mod flooded;
 mod glue;
+mod limits;
 mod load;
+mod local;
+mod memory;
 mod repetitions;
 mod report;
 mod reseed;
@@ -27,19 +32,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ramson_crypto::rng::{self, SeededRng};
-use ramson_crypto::{CryptoRng, x25519};
+use ramson_crypto::{CryptoRng, kdf, x25519};
 use ramson_lane::{Fault, LaneCommand, LaneEvent, LaneStats};
 use ramson_wire::{Now, RouterHash, RouterInfo, Tick};
 
-use crate::destination::Destination;
+use crate::destination::{Destination, LastDates};
 use crate::identity::{IdentityId, Owner};
 use crate::interface::{Command, Event, Output, Progress, RequestId, Snapshot};
 use crate::netdb::{self, NetDb};
 use crate::own_router::{self, RouterSecrets};
 use crate::tunnel::{LocalRouter, PoolConfig, Tunnels, TunnelsConfig};
+use applications::Applications;
+use congestion::CongestionLetter;
 use dear::DearWork;
-use destinations::Lookups;
+use destinations::{Lookups, PUBLIC_NET};
+pub use limits::EngineLimits;
 use load::TransitLoad;
+use local::LocalPost;
+use memory::Memory;
 use repetitions::Repetitions;
 use reseed::Reseeding;
 use routing::RouterReplies;
@@ -62,6 +72,8 @@ pub struct EngineConfig {
     pub ipv4: bool,
     /// We dial IPv6.
     pub ipv6: bool,
+    /// How much we do for others and for each application.
+    pub limits: EngineLimits,
 }
 
 /// See the module.
@@ -77,6 +89,8 @@ pub struct Engine {
     destinations: BTreeMap<IdentityId, Destination>,
     /// Destinations that wait to open their pools.
     starting: BTreeMap<IdentityId, (Tick, PoolConfig)>,
+    /// Of destinations that were closed a moment ago.
+    last_dates: LastDates,
     /// Destinations whose `DestinationReady` was said.
     ready: BTreeSet<IdentityId>,
     /// Destinations beyond the limit.
@@ -84,6 +98,7 @@ pub struct Engine {
     lookups: Lookups,
     replies: RouterReplies,
     dear: DearWork,
+    local: LocalPost,
     repetitions: Repetitions,
     reseeding: Reseeding,
     connected: BTreeSet<RouterHash>,
@@ -92,6 +107,9 @@ pub struct Engine {
     congestion_changed: bool,
     lane_stats: LaneStats,
     transit_load: TransitLoad,
+    congestion_letter: CongestionLetter,
+    memory: Memory,
+    applications: Applications,
     progress: Option<Progress>,
     rng: SeededRng,
     /// The reading of the last call.
@@ -108,15 +126,17 @@ impl Engine {
         now: Now,
         config: EngineConfig,
         secrets: RouterSecrets,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         mut rng: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, own_router::OwnRouterError> {
         let mut rng = SeededRng::new(rng::bytes(&mut *rng));
-        let router_info = own_router::sign(&secrets, now.date, &config)?;
+        let congestion_letter = CongestionLetter::new(config.limits.transit);
+        let router_info = own_router::sign_with(&secrets, now.date, &config, congestion_letter.letter())?;
         let hash = router_info.hash();
         let encryption_key = Arc::new(x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes()));
-        let netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
-        let netdb = NetDb::new(now, netdb_config, snapshot.routers, Box::new(rng.child("netdb")));
+        let mut netdb_config = netdb::Config { floodfill: config.floodfill, ..netdb::Config::new(config.net_id, hash) };
+        memory::fit_netdb(&mut netdb_config.limits, config.limits.memory_bytes);
+        let netdb = NetDb::new(now, netdb_config, std::mem::take(&mut snapshot.routers), Box::new(rng.child("netdb")));
         let tunnels_config = TunnelsConfig {
             net_id: config.net_id,
             ipv4: config.ipv4,
@@ -127,8 +147,13 @@ impl Engine {
         let local = LocalRouter { hash, key: Arc::clone(&encryption_key) };
         let mut tunnels = Tunnels::new(now, tunnels_config, local, Box::new(rng.child("tunnels")));
         tunnels.set_reachable(!config.addresses.is_empty());
-        tunnels.open_pool(now, Owner::Router, PoolConfig::exploratory());
+        tunnels.restore(now, &mut snapshot);
+        let order_secret = Some(kdf::hkdf(&[], &secrets.encryption_key.to_bytes()[..], b"tunnel order of the router"));
+        tunnels.open_pool(now, Owner::Router, PoolConfig { order_secret, ..PoolConfig::exploratory() });
+        let local = LocalPost::new(config.net_id == PUBLIC_NET, rng.child("local post"));
         let resign = Duration::from_millis(rng::between(&mut rng, RESIGN_MS.0, RESIGN_MS.1));
+        let applications = Applications::new(config.limits.application_bytes_per_sec);
+        let transit_load = TransitLoad::new(now.tick, config.limits.transit_bytes_per_sec);
         let mut engine = Self {
             config,
             secrets,
@@ -140,18 +165,23 @@ impl Engine {
             tunnels,
             destinations: BTreeMap::new(),
             starting: BTreeMap::new(),
+            last_dates: LastDates::default(),
             ready: BTreeSet::new(),
             refused_destinations: 0,
             lookups: Lookups::default(),
             replies: RouterReplies::default(),
             dear: DearWork::default(),
+            local,
             repetitions: Repetitions::new(now.tick),
             reseeding: Reseeding::new(now.tick),
             connected: BTreeSet::new(),
             congested: BTreeSet::new(),
             congestion_changed: false,
             lane_stats: LaneStats::default(),
-            transit_load: TransitLoad::new(now.tick),
+            transit_load,
+            congestion_letter,
+            memory: Memory::new(now.tick),
+            applications,
             progress: None,
             rng,
             now,
@@ -160,6 +190,7 @@ impl Engine {
         let reseeded = !snapshot.reseed.is_empty();
         engine.reseed(now, snapshot.reseed);
         engine.reseed_later(now, reseeded);
+        engine.decide_congestion_later(now);
         engine.netdb.publish_router_info(now, router_info);
         engine.settle(now);
         Ok(engine)
@@ -171,19 +202,15 @@ impl Engine {
         &self.router_info
     }
 
-    /// Tells the lane's limit on transit, in bytes a second: near it, tunnels of others are refused. Without a call there is none.
-    pub fn set_transit_share(&mut self, bytes_per_sec: Option<u64>) {
-        self.transit_load.set_share(bytes_per_sec);
-    }
-
-    /// Takes one event of the lane.
+    /// Takes one event of the lane. What it leaves to be opened waits for [`Self::handle_timeout`], which is then due at once: so all that
+    /// came together is taken before anything dear.
     pub fn handle_lane(&mut self, now: Now, event: LaneEvent) {
         self.now = now;
         match event {
             LaneEvent::PeerWanted { peer } => self.peer_wanted(now, peer),
             LaneEvent::Connected { peer, .. } => {
                 self.connected.insert(peer);
-                self.netdb.handle_connected(peer, true);
+                self.netdb.handle_connected(now, peer);
                 self.tunnels.handle_connected(now, peer);
             }
             LaneEvent::ConnectFailed { peer, fault } => {
@@ -196,7 +223,7 @@ impl Engine {
             LaneEvent::Disconnected { peer } => {
                 self.connected.remove(&peer);
                 self.congestion_changed |= self.congested.remove(&peer);
-                self.netdb.handle_connected(peer, false);
+                self.netdb.handle_disconnected(&peer);
                 self.tunnels.handle_disconnected(now, peer);
             }
             LaneEvent::RouterInfo { info, from, flood } => self.router_info_came(now, info, from, flood),
@@ -209,7 +236,6 @@ impl Engine {
                 self.lane_stats = stats;
             }
         }
-        self.work(now);
         self.settle(now);
     }
 
@@ -223,6 +249,7 @@ impl Engine {
                 self.connect(now, id, to, crate::destination::Connect { stream, from_port, to_port, rings });
             }
             Command::StreamDirty { id, stream } => self.with_destination(id, |destination| destination.handle_dirty(now, stream)),
+            Command::LimitTunnels { id, most } => self.tunnels.limit_pool(now, Owner::Identity(id), most),
             Command::LookupDestination { id, request, hash } => self.look_up_destination(now, id, request, hash),
             Command::Reseed { routers } => self.reseed(now, routers),
             Command::Status { request } => {
@@ -239,6 +266,9 @@ impl Engine {
         if self.resign_at <= now.tick {
             self.resign(now);
         }
+        self.decide_congestion(now);
+        self.hold_memory(now);
+        self.release_applications(now);
         if self.netdb.deadline() <= now.tick {
             self.netdb.handle_timeout(now);
         }
@@ -250,6 +280,7 @@ impl Engine {
                 destination.handle_timeout(now);
             }
         }
+        self.deliver_local(now);
         self.reseed_if_due(now);
         self.start_due(now);
         self.replies.expire(now.tick);
@@ -261,6 +292,7 @@ impl Engine {
     pub fn flush(&mut self, now: Now) {
         self.now = now;
         self.netdb.flush();
+        self.tunnels.save(now);
         self.settle(now);
     }
 
@@ -275,15 +307,15 @@ impl Engine {
         }
         let destinations = self.destinations.values().filter_map(Destination::deadline).min();
         let starting = self.starting.values().map(|(at, _)| *at).min();
-        let parts = [self.tunnels.deadline(), destinations, starting, self.reseed_due()];
-        parts.into_iter().flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
+        let own = [self.congestion_letter.due(), self.applications.due()];
+        let parts = [self.tunnels.deadline(), destinations, starting, self.local.deadline(), self.reseed_due()];
+        parts.into_iter().chain(own).flatten().fold(self.netdb.deadline().min(self.resign_at), Tick::min)
     }
 
     fn resign(&mut self, now: Now) {
         let wait = rng::between(&mut self.rng, RESIGN_MS.0, RESIGN_MS.1);
         self.resign_at = now.tick + Duration::from_millis(wait);
-        let config = &self.config;
-        match own_router::sign(&self.secrets, now.date, config) {
+        match own_router::sign_with(&self.secrets, now.date, &self.config, self.congestion_letter.letter()) {
             Ok(info) => {
                 self.router_info = info.clone();
                 self.netdb.publish_router_info(now, info.clone());

@@ -1,6 +1,7 @@
 //! Doors for the fuzz targets: machines that otherwise only the engine drives, as they are. Behind the feature `fuzzing`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::ed25519::SigningKey;
@@ -62,6 +63,8 @@ impl Garlic {
             first_window: 24,
             window: 64,
             ratchet_after: 12,
+            step_spacing: Duration::ZERO,
+            ..Limits::default()
         };
         Self(Sessions::with_limits(PrivateKey::from_bytes(&key), limits, Box::new(SeededRng::new([seed; 32]))))
     }

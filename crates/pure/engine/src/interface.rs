@@ -7,7 +7,7 @@ use ramson_wire::{Destination, DestinationHash, DestinationKeys, RouterHash};
 
 use crate::identity::IdentityId;
 use crate::status::Status;
-use crate::streaming::{CloseReason, StreamId, StreamRings};
+use crate::streaming::{CloseReason, StreamId, StreamRings, StreamRules};
 
 /// Pairs a question of the shell with the engine's answer. Chosen by the asker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +54,13 @@ pub enum Command {
         /// Which stream.
         stream: StreamId,
     },
+    /// Lets a destination that is idle keep fewer tunnels, as its service asks, or as many as it was opened with.
+    LimitTunnels {
+        /// Which one.
+        id: IdentityId,
+        /// No more than so many each way, at least one; none: no limit.
+        most: Option<u8>,
+    },
     /// Finds the full destination behind a hash, asking the network through the destination's own tunnels.
     LookupDestination {
         /// On whose behalf: no other destination sees the result.
@@ -97,6 +104,21 @@ pub enum Event {
         to_port: u16,
         /// The bytes both ways.
         rings: Arc<StreamRings>,
+    },
+    /// A payload of any protocol but streaming came. Its content is unread: who is named in it is not checked.
+    Datagram {
+        /// The local destination.
+        id: IdentityId,
+        /// Its number, as 17 to 20 for datagrams.
+        protocol: u8,
+        /// Who the session that it came in belongs to, if known.
+        from: Option<DestinationHash>,
+        /// Their port.
+        from_port: u16,
+        /// The port that it is for.
+        to_port: u16,
+        /// As it came.
+        payload: bytes::Bytes,
     },
     /// A stream that we opened was answered.
     StreamConnected {
@@ -183,6 +205,58 @@ pub enum Record {
         /// Key.
         hash: RouterHash,
     },
+    /// What was seen of a router as a hop, or nothing any more.
+    Profile {
+        /// Key.
+        router: RouterHash,
+        /// For [`Snapshot::profiles`].
+        value: Option<bytes::Bytes>,
+    },
+    /// Who stands next to us in tunnels of one pool, or nobody any more.
+    Nearest {
+        /// Key: tells nothing.
+        set: [u8; 32],
+        /// For [`Snapshot::nearest`].
+        value: Option<bytes::Bytes>,
+    },
+}
+
+/// Kinds of stored state, each with keys of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// RouterInfos.
+    Routers,
+    /// Profiles of routers.
+    Profiles,
+    /// Who stands next to us.
+    Nearest,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Routers, Self::Profiles, Self::Nearest];
+}
+
+impl Record {
+    /// What it replaces.
+    #[must_use]
+    pub fn key(&self) -> (Table, [u8; 32]) {
+        match self {
+            Self::Router { hash, .. } | Self::RouterGone { hash } => (Table::Routers, hash.0),
+            Self::Profile { router, .. } => (Table::Profiles, router.0),
+            Self::Nearest { set, .. } => (Table::Nearest, *set),
+        }
+    }
+
+    /// What is to be kept; none: nothing.
+    #[must_use]
+    pub fn value(&self) -> Option<&bytes::Bytes> {
+        match self {
+            Self::Router { bytes, .. } => Some(bytes),
+            Self::RouterGone { .. } => None,
+            Self::Profile { value, .. } | Self::Nearest { value, .. } => value.as_ref(),
+        }
+    }
 }
 
 /// What was stored before the start.
@@ -192,6 +266,21 @@ pub struct Snapshot {
     pub routers: Vec<(RouterHash, bytes::Bytes)>,
     /// Encoded RouterInfos from a reseed; each is verified before use.
     pub reseed: Vec<bytes::Bytes>,
+    /// What [`Record::Profile`] had, by router. What is damaged is deleted.
+    pub profiles: Vec<(RouterHash, bytes::Bytes)>,
+    /// What [`Record::Nearest`] had, by key, likewise.
+    pub nearest: Vec<([u8; 32], bytes::Bytes)>,
+}
+
+impl Snapshot {
+    /// Adds what a driver found in a table.
+    pub fn add(&mut self, table: Table, key: [u8; 32], value: bytes::Bytes) {
+        match table {
+            Table::Routers => self.routers.push((RouterHash(key), value)),
+            Table::Profiles => self.profiles.push((RouterHash(key), value)),
+            Table::Nearest => self.nearest.push((key, value)),
+        }
+    }
 }
 
 /// Tunnels of a destination and how it is reached.
@@ -205,15 +294,37 @@ pub struct DestinationConfig {
     pub inbound_quantity: u8,
     /// Tunnels away from us, 1 to 16.
     pub outbound_quantity: u8,
+    /// Tunnels towards us kept in reserve, unused while the others hold.
+    pub inbound_backups: u8,
+    /// Tunnels away from us kept in reserve.
+    pub outbound_backups: u8,
+    /// Each tunnel towards us is longer by up to so many hops, at random; below zero: longer or shorter.
+    pub inbound_variance: i8,
+    /// Each tunnel away from us, likewise.
+    pub outbound_variance: i8,
     /// Whether the LeaseSet goes to floodfills, so that strangers can connect.
     pub publish: bool,
     /// Whether incoming streams are accepted.
     pub accept: bool,
+    /// Which of them.
+    pub streams: StreamRules,
 }
 
 impl Default for DestinationConfig {
     /// A client with 3 tunnels of 3 hops each way.
     fn default() -> Self {
-        Self { inbound_length: 3, outbound_length: 3, inbound_quantity: 3, outbound_quantity: 3, publish: false, accept: false }
+        Self {
+            inbound_length: 3,
+            outbound_length: 3,
+            inbound_quantity: 3,
+            outbound_quantity: 3,
+            inbound_backups: 0,
+            outbound_backups: 0,
+            inbound_variance: 0,
+            outbound_variance: 0,
+            publish: false,
+            accept: false,
+            streams: StreamRules::default(),
+        }
     }
 }

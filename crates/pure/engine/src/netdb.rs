@@ -15,19 +15,23 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use ramson_crypto::{CryptoRng, rng};
-use ramson_wire::{DestinationHash, LeaseSet2, NetDbKey, Now, RouterHash, RouterInfo, Tick, Unverified};
+use ramson_crypto::CryptoRng;
+use ramson_wire::{Date, DestinationHash, LeaseSet2, Now, RouterHash, RouterInfo, Tick, Unverified};
 
 use crate::identity::{IdentityId, Owner};
 use crate::status::LookupCounts;
 
+mod ahead;
+mod answers;
 mod bounds;
 mod config;
+mod explore;
 mod floodfill;
 mod lease_sets;
 mod limits;
 mod lookup;
 mod message;
+mod negative;
 mod network;
 mod output;
 mod owner;
@@ -38,13 +42,13 @@ mod shared;
 mod tests;
 
 pub(crate) use config::Config;
-#[cfg(test)]
 pub(crate) use config::Limits;
 pub(crate) use lease_sets::accept;
 pub(crate) use message::is_answer;
 pub(crate) use output::{LookupFailure, LookupRequest, LookupResult, NetDbOutput, Paths, PublicationState, ReplyPath, Via};
 pub(crate) use routers::{AddResult, Reject, Source};
 
+use explore::Exploring;
 use floodfill::Floodfill;
 use lookup::{Goal, Kind};
 use owner::OwnerState;
@@ -60,9 +64,7 @@ pub(crate) struct NetDb {
     identities: BTreeMap<IdentityId, OwnerState>,
     floodfill: Floodfill,
     drops: BTreeMap<Reject, u64>,
-    explore_at: Tick,
-    /// Until then a network of which little is known is explored often.
-    settled_at: Tick,
+    exploring: Exploring,
     maintain_at: Tick,
 }
 
@@ -83,18 +85,17 @@ impl NetDb {
             fetches: Vec::new(),
             settled: Vec::new(),
             lookups: LookupCounts::default(),
+            explored: 0,
             config,
         };
-        let first_exploration = shared.draw_ms(config::FIRST_EXPLORE_MS);
         let mut netdb = NetDb {
-            router: OwnerState::new(Owner::Router, shared.config.limits.router_lookups),
+            router: OwnerState::new(Owner::Router, &shared.config.limits),
             floodfill: Floodfill::new(&shared.config),
+            exploring: Exploring::new(&mut shared, now),
             shared,
             own: None,
             identities: BTreeMap::new(),
             drops: BTreeMap::new(),
-            explore_at: now.tick + first_exploration,
-            settled_at: now.tick + config::EXPLORED_OFTEN,
             maintain_at: now.tick + config::MAINTENANCE,
         };
         for (key, bytes) in snapshot {
@@ -128,7 +129,7 @@ impl NetDb {
     pub(crate) fn deadline(&self) -> Tick {
         let owners = std::iter::once(&self.router).chain(self.identities.values());
         let next = owners.filter_map(OwnerState::deadline).min();
-        let own = self.explore_at.min(self.maintain_at);
+        let own = self.exploring.deadline().min(self.maintain_at);
         next.map_or(own, |next| next.min(own))
     }
 
@@ -138,15 +139,7 @@ impl NetDb {
             self.maintain_at = now.tick + config::MAINTENANCE;
             self.maintain(now);
         }
-        if self.explore_at <= now.tick {
-            let few = self.shared.routers.floodfill_count() < config::FEW_FLOODFILLS;
-            let pause = if few && now.tick < self.settled_at { config::FIRST_EXPLORE_MS } else { config::EXPLORE_MS };
-            self.explore_at = now.tick + self.shared.draw_ms(pause);
-            self.explore(now, Kind::Exploration);
-            if few {
-                self.explore(now, Kind::Floodfills);
-            }
-        }
+        self.exploring.step(&mut self.shared, now, &mut self.router);
         self.router.step(&mut self.shared, now);
         for identity in self.identities.values_mut() {
             identity.step(&mut self.shared, now);
@@ -179,31 +172,21 @@ impl NetDb {
         }
     }
 
-    /// A lookup near a random key, while few routers are known.
-    fn explore(&mut self, now: Now, kind: Kind) {
-        let (routers, below) = (&self.shared.routers, self.shared.config.limits.explore_below);
-        let enough = kind == Kind::Exploration && routers.len() >= below;
-        if enough || below == 0 || routers.floodfill_count() == 0 {
-            return;
-        }
-        let goal = Goal {
-            key: NetDbKey(rng::bytes(&mut *self.shared.rng)),
-            kind,
-            prefer: Prefer::Tunnels,
-            follow: true,
-            first: None,
-            source: Source::Lookup,
-        };
-        // With every place taken there is enough to learn from.
-        let _ = self.router.start(&mut self.shared, now, goal, None);
-    }
-
     /// Starts the fetches that lookups asked for, and tells lookups of those that ended. Ends because fetches start no others.
     fn settle(&mut self, now: Now) {
         loop {
-            for Fetch { hash, ask, prefer } in std::mem::take(&mut self.shared.fetches) {
-                let goal =
-                    Goal { key: hash.into(), kind: Kind::Router, prefer, follow: false, first: ask, source: Source::Followup };
+            for fetch in std::mem::take(&mut self.shared.fetches) {
+                let Fetch { hash, ask, whose } = fetch;
+                let goal = Goal {
+                    key: hash.into(),
+                    kind: Kind::Router,
+                    whose,
+                    prefer: fetch.prefer(),
+                    follow: false,
+                    first: ask,
+                    source: Source::Followup,
+                    newer_than: None,
+                };
                 let may = self.router.may_fetch(&self.shared.config.limits, &goal);
                 if !may || self.router.start(&mut self.shared, now, goal, None).is_err() {
                     self.shared.settled.push(hash);
@@ -251,7 +234,7 @@ impl NetDb {
     pub(crate) fn closest_floodfills(
         &self,
         now: Now,
-        key: NetDbKey,
+        key: ramson_wire::NetDbKey,
         n: usize,
         exclude: &BTreeSet<RouterHash>,
     ) -> Vec<RouterHash> {
@@ -298,13 +281,14 @@ impl NetDb {
 impl NetDb {
     /// Makes room for an identity.
     pub(crate) fn open_identity(&mut self, id: IdentityId) {
-        let lookups = self.shared.config.limits.lookups;
-        self.identities.entry(id).or_insert_with(|| OwnerState::new(Owner::Identity(id), lookups));
+        let limits = &self.shared.config.limits;
+        self.identities.entry(id).or_insert_with(|| OwnerState::new(Owner::Identity(id), limits));
     }
 
     /// Forgets all of an identity, without a word to anyone; its lookups give no result any more.
     pub(crate) fn close_identity(&mut self, id: IdentityId) {
         self.identities.remove(&id);
+        self.router.forget(Owner::Identity(id));
     }
 
     /// Tells which tunnels an owner has; call it whenever its pools change.
@@ -339,7 +323,7 @@ impl NetDb {
         if matches!(result, AddResult::New | AddResult::Updated | AddResult::Known)
             && let Some(info) = self.shared.routers.get(&hash).cloned()
         {
-            self.router.found_router(&mut self.shared, &info);
+            self.router.found_router(&mut self.shared, now, &info);
             self.settle(now);
         }
         self.flush_if_many();
@@ -356,10 +340,12 @@ impl NetDb {
                 let goal = Goal {
                     key: hash.into(),
                     kind: Kind::Router,
+                    whose: Owner::Router,
                     prefer: Prefer::Direct,
                     follow: true,
                     first: None,
                     source: Source::Lookup,
+                    newer_than: None,
                 };
                 let started = self.router.start(&mut self.shared, now, goal, Some(request));
                 started.err().map(LookupResult::Failed)
@@ -369,9 +355,16 @@ impl NetDb {
         self.settle(now);
     }
 
-    /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels. The result comes as
-    /// [`NetDbOutput::LookupDone`].
-    pub(crate) fn lookup_lease_set(&mut self, now: Now, id: IdentityId, hash: DestinationHash, request: LookupRequest) {
+    /// Looks for the LeaseSet of a destination on behalf of an identity, through its tunnels; for one later than `newer_than`, if the
+    /// identity has one of that date, and only if nobody has a later one for that. The result comes as [`NetDbOutput::LookupDone`].
+    pub(crate) fn lookup_lease_set(
+        &mut self,
+        now: Now,
+        id: IdentityId,
+        hash: DestinationHash,
+        newer_than: Option<Date>,
+        request: LookupRequest,
+    ) {
         let Some(identity) = self.identities.get_mut(&id) else {
             let done = Some(LookupResult::Failed(LookupFailure::NoTunnels));
             self.finish_at_once(Owner::Identity(id), request, done);
@@ -380,10 +373,12 @@ impl NetDb {
         let goal = Goal {
             key: hash.into(),
             kind: Kind::LeaseSet,
+            whose: Owner::Identity(id),
             prefer: Prefer::Tunnels,
             follow: true,
             first: None,
             source: Source::Followup,
+            newer_than,
         };
         let started = identity.start(&mut self.shared, now, goal, Some(request));
         let done = started.err().map(LookupResult::Failed);

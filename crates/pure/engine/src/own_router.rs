@@ -4,14 +4,12 @@ use std::net::SocketAddr;
 
 use ramson_crypto::{ed25519, x25519};
 use ramson_wire::mapping::DoesNotFit;
-use ramson_wire::{Date, Mapping, RouterAddress, RouterIdentity, RouterInfo, RouterInfoBuilder, SignError, base64};
+use ramson_wire::{Congestion, Date, Mapping, RouterAddress, RouterIdentity, RouterInfo, RouterInfoBuilder, SignError, base64};
 
 use crate::engine::EngineConfig;
 
 /// The release whose features are all there.
 const API_VERSION: &str = "0.9.67";
-/// Bandwidth class: 1 MB/s is shared unless configured otherwise, and P is 256 to 2000 KB/s.
-const BANDWIDTH: char = 'P';
 /// Costs as i2pd publishes them; lower is preferred.
 const COST_PUBLISHED: u8 = 3;
 const COST_UNPUBLISHED: u8 = 14;
@@ -49,12 +47,24 @@ pub enum OwnRouterError {
 }
 
 /// Makes and signs it. Without addresses we only dial.
+#[cfg(test)]
 pub(crate) fn sign(secrets: &RouterSecrets, published: Date, config: &EngineConfig) -> Result<RouterInfo, OwnRouterError> {
-    let mut caps = String::from(BANDWIDTH);
+    sign_with(secrets, published, config, None)
+}
+
+/// Likewise, asking others to spare us if there is a letter.
+pub(crate) fn sign_with(
+    secrets: &RouterSecrets,
+    published: Date,
+    config: &EngineConfig,
+    congestion: Option<Congestion>,
+) -> Result<RouterInfo, OwnRouterError> {
+    let mut caps = String::from(config.limits.class());
     if config.floodfill {
         caps.push('f');
     }
     caps.push(if config.addresses.is_empty() { 'U' } else { 'R' });
+    caps.extend(congestion.map(congestion_letter));
     let mut options = Mapping::default();
     options.insert("caps", &caps)?;
     options.insert("netId", &config.net_id.to_string())?;
@@ -69,6 +79,14 @@ pub(crate) fn sign(secrets: &RouterSecrets, published: Date, config: &EngineConf
     }
     let builder = RouterInfoBuilder { identity: secrets.identity.clone(), published, addresses: listed, options };
     Ok(RouterInfo::sign(&builder, &secrets.signing_key)?)
+}
+
+pub(crate) fn congestion_letter(congestion: Congestion) -> char {
+    match congestion {
+        Congestion::Medium => 'D',
+        Congestion::High => 'E',
+        Congestion::Reject => 'G',
+    }
 }
 
 fn ntcp2_address(

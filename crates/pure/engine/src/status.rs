@@ -1,6 +1,7 @@
 //! The router's state as shown to its operator. Holds no addresses or hashes but our own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ramson_wire::{DestinationHash, RouterHash};
 
@@ -31,6 +32,8 @@ pub struct Status {
     pub lookups: LookupCounts,
     /// Messages relayed since the start, by role.
     pub transit: TransitCounts,
+    /// What others may have of us now.
+    pub sharing: TransitStatus,
     /// Bytes since the start.
     pub traffic: Traffic,
     /// Messages dropped since the start, by reason.
@@ -76,6 +79,26 @@ pub struct LookupCounts {
     pub found: u64,
     /// It didn't.
     pub failed: u64,
+    /// Those for LeaseSets that ended, all of them by destinations.
+    pub lease_sets: u64,
+    /// Of them those that found within [`LookupCounts::SOON`].
+    pub lease_sets_soon: u64,
+}
+
+impl LookupCounts {
+    /// Who waits longer for a LeaseSet notices.
+    pub const SOON: Duration = Duration::from_secs(5);
+
+    /// One ended after this time.
+    pub(crate) fn ended(&mut self, for_lease_set: bool, found: bool, took: Duration) {
+        if found {
+            self.found += 1;
+        } else {
+            self.failed += 1;
+        }
+        self.lease_sets += u64::from(for_lease_set);
+        self.lease_sets_soon += u64::from(for_lease_set && found && took <= Self::SOON);
+    }
 }
 
 /// Builds of others through us, and messages relayed in each role of a hop.
@@ -91,6 +114,27 @@ pub struct TransitCounts {
     pub gateway: u64,
     /// As outbound endpoint.
     pub endpoint: u64,
+}
+
+/// What others may have of us, and how much of it they have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransitStatus {
+    /// Tunnels of others are taken.
+    pub accepts: bool,
+    /// We serve as a floodfill.
+    pub floodfill: bool,
+    /// The published class.
+    pub class: char,
+    /// The published wish to be spared.
+    pub congestion: Option<char>,
+    /// Bytes a second, if they are limited.
+    pub bytes_per_sec: Option<u64>,
+    /// Of them in use, 0 to 100.
+    pub load_percent: u8,
+    /// Tunnels at most.
+    pub max_tunnels: usize,
+    /// Of the memory that strangers may fill, what they fill.
+    pub memory_percent: u8,
 }
 
 /// Bytes on the wire.

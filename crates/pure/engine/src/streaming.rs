@@ -7,7 +7,7 @@
 //!
 //! - `packet`: the format. `rings`: what handle and machine share. `stream`, `outgoing`: one stream. `sender`: acks and loss.
 //!   `receiver`: order. `flow`: choking. `timeouts`: silence. `rtt`, `congestion`: when and how much to send; the choice of algorithm is argued there.
-//!   `limits`: what is remembered beside streams.
+//!   `limits`: what is remembered beside streams. `admission`: whose streams are taken.
 //!
 //! Who sent a packet is proven in one of two ways: by the packet's signature, or by the ratchet session it came through
 //! (`proven_sender`). SYN, CLOSE, RESET and pings need proof, data and acks only the stream's two ids, which nobody
@@ -16,6 +16,7 @@
 //! Limits and what happens beyond them: see [`StreamingConfig`] and the constants of the modules. Source: Streaming Library
 //! Specification; where Java and i2pd differ from it or each other, the comments say what was chosen.
 
+mod admission;
 mod bounds;
 mod config;
 mod congestion;
@@ -41,11 +42,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::{CryptoRng, rng};
-use ramson_wire::{Destination, DestinationHash, Now, Tick};
+use ramson_wire::{Date, Destination, DestinationHash, Now, Tick};
 
+pub use admission::{Access, OpenLimits, StreamRules};
 pub(crate) use config::{DestinationSigner, StreamingConfig};
 pub use rings::{CloseReason, StreamRings, StreamStatus};
 
+use admission::Admission;
 use limits::{Bucket, Early, Grave, Graves, Memory};
 use packet::Packet;
 use stream::{Context, Ends, Stream};
@@ -89,7 +92,7 @@ pub(crate) enum StreamingOutput {
         to_port: u16,
         /// The packet, without framing.
         packet: Bytes,
-        /// The packet, or what it carries, was sent before: another tunnel or lease may do better.
+        /// The path seems dead, or loses much: another tunnel or lease may do better. The packet, or what it carries, was sent before.
         retransmission: bool,
     },
     /// A peer opened a stream. Whoever doesn't want it calls `rings.reset()`.
@@ -138,9 +141,12 @@ pub(crate) struct Streaming {
     foreign: BTreeMap<(DestinationHash, u32), u32>,
     timers: BTreeSet<(Tick, u32)>,
     blocked: BTreeSet<DestinationHash>,
+    admission: Admission,
     early: Early,
     graves: Graves,
     memory: Memory,
+    /// When the last packet came.
+    date: Date,
     next_sweep: Option<Tick>,
     next_incoming: u64,
     /// Foreign streams whose opener hasn't acked our answer.
@@ -173,9 +179,11 @@ impl Streaming {
             foreign: BTreeMap::new(),
             timers: BTreeSet::new(),
             blocked: BTreeSet::new(),
+            admission: Admission::default(),
             early: Early::default(),
             graves: Graves::default(),
             memory: Memory::default(),
+            date: Date(0),
             next_sweep: None,
             answers: Bucket::new(20, Duration::from_millis(500)),
             verifications: Bucket::new(400, Duration::from_millis(5)),
@@ -210,7 +218,7 @@ impl Streaming {
             self.out.push_back(StreamingOutput::Closed { stream, reason: CloseReason::Limit });
             return;
         }
-        let memory = self.memory.get(now.tick, to.hash());
+        let memory = self.known_path(now.tick, to.hash());
         let ends = Ends { id: stream, local: self.free_id(), peer: to, local_port: from_port, peer_port: to_port };
         let local = ends.local;
         self.insert(Stream::new(now.tick, ends, 0, rings, memory));
@@ -219,6 +227,7 @@ impl Streaming {
 
     /// A packet came for the identity.
     pub(crate) fn handle_packet(&mut self, now: Now, incoming: Incoming) {
+        self.date = now.date;
         match Packet::parse(&incoming.packet) {
             Ok(packet) => self.dispatch(now.tick, packet, incoming),
             Err(error) => tracing::debug!(%error, "bad packet"),
@@ -304,6 +313,7 @@ impl Streaming {
         };
         let mut ctx = Context {
             now,
+            date: self.date,
             signer: &self.signer,
             config: &self.config,
             out: &mut self.out,
@@ -368,8 +378,7 @@ impl Streaming {
         let reason = stream.ended.unwrap_or(CloseReason::Finished);
         self.out.push_back(StreamingOutput::Closed { stream: stream.ends.id, reason });
         if let Some(rtt) = stream.rtt.smoothed() {
-            let threshold = stream.congestion.window();
-            self.memory.put(now, stream.peer, rtt, threshold);
+            self.memory.put(now, stream.peer, rtt, stream.congestion.window(), stream.congestion.has_found_limit());
         }
         if stream.remote != 0 {
             let grave = Grave {
@@ -399,6 +408,7 @@ impl Streaming {
     }
 
     fn sweep(&mut self, now: Tick) {
+        self.admission.sweep(now);
         self.early.sweep(now);
         self.memory.sweep(now);
         while let Some(grave) = self.graves.sweep(now) {
@@ -406,6 +416,22 @@ impl Streaming {
         }
         let left = self.early.len() + self.memory.len() + self.graves.len() > 0;
         self.next_sweep = left.then(|| now + SWEEP);
+    }
+
+    /// Round trip and window for one more stream to a peer: its part of those that live, or what those had that ended lately.
+    fn known_path(&self, now: Tick, peer: DestinationHash) -> Option<(Duration, u32)> {
+        let locals = self.by_peer.range((peer, 0)..=(peer, u32::MAX)).map(|(_, local)| local);
+        let (mut rtt, mut window, mut count) = (None, 0u32, 1u32);
+        for stream in locals.filter_map(|local| self.streams.get(local)) {
+            count += 1;
+            if let Some(smoothed) = stream.rtt.smoothed() {
+                rtt = Some(smoothed);
+                window = window.saturating_add(stream.congestion.window());
+            }
+        }
+        let ended = self.memory.get(now, peer);
+        let window = window.max(ended.map_or(0, |(_, window)| window)) / count;
+        rtt.or(ended.map(|(rtt, _)| rtt)).map(|rtt| (rtt, window))
     }
 
     /// An id for a stream that no stream has or had lately.

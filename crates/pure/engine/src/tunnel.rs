@@ -11,12 +11,15 @@
 //! but is taken if the reply still comes within [`LATE_REPLY`]. A tunnel in use that fails two tests in a row
 //! is given up, unless it is the last one: that stays in use while others are built.
 
+mod alone;
 mod bounds;
 pub(crate) mod build;
 mod data;
 mod garlic;
 mod hop;
+mod keeping;
 mod manage;
+pub(crate) mod nearest;
 mod pacing;
 pub(crate) mod pool;
 mod probe;
@@ -45,10 +48,13 @@ pub(crate) use transit::TransitPolicy;
 pub(crate) use transit::TransitStats;
 
 use crate::identity::Owner;
+use crate::interface::Record;
 use crate::profile::Profiles;
+use alone::Alone;
 use garlic::OneTimeKeys;
 use hop::Form;
 use manage::Pending;
+use nearest::{NearestSets, SetKey};
 use pacing::Pacing;
 use pool::{OutboundKey, Pool};
 use probe::Probe;
@@ -112,6 +118,8 @@ pub(crate) enum TunnelOutput {
         /// The router.
         peer: RouterHash,
     },
+    /// For the disk.
+    Store(Record),
 }
 
 /// One entry for a LeaseSet.
@@ -153,6 +161,8 @@ pub(crate) struct TunnelStats {
     pub(crate) tests: u64,
     /// Tunnel tests that didn't come back.
     pub(crate) tests_failed: u64,
+    /// What the others took together, in milliseconds.
+    pub(crate) tests_ms: u64,
     /// Messages for own tunnels that were dropped: wrong sender, damaged, duplicate, forbidden kind or delivery.
     pub(crate) dropped: u64,
 }
@@ -167,7 +177,11 @@ pub(crate) struct Tunnels {
     connected: BTreeSet<RouterHash>,
     candidates: Candidates,
     profiles: Profiles,
+    nearest: NearestSets,
     pacing: Pacing,
+    alone: Alone,
+    /// When disk is to know what changed.
+    save_at: Option<Tick>,
     pools: BTreeMap<Owner, Pool>,
     /// Our endpoint ids, also those of pending tunnels.
     own_ids: BTreeMap<TunnelId, Owner>,
@@ -206,7 +220,10 @@ impl Tunnels {
             connected: BTreeSet::new(),
             candidates: Candidates::default(),
             profiles: Profiles::new(),
+            nearest: NearestSets::default(),
             pacing: Pacing::default(),
+            alone: Alone::default(),
+            save_at: None,
             pools: BTreeMap::new(),
             own_ids: BTreeMap::new(),
             pending: BTreeMap::new(),
@@ -242,6 +259,11 @@ impl Tunnels {
     /// Transit tunnels that we agreed to and that haven't ended.
     pub(crate) fn transit_tunnels(&self) -> usize {
         self.transit.len()
+    }
+
+    /// How much of the room for them is taken.
+    pub(crate) fn transit_fill_percent(&self) -> u8 {
+        self.transit.fill_percent()
     }
 
     /// Build requests waiting for [`Tunnels::work`].
@@ -334,7 +356,28 @@ impl Tunnels {
             pool.config = config;
         } else if self.pools.len() < MAX_POOLS {
             let start_at = now.tick + Duration::from_millis(rng::between(&mut *self.rng, 0, START_SPREAD_MS));
-            self.pools.insert(owner, Pool::new(now, config, start_at, &mut *self.rng));
+            let nearest = self.nearest_set(&config);
+            self.pools.insert(owner, Pool::new(now, config, nearest, start_at, &mut *self.rng));
+        }
+        self.wake(now.tick);
+    }
+
+    /// Where the routers next to a new pool are kept: under its own secret, or under the lowest number that no other pool has.
+    fn nearest_set(&self, config: &PoolConfig) -> (SetKey, Option<u32>) {
+        if let Some(secret) = &config.order_secret {
+            return (SetKey::kept(secret), None);
+        }
+        let taken: BTreeSet<u32> = self.pools.values().filter_map(|pool| pool.number).collect();
+        let number = (0..).find(|number| !taken.contains(number)).unwrap_or(u32::MAX);
+        (SetKey::numbered(&self.local.key.to_bytes(), number), Some(number))
+    }
+
+    /// Lets an idle pool keep no more than so many tunnels each way, at least one; `None`: as many as it was opened with. What there is
+    /// too much isn't renewed.
+    pub(crate) fn limit_pool(&mut self, now: Now, owner: Owner, most: Option<u8>) {
+        self.now = now;
+        if let Some(pool) = self.pools.get_mut(&owner) {
+            pool.most = most.map(|most| most.max(1));
         }
         self.wake(now.tick);
     }
@@ -370,6 +413,7 @@ impl Tunnels {
         self.now = now;
         self.connected.insert(peer);
         self.profiles.reached(&peer);
+        self.heard(now);
     }
 
     /// The session ended.
@@ -403,8 +447,7 @@ impl Tunnels {
             self.handle_inbound_reply(now, message.id, &message.body);
             return;
         }
-        let few = !self.candidates.is_large();
-        self.transit.push(now.tick, from, form, message.body, few);
+        self.transit.push(now.tick, from, form, message.body, self.candidates.len());
     }
 
     /// Opens and answers at most `budget` waiting build requests of others.

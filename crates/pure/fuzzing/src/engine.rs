@@ -324,6 +324,7 @@ impl<B: Border> World<'_, B> {
             outbound_quantity: 1,
             publish: how & 64 != 0,
             accept: how & 128 != 0,
+            ..DestinationConfig::default()
         };
         let (keys, id) = (Box::new(keys(which % 4)), IdentityId(u32::from(which % 4)));
         // The shell never uses a number again.

@@ -72,7 +72,7 @@ fn stored(engine: &mut Engine, border: &mut impl Border, good: &BTreeSet<RouterH
                 Output::Timeout(_) => return forgotten,
                 Output::Store(Record::RouterGone { hash }) => drop(forgotten.insert(hash)),
                 Output::Store(Record::Router { hash, .. }) => assert!(good.contains(&hash), "what isn't known is kept"),
-                Output::Lane(_) | Output::Event(_) => {}
+                Output::Lane(_) | Output::Event(_) | Output::Store(_) => {}
             }
         }
     }

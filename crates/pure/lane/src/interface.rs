@@ -38,6 +38,13 @@ pub struct LaneConfig {
     pub max_relays: usize,
     /// Transit bytes relayed a second, counted once, or `None` for no limit. Two seconds' worth may come in a burst.
     pub transit_bytes_per_sec: Option<u64>,
+    /// Bytes taken from all sockets a second, or `None` for no limit.
+    pub in_bytes_per_sec: Option<u64>,
+    /// Bytes given to all sockets a second, or `None` for no limit.
+    pub out_bytes_per_sec: Option<u64>,
+    /// Memory that may be held, by the registered bounds. From three quarters of it on what strangers filled goes, the oldest first: the
+    /// rest is for our own.
+    pub memory_bytes: usize,
 }
 
 impl Default for LaneConfig {
@@ -55,12 +62,15 @@ impl Default for LaneConfig {
             max_inbound_sessions_per_ip: 32,
             max_relays: 10_000,
             transit_bytes_per_sec: Some(800_000),
+            in_bytes_per_sec: None,
+            out_bytes_per_sec: None,
+            memory_bytes: 256 * 1024 * 1024,
         }
     }
 }
 
 impl LaneConfig {
-    /// Sessions, unless another number was asked for.
+    /// Sessions, unless another number was asked for, and the most that may be asked for.
     pub const MAX_SESSIONS: usize = 2_000;
 
     /// Settings for a closed network whose routers may all share one address.
@@ -231,6 +241,16 @@ pub enum LaneEvent {
     Stats(LaneStats),
 }
 
+impl LaneEvent {
+    /// What letting it wait costs: one, and one more for each kilobyte.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Message { message, .. } => 1 + message.body.len() / 1024,
+            _ => 1,
+        }
+    }
+}
+
 /// Who is to blame for a failure. Profiles punish only the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -289,6 +309,8 @@ pub struct LaneStats {
     pub received_bytes: u64,
     /// Bytes of transit messages sent on, in all roles.
     pub transit_bytes: u64,
+    /// How much of the memory that strangers may fill is filled, 0 to 100, in steps of ten.
+    pub memory_percent: u64,
     /// Messages dropped, and connections refused, by reason.
     pub drops: BTreeMap<DropReason, u64>,
 }
@@ -327,6 +349,12 @@ pub enum DropReason {
     TooLarge,
     /// The transit share of the bandwidth.
     TransitShare,
+    /// A tunnel's part of it, while it is short.
+    TunnelShare,
+    /// One session brought more messages for us than it may.
+    PeerShare,
+    /// Memory: what strangers filled, the oldest first.
+    Memory,
     /// The batch of one turn.
     TurnLimit,
     /// The transit queue of a session, by age or by size.
@@ -351,6 +379,10 @@ pub enum DropReason {
     RelayLimit,
     /// Refused connection: all sessions.
     SessionLimit,
+    /// A session that was closed to make room for another.
+    Evicted,
+    /// A handshake that brought too much, or was closed to make room for another.
+    HandshakeQueue,
     /// Refused connection: handshakes going on.
     PendingInbound,
     /// Refused connection: handshakes going on from that address.
@@ -382,6 +414,9 @@ impl DropReason {
             Self::NextIsSelf => "next-is-self",
             Self::TooLarge => "too-large",
             Self::TransitShare => "transit-share",
+            Self::TunnelShare => "tunnel-share",
+            Self::PeerShare => "peer-share",
+            Self::Memory => "memory",
             Self::TurnLimit => "turn-limit",
             Self::TransitQueue => "transit-queue",
             Self::OwnQueue => "own-queue",
@@ -394,6 +429,8 @@ impl DropReason {
             Self::SessionClosed => "session-closed",
             Self::RelayLimit => "relay-limit",
             Self::SessionLimit => "session-limit",
+            Self::Evicted => "session-evicted",
+            Self::HandshakeQueue => "handshake-queue",
             Self::PendingInbound => "pending-inbound",
             Self::PendingInboundPerIp => "pending-inbound-per-ip",
             Self::SessionsPerIp => "sessions-per-ip",

@@ -18,8 +18,12 @@ mod backoff;
 mod bounds;
 mod connections;
 mod duplicates;
+mod handshakes;
 mod inbound;
+mod memory;
+mod pace;
 mod peers;
+mod places;
 mod traffic;
 
 use std::{
@@ -44,14 +48,18 @@ use crate::{
 };
 use backoff::Backoffs;
 use connections::Conn;
+use handshakes::Handshakes;
 use inbound::Inbound;
+use pace::Pace;
 use peers::Peer;
+use traffic::Allowance;
 
 /// All transport sessions of a router and its relay table.
 ///
 /// Contract: feed it by `handle_*` and `end_turn`, then drain [`Lane::poll_output`] until it gives
 /// [`LaneOutput::Timeout`]; call [`Lane::handle_timeout`] at that time (early calls are harmless). After a batch of
-/// `handle_*` calls always call [`Lane::end_turn`]: relayed messages move only there.
+/// `handle_*` calls always call [`Lane::handle_timeout`], in which handshakes of strangers get their turn, and
+/// [`Lane::end_turn`]: relayed messages move only there.
 /// A connection is known from `handle_incoming` or `Dial` until `Close`; calls for others are ignored.
 pub struct Lane {
     config: LaneConfig,
@@ -68,6 +76,14 @@ pub struct Lane {
     pending_bytes: usize,
     backoffs: Backoffs,
     inbound: Inbound,
+    handshakes: Handshakes,
+    pace: Pace,
+    /// Of what comes out of transit tunnels for us.
+    unknown_up: Allowance,
+    /// Nothing more is taken from strangers.
+    memory_short: bool,
+    /// Some stranger's session was silent for so long that another stranger's may have its place.
+    has_silent: bool,
     table: RelayTable,
     timers: Timers,
     outputs: VecDeque<LaneOutput>,
@@ -101,6 +117,7 @@ impl Lane {
     ) -> Self {
         let mut rng = SeededRng::new(rng::bytes(&mut *rng));
         let table = RelayTable::new(now, &config, local.hash, &mut rng);
+        let pace = Pace::new(&config);
         Self {
             config,
             local,
@@ -114,6 +131,11 @@ impl Lane {
             pending_bytes: 0,
             backoffs: Backoffs::default(),
             inbound: Inbound::default(),
+            handshakes: Handshakes::default(),
+            pace,
+            unknown_up: Allowance::default(),
+            memory_short: false,
+            has_silent: false,
             table,
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -211,6 +233,12 @@ impl Lane {
                     }
                 }
                 Timer::Turn => self.relay_turn(now),
+                Timer::Handshakes => self.shake_hands(now),
+                Timer::Pace => self.release(now.tick),
+                Timer::Tidy => {
+                    self.end_silent(now);
+                    self.hold_memory(now);
+                }
                 Timer::Stats => {}
             }
         }

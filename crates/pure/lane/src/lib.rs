@@ -11,8 +11,10 @@
 //! | `lane` | the machine: connections, peers, dialing, limits |
 //! | `relay` | the table of transit tunnels and a turn's batch |
 //! | [`tunnel_data`] | fragments in, fragments out: shared with the engine's own tunnels |
+//! | [`bucket`] | rates in bytes: shared with the engine's applications |
 //! | [`filter`] | duplicate tunnel messages |
 
+pub mod bucket;
 pub mod filter;
 pub mod tunnel_data;
 

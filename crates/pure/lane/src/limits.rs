@@ -58,3 +58,27 @@ pub(crate) const STATS_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Own inbound endpoints.
 pub(crate) const MAX_OWN_TUNNELS: usize = 4096;
+/// Inbound handshakes taken on in one turn: with what they cost, about half a millisecond.
+pub(crate) const HANDSHAKES_PER_TURN: usize = 4;
+/// Bytes of one that wait for their turn: its messages, and frames that a peer in a hurry sends behind them.
+pub(crate) const MAX_HANDSHAKE_BYTES: usize = 64 * 1024;
+/// When all places of inbound handshakes are taken, the oldest one goes if it is older than this.
+pub(crate) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(3);
+/// Messages for us, not for tunnels, that one session may bring at once; then one in [`UP_EVERY`].
+pub(crate) const UP_BURST: u32 = 500;
+/// Fifty a second: a floodfill in a network of thousands gets a few from each.
+pub(crate) const UP_EVERY: Duration = Duration::from_millis(20);
+/// A router is ours for so long after it had or brought something of our own: the life of a tunnel.
+pub(crate) const OURS_FOR: Duration = Duration::from_secs(600);
+/// Silence after which a stranger's session makes room for a dial of ours, and for another stranger.
+pub(crate) const EVICTED_BY_OURS: Duration = Duration::from_secs(15);
+/// See there.
+pub(crate) const EVICTED_BY_STRANGERS: Duration = Duration::from_secs(60);
+/// How long strangers may be silent with up to half of the places taken (their sessions end by themselves then), and with all.
+pub(crate) const IDLE_WHEN_EMPTY: Duration = Duration::from_secs(330);
+/// See there.
+pub(crate) const IDLE_WHEN_FULL: Duration = Duration::from_secs(90);
+/// How often silence and memory are looked at, while something comes.
+pub(crate) const TIDY_INTERVAL: Duration = Duration::from_secs(2);
+/// Connections that may write again at once when the rate allows more.
+pub(crate) const RELEASED_AT_ONCE: usize = 16;

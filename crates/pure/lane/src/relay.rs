@@ -15,6 +15,7 @@ use ramson_wire::{Codec, I2npMessage, MessageId, MessageKind, Now, RouterHash, T
 
 use crate::{
     DropReason, LaneConfig, LaneStats, Relay, RelayRole,
+    bucket::Bucket,
     filter::DuplicateFilter,
     i2np,
     limits::{EXPIRED_BY, MAX_OWN_TUNNELS, MAX_TURN_MESSAGES, MAX_TURN_PASSES},
@@ -23,10 +24,9 @@ use crate::{
 
 mod bounds;
 mod endpoint;
-mod share;
+mod shares;
 
 use endpoint::EndpointState;
-use share::Share;
 
 /// Body of TunnelData: tunnel id 4, message 1024.
 const BODY_LEN: usize = 4 + MESSAGE_LEN;
@@ -55,6 +55,7 @@ struct Entry {
     role: RelayRole,
     keys: LayerKeys,
     previous: Option<RouterHash>,
+    share: Bucket,
     endpoint: Option<Box<EndpointState>>,
 }
 
@@ -78,7 +79,8 @@ pub(crate) struct RelayTable {
     relays: BTreeMap<TunnelId, Entry>,
     own: BTreeSet<TunnelId>,
     filter: DuplicateFilter,
-    share: Share,
+    share: Bucket,
+    bytes_per_sec: Option<u64>,
     /// Packs for one gateway at a time: it is empty between two of them.
     packer: Gateway,
     rng: SeededRng,
@@ -98,7 +100,8 @@ impl RelayTable {
             relays: BTreeMap::new(),
             own: BTreeSet::new(),
             filter: DuplicateFilter::new(now.tick, rng::bytes(rng)),
-            share: Share::new(now.tick, config.transit_bytes_per_sec),
+            share: shares::of_all(config.transit_bytes_per_sec),
+            bytes_per_sec: config.transit_bytes_per_sec,
             packer: Gateway::new(Box::new(SeededRng::new(rng::bytes(rng)))),
             rng: SeededRng::new(rng::bytes(rng)),
             batch: Vec::new(),
@@ -119,7 +122,8 @@ impl RelayTable {
             return Err(DropReason::RelayLimit);
         }
         let endpoint = matches!(role, RelayRole::Endpoint).then(Box::default);
-        self.relays.insert(tunnel, Entry { role, keys, previous, endpoint });
+        let share = shares::of_tunnel(self.bytes_per_sec);
+        self.relays.insert(tunnel, Entry { role, keys, previous, share, endpoint });
         Ok(())
     }
 
@@ -181,8 +185,8 @@ impl RelayTable {
         if !self.filter.insert(now.tick, tunnel, encrypted) {
             return Taken::Dropped(DropReason::DuplicateIv);
         }
-        if !self.share.take(now.tick, BODY_LEN) {
-            return Taken::Dropped(DropReason::TransitShare);
+        if let Err(reason) = self.take_share(now.tick, tunnel, BODY_LEN) {
+            return Taken::Dropped(reason);
         }
         self.batch.push(Job { tunnel, body: body.to_vec(), expiration: message.expiration });
         Taken::Relayed
@@ -226,8 +230,8 @@ impl RelayTable {
         if !self.filter.insert_entering(now.tick, tunnel, &body.message) {
             return Taken::Dropped(DropReason::RepeatedEntering);
         }
-        if !self.share.take(now.tick, body.message.len()) {
-            return Taken::Dropped(DropReason::TransitShare);
+        if let Err(reason) = self.take_share(now.tick, tunnel, body.message.len()) {
+            return Taken::Dropped(reason);
         }
         self.entering_count = self.entering_count.saturating_add(1);
         self.entering.entry(tunnel).or_default().push(Entering { id, message: body.message });

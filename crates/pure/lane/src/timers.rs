@@ -21,6 +21,12 @@ pub(crate) enum Timer {
     Sweep,
     /// What was left of a turn.
     Turn,
+    /// Inbound handshakes wait for their turn.
+    Handshakes,
+    /// The rate of all sockets allows more.
+    Pace,
+    /// Silent sessions and memory.
+    Tidy,
     /// Statistics.
     Stats,
 }

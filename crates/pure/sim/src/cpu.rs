@@ -154,6 +154,16 @@ impl Costs {
         self.time(self.engine_message + self.key_agreement + self.aead_call + 3 * self.hmac_call)
     }
 
+    /// Of a hostile connection: taking it, its first message, and closing it.
+    pub(crate) fn of_greeting(&self) -> Duration {
+        self.calls(7) + self.time(self.key_agreement + self.aead_call + 3 * self.hmac_call)
+    }
+
+    /// Of a hostile first message of a ratchet session.
+    pub(crate) fn of_new_session(&self) -> Duration {
+        self.time(self.engine_message + self.elligator_decoding + self.key_agreement + self.aead_call + 3 * self.hmac_call)
+    }
+
     /// Of the cryptography and gzip done since the last call.
     pub(crate) fn work(&self) -> Duration {
         let (work, layers, gzip) = (crypto::take(), aes::take(), wire::take());

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
-use ramson_engine::Record;
-use ramson_wire::{RouterHash, Tick};
+use ramson_engine::{Record, Snapshot, Table};
+use ramson_wire::Tick;
+
+/// A table, and a key in it.
+type Place = (Table, [u8; 32]);
 
 /// The first batch after a start is written so soon, as in production.
 const FIRST: Duration = Duration::from_secs(2);
@@ -28,9 +31,9 @@ pub struct DiskFaults {
 
 /// What a router has stored: what it wrote lately is only in memory.
 pub(crate) struct Disk {
-    durable: BTreeMap<RouterHash, Bytes>,
+    durable: BTreeMap<Place, Bytes>,
     /// In the shell's batch; none: to be deleted.
-    batch: BTreeMap<RouterHash, Option<Bytes>>,
+    batch: BTreeMap<Place, Option<Bytes>>,
     /// It is written then.
     due: Option<Tick>,
     last_write: Option<Tick>,
@@ -45,10 +48,7 @@ impl Disk {
 
     /// Says when a batch is due, if there was none before.
     pub(crate) fn store(&mut self, now: Tick, record: Record) -> Option<Tick> {
-        match record {
-            Record::Router { hash, bytes } => self.batch.insert(hash, Some(bytes)),
-            Record::RouterGone { hash } => self.batch.insert(hash, None),
-        };
+        self.batch.insert(record.key(), record.value().cloned());
         let soon = now + FIRST;
         self.due.is_none().then(|| *self.due.insert(self.last_write.map_or(soon, |last| soon.max(last + BATCH))))
     }
@@ -61,17 +61,17 @@ impl Disk {
         }
         self.due = None;
         self.last_write = Some(now);
-        for (hash, bytes) in std::mem::take(&mut self.batch) {
+        for (place, bytes) in std::mem::take(&mut self.batch) {
             if rng::below(&mut self.rng, 1_000) < self.faults.lost {
                 continue;
             }
             match bytes {
                 Some(bytes) => {
                     let bytes = if rng::below(&mut self.rng, 1_000) < self.faults.torn { self.tear(&bytes) } else { bytes };
-                    self.durable.insert(hash, bytes);
+                    self.durable.insert(place, bytes);
                 }
                 None => {
-                    self.durable.remove(&hash);
+                    self.durable.remove(&place);
                 }
             }
         }
@@ -96,13 +96,19 @@ impl Disk {
     }
 
     /// What a start finds.
-    pub(crate) fn read(&self) -> Vec<(RouterHash, Bytes)> {
-        self.durable.iter().map(|(hash, bytes)| (*hash, bytes.clone())).collect()
+    pub(crate) fn read(&self) -> Snapshot {
+        let mut found = Snapshot::default();
+        for ((table, key), bytes) in &self.durable {
+            found.add(*table, *key, bytes.clone());
+        }
+        found
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ramson_wire::RouterHash;
+
     use super::*;
 
     fn disk_after(faults: DiskFaults, flush: bool) -> Vec<usize> {
@@ -115,7 +121,7 @@ mod tests {
             disk.flush(Tick(0));
         }
         disk.end();
-        disk.read().iter().map(|(_, bytes)| bytes.iter().filter(|byte| **byte == 7).count()).collect()
+        disk.read().routers.iter().map(|(_, bytes)| bytes.iter().filter(|byte| **byte == 7).count()).collect()
     }
 
     #[test]

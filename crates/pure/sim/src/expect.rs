@@ -111,7 +111,8 @@ pub fn judge(scenario: &Scenario, measures: &Measures) -> Vec<Outcome> {
         bound: Some(Bound::AtMost(0)),
         measured: u64::try_from(measures.violations.len()).ok(),
     };
-    let rows = std::iter::once(violations).chain(judge.network()).chain(judge.visits()).chain(judge.machines());
+    let rows =
+        std::iter::once(violations).chain(judge.network()).chain(judge.visits()).chain(judge.floods()).chain(judge.machines());
     rows.filter_map(Row::outcome).collect()
 }
 
@@ -138,7 +139,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn network(&self) -> [Row; 4] {
+    fn network(&self) -> [Row; 5] {
         let (expect, measures) = (&self.scenario.expect, self.measures);
         let in_calm = |tried: fn(&Sample) -> u64, good: fn(&Sample) -> u64| self.share_in_calm(tried, good);
         [
@@ -169,6 +170,13 @@ impl Judge<'_> {
                 unit: Unit::Permille,
                 bound: at_least(expect.lookups_permille),
                 measured: in_calm(|sample| sample.lookups_asked, |sample| sample.lookups_found),
+            },
+            Row {
+                name: "lease-sets-soon-permille",
+                about: "searches for LeaseSets in calm that found within 5 s",
+                unit: Unit::Permille,
+                bound: at_least(expect.lease_sets_soon_permille),
+                measured: in_calm(|sample| sample.lease_sets_sought, |sample| sample.lease_sets_soon),
             },
         ]
     }
@@ -221,6 +229,55 @@ impl Judge<'_> {
                 )
             },
         ]
+    }
+
+    /// Against calm. A pair of samples counts if the flood lasts from the one to the other.
+    fn floods(&self) -> [Row; 2] {
+        let expect = &self.scenario.expect;
+        let flood = |before: &Sample, after: &Sample| self.calm.is_flood(before.at, after.at);
+        let calm = |before: &Sample, after: &Sample| self.calm.phase(before.at, after.at) == Phase::Calm;
+        let bytes = |chosen: &dyn Fn(&Sample, &Sample) -> bool| {
+            let time = |sample: &Sample| millis_up(sample.at);
+            self.ratio_of(chosen, |sample| sample.delivered_bytes.saturating_mul(1_000), time)
+        };
+        let builds = |chosen: &dyn Fn(&Sample, &Sample) -> bool| {
+            self.ratio_of(chosen, |sample| sample.builds_accepted.saturating_mul(1_000_000), |sample| sample.builds_tried)
+        };
+        let against = |part: Option<u64>, whole: Option<u64>| part?.saturating_mul(1_000).checked_div(whole?);
+        [
+            Row {
+                name: "flood-goodput-permille",
+                about: "bytes that reached applications during floods, of as much time in calm",
+                unit: Unit::Permille,
+                bound: at_least(expect.flood_goodput_permille),
+                measured: against(bytes(&flood), bytes(&calm)),
+            },
+            Row {
+                name: "flood-builds-permille",
+                about: "own tunnels that all hops accepted during floods, of as many begun in calm",
+                unit: Unit::Permille,
+                bound: at_least(expect.flood_builds_permille),
+                measured: against(builds(&flood), builds(&calm)),
+            },
+        ]
+    }
+
+    /// What was gained of what was spent, between the chosen samples.
+    fn ratio_of(
+        &self,
+        chosen: &dyn Fn(&Sample, &Sample) -> bool,
+        gained: impl Fn(&Sample) -> u64,
+        spent: impl Fn(&Sample) -> u64,
+    ) -> Option<u64> {
+        let mut sums = (0_u64, 0_u64);
+        for pair in self.measures.samples.windows(2) {
+            let [before, after] = pair else { continue };
+            if chosen(before, after) {
+                sums.0 = sums.0.saturating_add(gained(after).saturating_sub(gained(before)));
+                sums.1 = sums.1.saturating_add(spent(after).saturating_sub(spent(before)));
+            }
+        }
+        sums.0.checked_div(sums.1)
     }
 
     fn machines(&self) -> [Row; 2] {

@@ -48,6 +48,10 @@ pub struct Sample {
     pub lookups_asked: u64,
     /// Those that came.
     pub lookups_found: u64,
+    /// Searches of destinations for LeaseSets that ended.
+    pub lease_sets_sought: u64,
+    /// Those that found within [`ramson_engine::LookupCounts::SOON`].
+    pub lease_sets_soon: u64,
     /// Application bytes that arrived at the other end of a stream.
     pub delivered_bytes: u64,
     /// Bytes on links.

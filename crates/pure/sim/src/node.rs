@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_engine::{Command, Engine, Event, IdentityId, Progress};
 use ramson_lane::{ConnId, Lane, LaneCommand, LaneEvent};
@@ -27,6 +28,8 @@ use repeated::Phantoms;
 
 /// Outputs of one call. More is taken for a loop without end.
 const MAX_OUTPUTS: usize = 100_000;
+/// Connections that wait to be taken, as production asks of the system.
+const ACCEPT_BACKLOG: usize = 1024;
 /// Calls of the system to wake the other thread.
 const WAKING: u64 = 1;
 /// Handing a batch to the other thread takes a time between these.
@@ -141,7 +144,11 @@ pub(crate) struct Node<U> {
     conns: BTreeMap<ConnId, EndId>,
     incoming: Vec<(EndId, SocketAddr)>,
     standing: Vec<(ConnId, bool)>,
+    /// Connections of nobody in the network, with what they say.
+    knocks: VecDeque<(SocketAddr, Bytes)>,
     readable: BTreeSet<ConnId>,
+    /// Where reading goes on, if it didn't come to all of them.
+    read_from: ConnId,
     writable: BTreeSet<ConnId>,
     phantoms: Phantoms,
     /// Destinations that it was asked for.
@@ -170,7 +177,9 @@ impl<U: User> Node<U> {
             conns: BTreeMap::new(),
             incoming: Vec::new(),
             standing: Vec::new(),
+            knocks: VecDeque::new(),
             readable: BTreeSet::new(),
+            read_from: ConnId(0),
             writable: BTreeSet::new(),
             phantoms: Phantoms::default(),
             opened: BTreeSet::new(),
@@ -216,10 +225,27 @@ impl<U: User> Node<U> {
         self.wake_engine(schedule, schedule.now());
     }
 
+    /// What waits in the engine's mailbox, in messages and kilobytes.
+    fn waiting_for_engine(&self) -> usize {
+        let weight = |letter: &Letter| match letter {
+            Letter::Lane(events) => events.iter().map(LaneEvent::weight).sum(),
+            Letter::Command(_) | Letter::Repeated(_) | Letter::Stop => 1,
+        };
+        self.to_engine.iter().map(weight).sum()
+    }
+
     /// A connection came in.
     pub(crate) fn take_incoming(&mut self, schedule: &mut Schedule<Happening>, end: EndId, remote: SocketAddr) {
         self.incoming.push((end, remote));
         self.wake_lane(schedule, schedule.now());
+    }
+
+    /// A connection of nobody came in. The system lets only so many wait.
+    pub(crate) fn take_knock(&mut self, schedule: &mut Schedule<Happening>, remote: SocketAddr, bytes: Bytes) {
+        if self.knocks.len() < ACCEPT_BACKLOG {
+            self.knocks.push_back((remote, bytes));
+            self.wake_lane(schedule, schedule.now());
+        }
     }
 
     /// A dialed connection stands or was refused.

@@ -12,10 +12,12 @@
 //! | [`OWN_NAME`] | a router stores, looks up or has itself told in its own name what only a destination on it wants |
 //! | [`PAIRING`] | an observer at the floodfills knows which destinations live on one router |
 //! | [`REPLAYS`] | a repeated connection attempt or message has an effect |
+//! | [`JAVA`] | a router gives others what a Java router refuses, drops, bans or ranks down for |
 //! | [`REACHABLE_AGAIN`] | a published destination that isn't reached in time after the last fault |
 
 pub(crate) mod answers;
 pub(crate) mod clear_text;
+pub(crate) mod java;
 pub(crate) mod limits;
 pub(crate) mod own_name;
 pub(crate) mod pairing;
@@ -53,6 +55,8 @@ pub const OWN_NAME: &str = "own-name";
 pub const PAIRING: &str = "pairing";
 /// See the module.
 pub const REPLAYS: &str = "replays";
+/// See the module.
+pub const JAVA: &str = "java";
 /// See the module.
 pub const REACHABLE_AGAIN: &str = "reachable-again";
 

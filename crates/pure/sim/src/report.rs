@@ -13,7 +13,7 @@
 //! | `peak_rss_bytes` | most memory of the whole process up to the run's end, runs of seeds before it included; null if unknown |
 //! | `expectations` | list of `name` (key in the scenario's file, unit at its end; `oracle-violations` counts), `bound`, `at_least` (else at most), `measured` (null: nothing to measure, or never), `held` |
 //! | `violations` | list of `oracle`, `at_ms`, `what` |
-//! | `samples` | list of `at_ms`; now: `routers_up`, `routers_ready`; totals since the start: `builds_tried`, `builds_accepted`, `lookups_asked`, `lookups_found`, `delivered_bytes`, `wire_bytes`, `drops` (reason to count); over the routers, each with `least`, `median`, `most`, `total`: `memory_bytes`, `busy_permille` |
+//! | `samples` | list of `at_ms`; now: `routers_up`, `routers_ready`; totals since the start: `builds_tried`, `builds_accepted`, `lookups_asked`, `lookups_found`, `lease_sets_sought`, `lease_sets_soon`, `delivered_bytes`, `wire_bytes`, `drops` (reason to count); over the routers, each with `least`, `median`, `most`, `total`: `memory_bytes`, `busy_permille` |
 //! | `ready_after_ms` | for each router, from its first start; null: never |
 //! | `reachable_again_ms` | for each published destination, from the last fault's end; null: never |
 //! | `pages`, `bulk`, `short_lived` | lists of `started_ms`, `ended_ms`, `bytes`, `failure` (null: none) |

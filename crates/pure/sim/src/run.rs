@@ -1,6 +1,7 @@
 //! A scenario comes to pass: what users do and what goes wrong, at the times that scenario and seed say.
 
 mod faults;
+mod floods;
 mod sampling;
 mod users;
 

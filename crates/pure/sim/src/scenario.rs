@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub use check::WrongValue;
 pub use expect::Expect;
-pub use fault::{Churn, ClockJump, Crash, Disk, Fault, Flood, Partition};
+pub use fault::{Churn, ClockJump, Crash, Disk, Fault, Flood, FloodOf, Partition};
 pub use parse::ScenarioError;
 
 /// A network, what is done with it, what goes wrong in it, and how good it must be.

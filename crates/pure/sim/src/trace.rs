@@ -68,6 +68,8 @@ pub(crate) fn of_engine_output(output: &Output) -> (What, usize) {
         Output::Event(event) => (of_event(event), 0),
         Output::Store(Record::Router { bytes, .. }) => (("store router", 0), bytes.len()),
         Output::Store(Record::RouterGone { .. }) => (("store router gone", 0), 0),
+        Output::Store(Record::Profile { value, .. }) => (("store profile", u64::from(value.is_some())), 0),
+        Output::Store(Record::Nearest { value, .. }) => (("store nearest", u64::from(value.is_some())), 0),
         Output::Timeout(_) => (("timeout", 0), 0),
     }
 }
@@ -90,6 +92,7 @@ fn of_event(event: &Event) -> What {
     match event {
         Event::DestinationReady { .. } => ("destination ready", 0),
         Event::Incoming { .. } => ("incoming stream", 0),
+        Event::Datagram { protocol, .. } => ("datagram", u64::from(*protocol)),
         Event::StreamConnected { .. } => ("stream connected", 0),
         Event::StreamClosed { .. } => ("stream closed", 0),
         Event::LookupResult { destination, .. } => ("lookup result", u64::from(destination.is_some())),

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ramson_crypto::rng::SeededRng;
-use ramson_engine::Command;
+use ramson_crypto::x25519;
+use ramson_engine::{Command, Peeked};
 use ramson_lane::{LaneCommand, LaneEvent};
 use ramson_wire::bounds::Bound;
-use ramson_wire::{DestinationHash, I2npMessage, MessageKind, Now, RouterHash, Tick};
+use ramson_wire::{DestinationHash, I2npMessage, MessageKind, Now, RouterHash, RouterInfo, Tick, TunnelId};
 
 use crate::cpu;
 use crate::measure::Violation;
 use crate::oracle::answers::Answers;
 use crate::oracle::clear_text::ClearText;
+use crate::oracle::java::{Java, Sent};
 use crate::oracle::limits::{Draining, Limits};
 use crate::oracle::own_name::OwnName;
 use crate::oracle::pairing::Pairing;
@@ -46,6 +49,7 @@ pub(crate) struct Watch {
     pairing: Pairing,
     answers: Answers,
     own_name: OwnName,
+    java: Java,
     /// Messages through tunnels of destinations.
     of_destinations: u64,
 }
@@ -67,6 +71,7 @@ impl Watch {
             pairing: Pairing::default(),
             answers: Answers::default(),
             own_name: OwnName::default(),
+            java: Java::default(),
             of_destinations: 0,
         }
     }
@@ -80,8 +85,20 @@ impl Watch {
         self.notes.violated(at, oracle, what);
     }
 
+    /// Two routers' clocks may differ by so much more from now on.
+    pub(crate) fn clocks_differ(&mut self, by: Duration) {
+        self.java.clocks_differ(by);
+    }
+
     /// A router starts, for the first time or again. They come in the order of their numbers.
-    pub(crate) fn starts(&mut self, number: usize, router: RouterHash, address: SocketAddr, floodfill: bool) {
+    pub(crate) fn starts(
+        &mut self,
+        number: usize,
+        router: RouterHash,
+        key: x25519::PrivateKey,
+        (address, floodfill): (SocketAddr, bool),
+    ) {
+        self.java.starts(router, key, floodfill);
         if floodfill {
             self.floodfills.insert(number);
         }
@@ -93,6 +110,13 @@ impl Watch {
         self.own_name.starts(number);
         self.replays.starts(number);
         self.limits.starts(number);
+    }
+
+    /// What a router says of itself.
+    pub(crate) fn says(&mut self, at: Now, router: usize, info: &RouterInfo) {
+        if self.on {
+            self.java.says(at, router, info, &mut self.notes);
+        }
     }
 
     /// Bytes on a link.
@@ -113,6 +137,24 @@ impl Watch {
         }
     }
 
+    /// What came to a destination in garlic with that, and the tunnels that it came through.
+    pub(crate) fn garlic_for_destinations(&mut self, at: Now, router: usize, event: &LaneEvent) -> Vec<(TunnelId, I2npMessage)> {
+        let Some(hash) = self.routers.get(router).copied().filter(|_| self.on) else { return Vec::new() };
+        let LaneEvent::Message { from, message } = event else { return Vec::new() };
+        self.java.came(at, (router, hash), message, *from, (&self.paths, &mut self.notes))
+    }
+
+    /// What the strict peer looked at, and how often.
+    #[cfg(test)]
+    pub(crate) fn looked_at(&self) -> &BTreeMap<&'static str, u64> {
+        self.java.looked_at()
+    }
+
+    /// What was in that.
+    pub(crate) fn read(&mut self, at: Now, router: usize, peeked: &Peeked) {
+        self.java.read(at, router, peeked, &mut self.notes);
+    }
+
     /// The first bytes on a connection that a router took.
     pub(crate) fn greeting(&mut self, at: Tick, router: usize, bytes: &[u8]) {
         if self.on {
@@ -125,17 +167,27 @@ impl Watch {
         self.replays.due(at, router)
     }
 
-    /// What an engine asks of its lane. Nothing that is done here costs the router time.
-    pub(crate) fn commands(&mut self, at: Tick, router: usize, commands: &[LaneCommand]) {
+    /// What an engine, which knows so many routers, asks of its lane. Nothing that is done here costs the router time.
+    pub(crate) fn commands(&mut self, now: Now, router: usize, commands: &[LaneCommand], known: &dyn Fn() -> usize) {
         let Some(hash) = self.routers.get(router).copied().filter(|_| self.on) else { return };
+        let at = now.tick;
         for command in commands {
             match command {
-                LaneCommand::Send { to, message, .. } => self.sent(at, (router, hash), *to, message),
+                LaneCommand::Send { to, message, class } => {
+                    let sent = Sent { from: hash, to: *to, message, class: *class, known };
+                    self.java.sent(now, router, &sent, &mut self.notes);
+                    self.sent(at, (router, hash), *to, message);
+                }
                 LaneCommand::Install(relay) => {
                     self.paths.install(at, hash, relay);
                     self.own_name.installed(at, hash, relay);
                     self.tunnel_hops.built(at, &self.paths, (hash, relay.tunnel), &mut self.notes);
                 }
+                LaneCommand::InstallOwn { tunnel, expires } => {
+                    let tunnel = (router, (hash, *tunnel), *expires);
+                    self.java.own_tunnel(at, tunnel, &self.paths, known, &mut self.notes);
+                }
+                LaneCommand::SetRouterInfo { info, .. } => self.java.says(now, router, info, &mut self.notes),
                 _ => {}
             }
         }
@@ -148,7 +200,11 @@ impl Watch {
     }
 
     /// What such a router is asked in garlic.
-    pub(crate) fn asked(&mut self, at: Tick, router: usize, from: RouterHash, garlic: &I2npMessage, message: &I2npMessage) {
+    pub(crate) fn asked(&mut self, now: Now, router: usize, from: RouterHash, garlic: &I2npMessage, message: &I2npMessage) {
+        let at = now.tick;
+        if let Some(hash) = self.routers.get(router) {
+            self.java.asked(now, (router, *hash), message, &mut self.notes);
+        }
         self.pairing.asked(at, router, from, message);
         self.own_name.asked(at, from, garlic, message, &mut self.notes);
         self.own_name.came(router, message);
@@ -162,6 +218,7 @@ impl Watch {
                     let hash = keys.destination().hash();
                     self.limits.used(at, router, id.0, true);
                     self.answers.opened(router, id.0, hash);
+                    self.java.opened(hash);
                     let Some(host) = self.routers.get(router).copied() else { continue };
                     self.own_name.opened((router, host), hash, config);
                     if config.publish {
@@ -198,7 +255,7 @@ impl Watch {
 
     /// What a router held of what doesn't last, since it is alone.
     pub(crate) fn alone(&mut self, at: Tick, router: usize, draining: &Draining) {
-        draining.judge(at, router, self.routers.len(), &mut self.notes);
+        draining.judge(at, router, &mut self.notes);
     }
 
     /// Whether to compare what belongs to others before and after a message through a destination's tunnel.

@@ -3,6 +3,7 @@
 mod ending;
 mod lives;
 mod start;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -160,6 +161,8 @@ impl<U: User> World<U> {
     #[must_use]
     pub fn new(seed: u64, config: WorldConfig) -> Self {
         let seed = SeededRng::new(sha256(&seed.to_be_bytes()));
+        let mut watch = Watch::new(config.oracles, seed.child("oracles"));
+        watch.clocks_differ(Duration::from_millis(config.skew_millis.0.abs_diff(config.skew_millis.1)));
         Self {
             schedule: Schedule::new(seed.child("order")),
             net: Net::new(seed.child("network"), config.links.clone()),
@@ -167,7 +170,7 @@ impl<U: User> World<U> {
             tampers: BTreeMap::new(),
             infos: Vec::new(),
             trace: Trace::default(),
-            watch: Watch::new(config.oracles, seed.child("oracles")),
+            watch,
             steps: 0,
             at_once: 0,
             config,
@@ -287,6 +290,12 @@ impl<U: User> World<U> {
         self.watch.violations()
     }
 
+    /// What the strict peer looked at, and what was violated.
+    #[cfg(test)]
+    pub(crate) fn judged(&self) -> (&BTreeMap<&'static str, u64>, &[Violation]) {
+        (self.watch.looked_at(), self.violations())
+    }
+
     /// Time that a router's threads were busy, over all its lives.
     #[must_use]
     pub fn busy(&self, router: usize) -> Duration {
@@ -317,6 +326,7 @@ impl<U: User> World<U> {
     pub fn jump_clock(&mut self, router: usize, millis: i64) {
         let Some(place) = self.places.get_mut(router) else { return };
         place.skew_millis = place.skew_millis.saturating_add(millis);
+        self.watch.clocks_differ(Duration::from_millis(millis.unsigned_abs()));
         if let Some(node) = &mut place.node {
             node.epoch.0 = node.epoch.0.saturating_add_signed(millis);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ramson_sim::measure::{Measures, Visit};
-use ramson_sim::scenario::{Bulk, Churn, ClockJump, Crash, Disk, Fault, Flood, Pages, Partition, Scenario, ShortLived};
+use ramson_sim::scenario::{Bulk, Churn, ClockJump, Crash, Disk, Fault, Flood, FloodOf, Pages, Partition, Scenario, ShortLived};
 use ramson_sim::tamper::Tamper;
 use replay::{begin, finish, run};
 use tracing::Level;
@@ -137,7 +137,17 @@ fn whatever_the_network_does_is_felt() {
         ("disk and crash", fault(Fault::Disk(disk.clone()))),
         ("losing disk", fault(Fault::Disk(Disk { lost_permille: 1_000, ..disk.clone() }))),
         ("tearing disk", fault(Fault::Disk(Disk { torn_permille: 1_000, ..disk }))),
-        ("flood", fault(Fault::Flood(Flood { from_secs, to_secs, times_capacity: 1, routers: 1, of_users: false }))),
+        (
+            "flood",
+            fault(Fault::Flood(Flood {
+                from_secs,
+                to_secs,
+                of: FloodOf::Builds,
+                times_capacity: 1,
+                routers: 1,
+                of_users: false,
+            })),
+        ),
     ];
     for (number, (name, hash)) in hashes.iter().enumerate() {
         let same = hashes.iter().take(number).find(|(_, other)| other == hash);

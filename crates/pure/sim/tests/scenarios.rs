@@ -61,6 +61,7 @@ scenarios! {
     bad_disk: "bad-disk",
     bulk: "bulk",
     flood: "flood",
+    floods: "floods",
 }
 
 /// A thousand routers take minutes and some gigabytes: once is enough, by `ramson sim thousand`.

@@ -8,7 +8,7 @@ macro_rules! scenarios {
     };
 }
 
-scenarios!["calm", "lossy", "churn", "partition", "skew", "bad-disk", "bulk", "flood", "thousand"];
+scenarios!["calm", "lossy", "churn", "partition", "skew", "bad-disk", "bulk", "flood", "floods", "thousand"];
 
 #[cfg(test)]
 mod tests {

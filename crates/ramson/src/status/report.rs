@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use ramson_router::Status;
+use ramson_router::{Limits, Status};
 use ramson_wire::base64;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ pub(crate) struct StatusReport {
     builds: BuildsReport,
     lookups: LookupsReport,
     transit: TransitReport,
+    limits: LimitsReport,
     traffic: TrafficReport,
     storage: StorageReport,
     drops: BTreeMap<String, u64>,
@@ -78,6 +79,24 @@ struct TransitReport {
     endpoint: u64,
 }
 
+/// What is set, or follows from it, and how full it is. Rates are bytes a second; none: no limit.
+#[derive(Debug, Serialize, Deserialize)]
+struct LimitsReport {
+    bandwidth_in: Option<u64>,
+    bandwidth_out: Option<u64>,
+    application_bandwidth: Option<u64>,
+    transit: bool,
+    transit_bandwidth: Option<u64>,
+    transit_load_percent: u8,
+    transit_tunnels: usize,
+    class: String,
+    /// By which others are asked to spare us.
+    congestion: Option<String>,
+    connections: usize,
+    memory_max: usize,
+    memory_percent: u8,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct TrafficReport {
     sent_bytes: u64,
@@ -100,8 +119,28 @@ struct DestinationReport {
     published: bool,
 }
 
+impl LimitsReport {
+    fn new(status: &Status, limits: &Limits, floodfill: bool) -> Self {
+        let sharing = &status.sharing;
+        Self {
+            bandwidth_in: limits.in_bytes_per_sec,
+            bandwidth_out: limits.out_bytes_per_sec,
+            application_bandwidth: limits.application_bytes_per_sec,
+            transit: sharing.accepts,
+            transit_bandwidth: sharing.bytes_per_sec,
+            transit_load_percent: sharing.load_percent,
+            transit_tunnels: sharing.max_tunnels,
+            class: sharing.class.to_string(),
+            congestion: sharing.congestion.map(String::from),
+            connections: limits.connections(floodfill),
+            memory_max: limits.memory_bytes,
+            memory_percent: sharing.memory_percent,
+        }
+    }
+}
+
 impl StatusReport {
-    pub(crate) fn new(status: Status, storage_problem: Option<String>) -> Self {
+    pub(crate) fn new(status: Status, storage_problem: Option<String>, limits: &Limits) -> Self {
         Self {
             ready: status.ready,
             router: RouterReport {
@@ -133,6 +172,7 @@ impl StatusReport {
                 gateway: status.transit.gateway,
                 endpoint: status.transit.endpoint,
             },
+            limits: LimitsReport::new(&status, limits, status.sharing.floodfill),
             traffic: TrafficReport {
                 sent_bytes: status.traffic.sent_bytes,
                 received_bytes: status.traffic.received_bytes,
@@ -162,8 +202,32 @@ pub(crate) fn read_answer(line: &str) -> anyhow::Result<String> {
     Ok(describe(&report))
 }
 
+fn describe_limits(limits: &LimitsReport) -> String {
+    let rate = |rate: Option<u64>| rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{} KB/s", rate / 1_000));
+    let others = if limits.transit {
+        format!(
+            "{} and {} tunnels for others, {} % of it used",
+            rate(limits.transit_bandwidth),
+            limits.transit_tunnels,
+            limits.transit_load_percent
+        )
+    } else {
+        "nothing for others".to_owned()
+    };
+    format!(
+        "limits       {} in, {} out; {others}; class {}{}; {} connections; {} MiB of memory, {} % of what others may fill used",
+        rate(limits.bandwidth_in),
+        rate(limits.bandwidth_out),
+        limits.class,
+        limits.congestion.as_deref().unwrap_or_default(),
+        limits.connections,
+        limits.memory_max >> 20,
+        limits.memory_percent
+    )
+}
+
 fn describe(report: &StatusReport) -> String {
-    let StatusReport { router, netdb, sessions, tunnels, builds, lookups, transit, traffic, .. } = report;
+    let StatusReport { router, netdb, sessions, tunnels, builds, lookups, transit, limits, traffic, .. } = report;
     let mut lines = vec![
         format!("{} for {} s, network {}", if report.ready { "ready" } else { "not ready" }, router.uptime_secs, router.net_id),
         format!("router       {}", router.hash),
@@ -185,6 +249,7 @@ fn describe(report: &StatusReport) -> String {
             "relayed      {} messages as participant, {} as gateway, {} as endpoint; {} builds agreed to, {} refused",
             transit.participant, transit.gateway, transit.endpoint, transit.agreed, transit.refused
         ),
+        describe_limits(limits),
         format!(
             "traffic      {} bytes sent ({} of them for others), {} received",
             traffic.sent_bytes, traffic.transit_bytes, traffic.received_bytes

@@ -4,6 +4,7 @@ mod a_router_that_knows_nobody_reseeds_again;
 mod a_server_tunnel_carries_bytes_both_ways;
 mod a_site_learns_who_asks_and_nothing_else;
 mod a_stopped_router_leaves_nobody_waiting;
+mod destinations_of_one_router_share_servers_and_ports;
 mod ipv6_carries_as_ipv4_does;
 mod sam_greets_every_version;
 mod sam_names_are_found;

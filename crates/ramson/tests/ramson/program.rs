@@ -11,6 +11,7 @@ mod a_signal_ends_the_router_cleanly;
 mod a_simulation_tells_how_good_it_was;
 mod hostile_bytes_do_not_disturb_the_router;
 mod identities_outlive_a_kill;
+mod its_router_info_lies_in_the_data_folder;
 mod listening_beyond_this_machine_is_warned_of;
 mod running_out_of_descriptors_is_survived;
 mod status_has_its_documented_shape;

@@ -5,8 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use ramson_wire::RouterHash;
+use ramson_engine::Snapshot;
 use redb::Database;
 use redb::backends::FileBackend;
 
@@ -58,7 +57,7 @@ fn open_as(path: &Path, options: &OpenOptions) -> Result<Database, OpenError> {
 }
 
 /// What a file holds that can't be opened for writing.
-pub(super) fn read_copy(path: &Path) -> Option<Vec<(RouterHash, Bytes)>> {
+pub(super) fn read_copy(path: &Path) -> Option<Snapshot> {
     let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
     read_all(&open_copy(&bytes).ok()?).ok()
 }

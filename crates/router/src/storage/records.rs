@@ -3,12 +3,17 @@
 use std::io;
 
 use bytes::Bytes;
-use ramson_engine::Record;
-use ramson_wire::RouterHash;
+use ramson_engine::{Record, Snapshot, Table};
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError, TableDefinition};
 
-const ROUTERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("routers");
+fn definition(table: Table) -> TableDefinition<'static, &'static [u8; 32], &'static [u8]> {
+    TableDefinition::new(match table {
+        Table::Routers => "routers",
+        Table::Profiles => "profiles",
+        Table::Nearest => "nearest",
+    })
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -45,29 +50,35 @@ pub(crate) fn open_copy(bytes: &[u8]) -> Result<Database, OpenError> {
     check(copy)
 }
 
-pub(crate) fn read_all(database: &Database) -> Result<Vec<(RouterHash, Bytes)>, redb::Error> {
+pub(crate) fn read_all(database: &Database) -> Result<Snapshot, redb::Error> {
     let read = database.begin_read()?;
-    let table = match read.open_table(ROUTERS) {
-        Ok(table) => table,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut routers = Vec::new();
-    for entry in table.iter()? {
-        let (key, value) = entry?;
-        routers.push((RouterHash(*key.value()), Bytes::copy_from_slice(value.value())));
+    let mut found = Snapshot::default();
+    for name in Table::ALL {
+        let table = match read.open_table(definition(name)) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        for entry in table.iter()? {
+            let (key, value) = entry?;
+            found.add(name, *key.value(), Bytes::copy_from_slice(value.value()));
+        }
     }
-    Ok(routers)
+    Ok(found)
 }
 
-pub(crate) fn write<'a>(database: &Database, batch: impl Iterator<Item = &'a Record>) -> Result<(), redb::Error> {
+pub(crate) fn write<'a>(database: &Database, batch: impl Iterator<Item = &'a Record> + Clone) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    {
-        let mut table = transaction.open_table(ROUTERS)?;
-        for record in batch {
-            match record {
-                Record::Router { hash, bytes } => table.insert(&hash.0, &bytes[..])?,
-                Record::RouterGone { hash } => table.remove(&hash.0)?,
+    for name in Table::ALL {
+        let of_table = || batch.clone().map(|record| (record.key(), record)).filter(|((table, _), _)| *table == name);
+        if of_table().next().is_none() {
+            continue;
+        }
+        let mut table = transaction.open_table(definition(name))?;
+        for ((_, key), record) in of_table() {
+            match record.value() {
+                Some(value) => table.insert(&key, &value[..])?,
+                None => table.remove(&key)?,
             };
         }
     }

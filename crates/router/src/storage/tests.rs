@@ -2,8 +2,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::testing::watched_folder;
+use bytes::Bytes;
 use ramson_crypto::Rng;
 use ramson_crypto::rng::{self, SeededRng};
+use ramson_wire::RouterHash;
 
 fn router(number: u8) -> Record {
     Record::Router { hash: RouterHash([number; 32]), bytes: Bytes::from(vec![number; 700]) }
@@ -28,13 +30,38 @@ fn routers_outlive_a_restart() {
     let data_dir = Arc::new(DataDir::open(folder.path()).unwrap());
     let path = data_dir.file("netdb.redb");
     let stored = open(&path);
-    assert!(stored.routers.is_empty());
+    assert!(stored.found.routers.is_empty());
     let (thread, handle) = StorageThread::new(stored, data_dir, nowhere());
     handle.send_all(&mut vec![router(1), router(2), Record::RouterGone { hash: RouterHash([2; 32]) }]);
     handle.stop();
     thread.run();
     assert_eq!(handle.trouble().get(), None);
-    assert_eq!(open(&path).routers, [(RouterHash([1; 32]), Bytes::from(vec![1; 700]))]);
+    assert_eq!(open(&path).found.routers, [(RouterHash([1; 32]), Bytes::from(vec![1; 700]))]);
+}
+
+/// One key in each of them is another thing.
+#[test]
+fn profiles_and_neighbours_outlive_a_restart() {
+    let folder = watched_folder();
+    let path = folder.path().join("netdb.redb");
+    let value = |byte| Some(Bytes::from(vec![byte; 30]));
+    let profile = |byte| Record::Profile { router: RouterHash([1; 32]), value: byte };
+    let nearest = |byte| Record::Nearest { set: [1; 32], value: byte };
+    let mut writer = Writer::new(open(&path), Trouble::default(), Pace::default());
+    [router(1), profile(value(2)), nearest(value(3)), profile(value(4))].into_iter().for_each(|record| writer.add(record));
+    writer.write();
+    drop(writer);
+    let found = open(&path).found;
+    assert_eq!(
+        (found.routers.len(), found.profiles, found.nearest.len()),
+        (1, vec![(RouterHash([1; 32]), value(4).unwrap())], 1)
+    );
+    let mut writer = Writer::new(open(&path), Trouble::default(), Pace::default());
+    [profile(None), nearest(None)].into_iter().for_each(|record| writer.add(record));
+    writer.write();
+    drop(writer);
+    let found = open(&path).found;
+    assert_eq!((found.routers.len(), found.profiles.len(), found.nearest.len()), (1, 0, 0));
 }
 
 #[test]
@@ -45,7 +72,7 @@ fn a_file_that_was_never_finished_is_begun_anew_and_none_is_damaged() {
     std::fs::write(&new, [0; 4096]).unwrap();
     std::fs::write(&path, "").unwrap();
     written(&path, 2);
-    assert_eq!(open(&path).routers.len(), 2);
+    assert_eq!(open(&path).found.routers.len(), 2);
     assert!(!new.exists() && !damaged.exists());
 }
 
@@ -74,7 +101,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     mailbox.send(Letter::Record(router(2)));
     mailbox.send(Letter::Stop);
     running.join().unwrap();
-    let stored: Vec<u8> = open(&path).routers.iter().map(|(hash, _)| hash.0[0]).collect();
+    let stored: Vec<u8> = open(&path).found.routers.iter().map(|(hash, _)| hash.0[0]).collect();
     assert_eq!(stored, [1, 2]);
 }
 
@@ -118,7 +145,7 @@ fn a_disk_that_fills_up_loses_no_router() {
     let disk = Full(redb::backends::InMemoryBackend::new(), Arc::clone(&full));
     let database = redb::Builder::new().create_with_backend(disk).unwrap();
     let trouble = Trouble::default();
-    let stored = Stored { routers: Vec::new(), path: path.clone(), database: Ok(database) };
+    let stored = Stored { found: Snapshot::default(), path: path.clone(), database: Ok(database) };
     let pace = Pace { retry: std::time::Duration::ZERO, ..Pace::default() };
     let mut writer = Writer::new(stored, trouble.clone(), pace);
     full.store(true, Ordering::Relaxed);
@@ -132,7 +159,7 @@ fn a_disk_that_fills_up_loses_no_router() {
     writer.write();
     assert_eq!(trouble.get(), None);
     drop(writer);
-    assert_eq!(open(&path).routers.len(), 2);
+    assert_eq!(open(&path).found.routers.len(), 2);
 }
 
 #[test]
@@ -140,7 +167,7 @@ fn a_file_that_may_only_be_read_is_read() {
     let folder = watched_folder();
     let path = folder.path().join("netdb.redb");
     written(&path, 3);
-    assert_eq!(file::read_copy(&path).unwrap().len(), 3);
+    assert_eq!(file::read_copy(&path).unwrap().routers.len(), 3);
     std::fs::write(&path, [0x55; 5000]).unwrap();
     assert!(file::read_copy(&path).is_none());
     assert_eq!(std::fs::read(&path).unwrap(), [0x55; 5000], "it is left alone");
@@ -190,13 +217,13 @@ fn tear(rounds: u64) {
         std::fs::write(&path, &torn).unwrap();
         let stored = open(&path);
         let database = stored.database.unwrap_or_else(|problem| panic!("round {round}: {problem}"));
-        for (hash, bytes) in &stored.routers {
+        for (hash, bytes) in &stored.found.routers {
             assert_eq!(bytes, &vec![hash.0[0]; 700], "round {round}");
         }
-        lost += u64::from(stored.routers.is_empty());
+        lost += u64::from(stored.found.routers.is_empty());
         records::write(&database, [router(99)].iter()).unwrap();
         drop(database);
-        assert!(open(&path).routers.iter().any(|(hash, _)| hash.0[0] == 99), "round {round}");
+        assert!(open(&path).found.routers.iter().any(|(hash, _)| hash.0[0] == 99), "round {round}");
     }
     assert!((rounds / 8..rounds).contains(&lost), "{lost} of {rounds} files were given up");
     assert!(path.with_extension("redb.damaged").exists());

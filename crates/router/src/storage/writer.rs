@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ramson_engine::Record;
-use ramson_wire::RouterHash;
+use ramson_engine::{Record, Table};
 use redb::Database;
 
 use super::{Letter, Stored, Trouble, file, records};
 use crate::mailbox::Mailbox;
 
-/// Routers that wait to be written: twice as many as are known at one time. What comes beyond is not saved.
+/// What waits to be written: twice as many routers as are known at one time. What comes beyond is not saved.
 const MAX_WAITING: usize = 20_000;
 
 /// How often the disk is written to.
@@ -36,8 +35,8 @@ pub(super) struct Writer {
     path: PathBuf,
     /// Closed while it can't be written to: after a failed write, redb refuses all others.
     database: Option<Database>,
-    /// The last that is to be written of each router.
-    waiting: BTreeMap<RouterHash, Record>,
+    /// The last that is to be written under each key.
+    waiting: BTreeMap<(Table, [u8; 32]), Record>,
     trouble: Trouble,
     pace: Pace,
     last_write: Option<Instant>,
@@ -77,11 +76,11 @@ impl Writer {
     }
 
     pub(super) fn add(&mut self, record: Record) {
-        let (Record::Router { hash, .. } | Record::RouterGone { hash }) = record;
-        if self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&hash) {
+        let key = record.key();
+        if self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&key) {
             return;
         }
-        self.waiting.insert(hash, record);
+        self.waiting.insert(key, record);
         if self.due.is_none() {
             let soon = Instant::now() + self.pace.first;
             self.due = Some(self.last_write.map_or(soon, |last| soon.max(last + self.pace.batch)));

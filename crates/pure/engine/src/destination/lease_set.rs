@@ -2,12 +2,15 @@
 //!
 //! Floodfills take one only if it is dated later than what they have, in whole seconds, and that may be of a run before: of a
 //! router that was killed and is back within the same second. So the first one of a run is dated the next second, and the others
-//! are never dated ahead: they wait for their second to begin.
+//! are never dated ahead: they wait for their second to begin. A destination that was closed and is opened again within that second
+//! goes on from its last date: see [`LastDates`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ramson_crypto::{ed25519, x25519};
-use ramson_wire::{Destination, Lease, LeaseSet2, LeaseSet2Builder, Mapping, Now, Seconds32, Tick};
+use ramson_wire::bounds::{Bound, entries};
+use ramson_wire::{Destination, DestinationHash, Lease, LeaseSet2, LeaseSet2Builder, Mapping, Now, Seconds32, Tick};
 
 use crate::tunnel::InboundLease;
 
@@ -17,6 +20,40 @@ const GATHER: Duration = Duration::from_millis(500);
 const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Most leases (common structures, "LeaseSet2").
 const MAX_LEASES: usize = 16;
+
+/// Dates of destinations that were closed a moment ago.
+#[derive(Default)]
+pub(crate) struct LastDates(BTreeMap<DestinationHash, u32>);
+
+/// Destinations remembered. Beyond: the one dated first is forgotten.
+const MAX_LAST_DATES: usize = 256;
+
+impl LastDates {
+    /// A destination closes; its last LeaseSet was of this date.
+    pub(crate) fn closed(&mut self, now: Now, hash: DestinationHash, published: Option<Seconds32>) {
+        let ahead = |date: u32| Seconds32(date).to_date() > now.date;
+        self.0.retain(|_, date| ahead(*date));
+        let Some(published) = published.filter(|date| ahead(date.0)) else {
+            return;
+        };
+        if self.0.len() >= MAX_LAST_DATES
+            && let Some(first) = self.0.iter().min_by_key(|(_, date)| **date).map(|(hash, _)| *hash)
+        {
+            self.0.remove(&first);
+        }
+        self.0.insert(hash, published.0);
+    }
+
+    /// A destination opens: the date of its last LeaseSet, if that hasn't come yet.
+    pub(crate) fn opened(&mut self, now: Now, hash: &DestinationHash) -> Option<Seconds32> {
+        self.0.remove(hash).map(Seconds32).filter(|date| date.to_date() > now.date)
+    }
+
+    pub(crate) fn bound(&self) -> Bound {
+        let bytes = entries::<(DestinationHash, u32)>(self.0.len());
+        Bound::new("engine-last-dates", self.0.len(), MAX_LAST_DATES, bytes).lasting()
+    }
+}
 
 pub(super) struct OwnLeaseSet {
     address: Destination,
@@ -33,6 +70,16 @@ pub(super) struct OwnLeaseSet {
 impl OwnLeaseSet {
     pub(super) fn new(address: Destination, key: x25519::PublicKey, unpublished: bool) -> Self {
         Self { address, key, unpublished, leases: Vec::new(), current: None, published: None, version: 0, due: None }
+    }
+
+    /// The destination had a LeaseSet of this date before it was opened anew.
+    pub(super) fn go_on_from(&mut self, published: Option<Seconds32>) {
+        self.published = published.map(|published| published.0);
+    }
+
+    /// The date of the last one.
+    pub(super) fn published(&self) -> Option<Seconds32> {
+        self.published.map(Seconds32)
     }
 
     pub(super) fn address(&self) -> &Destination {

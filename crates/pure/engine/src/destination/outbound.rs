@@ -76,7 +76,7 @@ impl Destination {
         }
         let message = self.message(now, MessageKind::GARLIC, sealed.body);
         let delivery = TunnelDelivery::Tunnel { gateway: lease.gateway, tunnel: lease.tunnel };
-        self.outputs.push_back(DestinationOutput::Send { hint, delivery, message });
+        self.outputs.push_back(DestinationOutput::Send { to, hint, delivery, message });
     }
 
     fn clove(&mut self, now: Now, delivery: CloveDelivery, kind: MessageKind, body: Vec<u8>) -> GarlicClove {
@@ -92,7 +92,7 @@ impl Destination {
     pub(super) fn release_held(&mut self, now: Now, key: &x25519::PublicKey) {
         for hash in self.peers.users_of(key) {
             if let Some(peer) = self.peers.get_mut(&hash) {
-                peer.heard();
+                peer.heard(now.tick);
             }
             self.flush_held(now, hash);
         }

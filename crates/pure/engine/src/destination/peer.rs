@@ -11,10 +11,12 @@ use ramson_wire::{Date, Destination, DestinationHash, Lease, LeaseSet2, Now, Tic
 
 use super::owners::KeyOwners;
 use crate::interface::RequestId;
+use crate::newcomers::{self, Candidate};
 use crate::session::AckId;
 use crate::streaming::{StreamId, StreamRings};
 
-/// Remote destinations remembered. Beyond: the one longest unused, of those that nobody waits for, is forgotten.
+/// Remote destinations remembered. Beyond: of those that nobody waits for a newcomer or the one longest unused is forgotten, see
+/// [`crate::newcomers`].
 const MAX_PEERS: usize = 4_096;
 /// LeaseSets that somebody waits for. Beyond: refused.
 const MAX_WAITED_FOR: usize = 1_024;
@@ -43,6 +45,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(2);
 const SWITCH_EVERY: Duration = Duration::from_secs(2);
 /// Our LeaseSet is sent again if its arrival isn't confirmed after this.
 const BUNDLE_AGAIN: Duration = Duration::from_secs(5);
+/// A peer that still sends when it has been known for so long isn't a newcomer any more.
+const SETTLED_AGE: Duration = Duration::from_secs(60);
 /// Unused peers are forgotten after this.
 const FORGET_AFTER: Duration = Duration::from_secs(30 * 60);
 /// How often unused ones are looked for.
@@ -93,7 +97,10 @@ pub(super) struct Peer {
     /// Changes because of losses since the peer was last heard.
     switches: u32,
     bundle: Bundle,
+    known_since: Tick,
     used: Tick,
+    /// Somebody here has asked for it, or it has gone on sending: strangers alone make no peer so.
+    settled: bool,
 }
 
 /// What the peer knows of our LeaseSet.
@@ -125,7 +132,9 @@ impl Peer {
             switched: now,
             switches: 0,
             bundle: Bundle::Nothing,
+            known_since: now,
             used: now,
+            settled: false,
         }
     }
 
@@ -147,9 +156,11 @@ impl Peer {
         !self.connects.is_empty() || !self.requests.is_empty()
     }
 
-    /// True if a look-up is to be started now. Whoever waits joins the one that is going on, or gets a new one at once.
+    /// True if a look-up is to be started now; no floodfill has an unpublished one. Whoever waits joins the one that is going on, or gets a new one at once.
     pub(super) fn begin_lookup(&mut self, now: Tick) -> bool {
-        let start = !self.looking_up && (self.next_lookup <= now || self.is_waited_for() && self.wanted_since.is_none());
+        let may_be_found = self.is_waited_for() || !self.lease_set.as_ref().is_some_and(LeaseSet2::is_unpublished);
+        let is_due = self.next_lookup <= now || self.is_waited_for() && self.wanted_since.is_none();
+        let start = !self.looking_up && is_due && may_be_found;
         self.looking_up |= start;
         if self.is_waited_for() {
             self.wanted_since.get_or_insert(now);
@@ -184,8 +195,9 @@ impl Peer {
     }
 
     /// A message of the peer came.
-    pub(super) fn heard(&mut self) {
+    pub(super) fn heard(&mut self, now: Tick) {
         self.switches = 0;
+        self.settled |= now.saturating_since(self.known_since) >= SETTLED_AGE;
     }
 
     /// The last lease ends soon, or the peer doesn't answer on several: it gives up tunnels whose tests fail, and doesn't know who
@@ -299,7 +311,9 @@ impl Peers {
         if !self.waited_for.contains(&hash) && self.waited_for.len() >= MAX_WAITED_FOR {
             return Err(waiter);
         }
-        self.entry(now, hash).wait(waiter)?;
+        let peer = self.entry(now, hash);
+        peer.wait(waiter)?;
+        peer.settled = true;
         self.waited_for.insert(hash);
         Ok(())
     }
@@ -320,8 +334,9 @@ impl Peers {
     pub(super) fn entry(&mut self, now: Tick, hash: DestinationHash) -> &mut Peer {
         if !self.by_hash.contains_key(&hash) && self.by_hash.len() >= MAX_PEERS {
             let idle = self.by_hash.iter().filter(|(_, peer)| !peer.is_waited_for());
-            if let Some(oldest) = idle.min_by_key(|(_, peer)| peer.used).map(|(hash, _)| *hash) {
-                self.remove(&oldest);
+            let candidates = idle.map(|(hash, peer)| Candidate { key: *hash, newcomer: !peer.settled, worth: peer.used });
+            if let Some(least) = newcomers::victim(MAX_PEERS, candidates) {
+                self.remove(&least);
             }
         }
         let routes = &mut self.routes;

@@ -1,6 +1,7 @@
 //! Messages of strangers that cost key agreements to open: kept unopened in a bounded queue, opened a few at a time.
 //!
-//! Each source has its share, so that a flood from one, or towards one of our destinations, leaves room for the others.
+//! Each source has its share, so that a flood from one, or towards one of our destinations, leaves room for the others. Destinations
+//! together get every other turn, whatever comes to the router's own key.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,9 +10,9 @@ use ramson_wire::{I2npMessage, RouterHash};
 
 use crate::identity::{IdentityId, Owner};
 
-/// Messages waiting in all. Beyond: the newest of the source that has most is dropped, so that many flooding sources together leave
-/// room for one that doesn't flood.
-const MAX_WAITING: usize = 512;
+/// Messages waiting for the router's own key, and as many for all destinations. Beyond: the newest of the source that has most is
+/// dropped, so that many flooding sources together leave room for one that doesn't flood.
+const MAX_WAITING_OF_CLASS: usize = 256;
 /// Messages waiting of one source. Beyond: the newest is dropped.
 const MAX_WAITING_OF_SOURCE: usize = 64;
 
@@ -24,19 +25,20 @@ pub(super) enum DearSource {
     Identity(IdentityId),
 }
 
+/// What waits of the router's own key, or of destinations: neither takes the other's room or turns.
 #[derive(Default)]
-pub(super) struct DearWork {
+struct Class {
     /// Sources take turns.
     turns: VecDeque<DearSource>,
     queues: BTreeMap<DearSource, VecDeque<I2npMessage>>,
     waiting: usize,
-    pub(super) dropped: u64,
+    dropped: u64,
 }
 
-impl DearWork {
-    pub(super) fn push(&mut self, source: DearSource, message: I2npMessage) {
+impl Class {
+    fn push(&mut self, source: DearSource, message: I2npMessage) {
         let held = self.queues.get(&source).map_or(0, VecDeque::len);
-        if held >= MAX_WAITING_OF_SOURCE || self.waiting >= MAX_WAITING && !self.make_room(held) {
+        if held >= MAX_WAITING_OF_SOURCE || self.waiting >= MAX_WAITING_OF_CLASS && !self.make_room(held) {
             self.dropped += 1;
             return;
         }
@@ -59,7 +61,7 @@ impl DearWork {
         dropped.is_some()
     }
 
-    pub(super) fn pop(&mut self) -> Option<(DearSource, I2npMessage)> {
+    fn pop(&mut self) -> Option<(DearSource, I2npMessage)> {
         let source = self.turns.pop_front()?;
         let queue = self.queues.get_mut(&source)?;
         let message = queue.pop_front()?;
@@ -71,21 +73,64 @@ impl DearWork {
         }
         Some((source, message))
     }
+}
 
-    #[cfg(test)]
+/// See the module.
+#[derive(Default)]
+pub(super) struct DearWork {
+    routers: Class,
+    identities: Class,
+    /// Whose turn it is, if both wait.
+    identities_next: bool,
+}
+
+impl DearWork {
+    pub(super) fn push(&mut self, source: DearSource, message: I2npMessage) {
+        match source {
+            DearSource::Router(_) => self.routers.push(source, message),
+            DearSource::Identity(_) => self.identities.push(source, message),
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(DearSource, I2npMessage)> {
+        self.identities_next = !self.identities_next;
+        let (first, other) = match self.identities_next {
+            true => (&mut self.identities, &mut self.routers),
+            false => (&mut self.routers, &mut self.identities),
+        };
+        first.pop().or_else(|| other.pop())
+    }
+
+    /// Drops messages of strangers to the router, about so many bytes; those to destinations stay. Bytes that are free now.
+    pub(super) fn let_go(&mut self, wanted: usize) -> usize {
+        let mut freed = 0;
+        while freed < wanted {
+            let Some((_, message)) = self.routers.pop() else { break };
+            self.routers.dropped += 1;
+            freed += size_of::<I2npMessage>() + message.body.len();
+        }
+        freed
+    }
+
+    /// Messages that found no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.routers.dropped + self.identities.dropped
+    }
+
+    /// Messages that wait.
     pub(super) fn len(&self) -> usize {
-        self.waiting
+        self.routers.waiting + self.identities.waiting
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting == 0
+        self.len() == 0
     }
 
     /// What waits, and of it what for each identity.
     pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let mut queues = Fullest::default();
         let mut total = 0;
-        for (source, queue) in &self.queues {
+        for (source, queue) in self.routers.queues.iter().chain(&self.identities.queues) {
             let bytes: usize = queue.iter().map(|message| size_of::<I2npMessage>() + message.body.len()).sum();
             total += bytes;
             match source {
@@ -95,26 +140,24 @@ impl DearWork {
                 }
             }
         }
-        visit(Bound::new("strangers-garlic", self.waiting, MAX_WAITING, total));
+        visit(Bound::new("strangers-garlic", self.len(), 2 * MAX_WAITING_OF_CLASS, total));
         visit(queues.bound("strangers-garlic-of-router", MAX_WAITING_OF_SOURCE));
     }
 
     /// How many wait of one source, or of all routers.
     pub(super) fn waiting_of(&self, owner: Owner) -> usize {
         match owner {
-            Owner::Identity(id) => self.queues.get(&DearSource::Identity(id)).map_or(0, VecDeque::len),
-            Owner::Router => {
-                let of_routers = self.queues.iter().filter(|(source, _)| matches!(source, DearSource::Router(_)));
-                of_routers.map(|(_, queue)| queue.len()).sum()
-            }
+            Owner::Identity(id) => self.identities.queues.get(&DearSource::Identity(id)).map_or(0, VecDeque::len),
+            Owner::Router => self.routers.waiting,
         }
     }
 
     /// Nothing of a closed identity is opened any more.
     pub(super) fn forget(&mut self, id: IdentityId) {
         let source = DearSource::Identity(id);
-        self.turns.retain(|turn| *turn != source);
-        self.waiting -= self.queues.remove(&source).map_or(0, |queue| queue.len());
+        let class = &mut self.identities;
+        class.turns.retain(|turn| *turn != source);
+        class.waiting -= class.queues.remove(&source).map_or(0, |queue| queue.len());
     }
 }
 
@@ -136,13 +179,12 @@ mod tests {
             work.push(flood, message());
         }
         work.push(other, message());
-        assert_eq!(work.dropped, 10_000 - MAX_WAITING_OF_SOURCE as u64);
-        assert_eq!(work.pop().unwrap().0, flood);
+        assert_eq!(work.dropped(), 10_000 - MAX_WAITING_OF_SOURCE as u64);
         assert_eq!(work.pop().unwrap().0, other);
-        for _ in 1..MAX_WAITING_OF_SOURCE {
+        for _ in 0..MAX_WAITING_OF_SOURCE {
             assert_eq!(work.pop().unwrap().0, flood);
         }
-        assert!(work.pop().is_none() && work.is_empty() && work.queues.is_empty());
+        assert!(work.pop().is_none() && work.is_empty() && work.routers.queues.is_empty());
     }
 
     #[test]
@@ -154,11 +196,12 @@ mod tests {
                 work.push(source, message());
             }
         }
-        let other = DearSource::Identity(IdentityId(1));
+        let other = DearSource::Router(Some(RouterHash([200; 32])));
         work.push(other, message());
-        assert_eq!(work.waiting, MAX_WAITING);
-        assert_eq!(work.waiting, work.queues.values().map(VecDeque::len).sum::<usize>());
-        assert_eq!(work.turns.len(), work.queues.len());
+        let routers = &work.routers;
+        assert_eq!((work.len(), routers.waiting), (MAX_WAITING_OF_CLASS, MAX_WAITING_OF_CLASS));
+        assert_eq!(routers.waiting, routers.queues.values().map(VecDeque::len).sum::<usize>());
+        assert_eq!(routers.turns.len(), routers.queues.len());
         let opened: Vec<_> = std::iter::from_fn(|| work.pop()).map(|(source, _)| source).collect();
         let turn = opened.iter().position(|source| *source == other);
         assert!(turn.is_some_and(|turn| turn <= 100), "after one message of each at most");
@@ -172,9 +215,22 @@ mod tests {
                 work.push(DearSource::Identity(IdentityId(id)), message());
             }
         }
-        assert_eq!(work.waiting, MAX_WAITING);
-        let held = work.queues[&DearSource::Identity(IdentityId(0))].len();
+        assert_eq!(work.len(), MAX_WAITING_OF_CLASS);
+        let held = work.identities.queues[&DearSource::Identity(IdentityId(0))].len();
         work.forget(IdentityId(0));
-        assert_eq!(std::iter::from_fn(|| work.pop()).count(), MAX_WAITING - held);
+        assert_eq!(std::iter::from_fn(|| work.pop()).count(), MAX_WAITING_OF_CLASS - held);
+    }
+
+    #[test]
+    fn routers_and_destinations_take_turns() {
+        let mut work = DearWork::default();
+        for id in 0..200 {
+            (0..10).for_each(|_| work.push(DearSource::Router(Some(RouterHash([id; 32]))), message()));
+        }
+        let destination = DearSource::Identity(IdentityId(1));
+        (0..20).for_each(|_| work.push(destination, message()));
+        assert_eq!(work.waiting_of(Owner::Identity(IdentityId(1))), 20, "strangers leave them their room");
+        let opened: Vec<_> = std::iter::from_fn(|| work.pop()).take(40).collect();
+        assert_eq!(opened.iter().filter(|(source, _)| *source == destination).count(), 20);
     }
 }

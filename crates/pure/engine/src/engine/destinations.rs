@@ -7,7 +7,7 @@ use ramson_crypto::rng;
 use ramson_wire::bounds::{Bound, by_identity, entries};
 use ramson_wire::{DestinationHash, DestinationKeys, LeaseSet2, Now, RouterHash, Tick};
 
-use super::Engine;
+use super::{Engine, local};
 use crate::destination::{Connect, Destination, DestinationOutput};
 use crate::identity::{IdentityId, Owner};
 use crate::interface::{DestinationConfig, Event, RequestId};
@@ -23,7 +23,7 @@ const MAX_LEASE_SETS_SOUGHT: usize = 64 * 64;
 /// Local destinations: each needs a pool, and the router has one. More aren't opened.
 pub(super) const MAX_DESTINATIONS: usize = MAX_POOLS - 1;
 /// The public network, where others watch.
-const PUBLIC_NET: u8 = 2;
+pub(super) const PUBLIC_NET: u8 = 2;
 /// Destinations that publish, opened within this time of the router's start, wait for up to as long, each for itself.
 const START_STAGGER: Duration = Duration::from_secs(120);
 
@@ -106,6 +106,10 @@ impl Engine {
             outbound_length: config.outbound_length,
             inbound_quantity: config.inbound_quantity,
             outbound_quantity: config.outbound_quantity,
+            inbound_backups: config.inbound_backups,
+            outbound_backups: config.outbound_backups,
+            inbound_variance: config.inbound_variance,
+            outbound_variance: config.outbound_variance,
             order_secret: config.publish.then(|| ordering_secret(keys)),
         };
         let delay = self.start_delay(now, config.publish);
@@ -115,7 +119,9 @@ impl Engine {
         } else {
             self.starting.insert(id, (now.tick + delay, pool));
         }
-        let destination = Destination::new(now, id, name, keys, config, &rng);
+        let mut destination = Destination::new(now, id, name, keys, config, &rng);
+        destination.go_on_from(self.last_dates.opened(now, &destination.hash()));
+        self.local.open(destination.hash(), id);
         self.destinations.insert(id, destination);
     }
 
@@ -147,10 +153,14 @@ impl Engine {
         self.starting.remove(&id);
         self.tunnels.close_pool(now, Owner::Identity(id));
         self.netdb.close_identity(id);
-        self.destinations.remove(&id);
+        if let Some(destination) = self.destinations.remove(&id) {
+            self.last_dates.closed(now, destination.hash(), destination.published());
+        }
         self.ready.remove(&id);
         self.lookups.forget(id);
         self.dear.forget(id);
+        self.applications.forget(id);
+        self.local.close(id);
     }
 
     pub(super) fn connect(&mut self, now: Now, id: IdentityId, to: DestinationHash, connect: Connect) {
@@ -181,20 +191,37 @@ impl Engine {
     pub(super) fn handle_destination(&mut self, now: Now, id: IdentityId, output: DestinationOutput) {
         let owner = Owner::Identity(id);
         match output {
-            DestinationOutput::Send { hint, delivery, message } => {
+            DestinationOutput::Send { to, hint, delivery, message } => {
+                let Some(message) = self.local.post(now.tick, id, to, message) else {
+                    return;
+                };
+                self.congestion_changed |= self.applications.sent(now.tick, id, message.body.len());
                 // Without a tunnel it is lost like any packet; streaming sends it again.
                 if let Err(error) = self.tunnels.send_through(now, owner, hint, delivery, message) {
                     tracing::debug!(%error, "a destination's message can't be sent");
                 }
             }
-            DestinationOutput::RouteChanged => self.congestion_changed |= !self.congested.is_empty(),
+            DestinationOutput::RouteChanged => {
+                self.congestion_changed |= !self.congested.is_empty() || self.applications.is_held(id);
+            }
             DestinationOutput::Lookup(hash) => {
                 let request = self.lookups.for_lease_set(id, hash);
-                self.netdb.lookup_lease_set(now, id, hash, request);
+                let known = self.destinations.get_mut(&id).and_then(|destination| destination.known_since(&hash));
+                self.netdb.lookup_lease_set(now, id, hash, known, request);
             }
             DestinationOutput::Publish(set) => self.netdb.publish_lease_set(now, id, set),
             DestinationOutput::NetDb(message) => self.handle_netdb(now, None, Via::Tunnel(owner), message),
             DestinationOutput::Event(event) => self.event(event),
+        }
+    }
+
+    /// Hands over what destinations here sent to each other.
+    pub(super) fn deliver_local(&mut self, now: Now) {
+        for _ in 0..local::AT_ONCE {
+            let Some((id, message)) = self.local.arrived(now.tick) else {
+                return;
+            };
+            self.garlic_for(now, id, message);
         }
     }
 

@@ -13,7 +13,7 @@ use ramson_wire::{
     Codec, Date, I2npMessage, MessageId, MessageKind, NetDbKey, Now, RouterHash, RouterIdentity, RouterInfo, Tick,
 };
 
-use super::{Engine, EngineConfig};
+use super::{Engine, EngineConfig, EngineLimits};
 use crate::interface::{Output, Snapshot};
 use crate::own_router::{self, RouterSecrets};
 
@@ -45,7 +45,15 @@ fn info(rng: &mut SeededRng, floodfill: bool) -> RouterInfo {
 }
 
 fn config(floodfill: bool, host: SocketAddr) -> EngineConfig {
-    EngineConfig { net_id: NET_ID, floodfill, ignore_subnets: true, addresses: vec![host], ipv4: true, ipv6: false }
+    EngineConfig {
+        net_id: NET_ID,
+        floodfill,
+        ignore_subnets: true,
+        addresses: vec![host],
+        ipv4: true,
+        ipv6: false,
+        limits: EngineLimits::default(),
+    }
 }
 
 /// An engine that knows some routers, and what it wanted at once.
@@ -53,7 +61,7 @@ fn engine(floodfill: bool) -> (Watched<Engine>, Vec<Output>) {
     let mut rng = SeededRng::new([1; 32]);
     let reseed = (0..30).map(|number| info(&mut rng, number < 5).bytes().clone()).collect();
     let config = config(floodfill, SocketAddr::from(([192, 0, 2, 1], 20_000)));
-    let snapshot = Snapshot { routers: Vec::new(), reseed };
+    let snapshot = Snapshot { reseed, ..Snapshot::default() };
     let leaks = watch_thread();
     let engine = Engine::new(at(0), config, secrets(&mut rng), snapshot, Box::new(rng.child("engine"))).unwrap();
     let mut engine = leaks.over(engine);

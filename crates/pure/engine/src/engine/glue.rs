@@ -75,6 +75,7 @@ impl Engine {
             TunnelOutput::Lane(command) => self.lane(command),
             TunnelOutput::Received { owner, message, .. } => self.handle_from_tunnel(now, owner, message),
             TunnelOutput::PoolChanged { owner } => self.pool_changed(now, owner),
+            TunnelOutput::Store(record) => self.outputs.push_back(Output::Store(record)),
             TunnelOutput::Meet { peer } => {
                 if let Some(info) = self.netdb.get(&peer).cloned() {
                     self.lane(LaneCommand::Connect { info });
@@ -188,10 +189,11 @@ impl Engine {
     }
 
     fn tell_congestion(&mut self, now: Now) {
-        let (tunnels, congested) = (&self.tunnels, &self.congested);
+        let (tunnels, congested, applications) = (&self.tunnels, &self.congested, &self.applications);
         for (id, destination) in &mut self.destinations {
-            let owner = Owner::Identity(*id);
-            destination.set_congestion(now, |hint| tunnels.first_hop(owner, hint).is_some_and(|hop| congested.contains(&hop)));
+            let (owner, held) = (Owner::Identity(*id), applications.is_held(*id));
+            let is_congested = |hint| tunnels.first_hop(owner, hint).is_some_and(|hop| congested.contains(&hop));
+            destination.set_congestion(now, |hint| held || is_congested(hint));
         }
     }
 

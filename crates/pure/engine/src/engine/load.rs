@@ -18,15 +18,20 @@ pub(super) struct TransitLoad {
     total: u64,
     /// Of the last window that ended.
     percent: u8,
+    /// When [`Self::mean_percent`] was asked last, and the total then.
+    mean_since: (Tick, u64),
 }
 
 impl TransitLoad {
-    pub(super) fn new(now: Tick) -> Self {
-        Self { share: None, since: now, began: 0, total: 0, percent: 0 }
+    pub(super) fn new(now: Tick, bytes_per_sec: Option<u64>) -> Self {
+        Self { share: bytes_per_sec, since: now, began: 0, total: 0, percent: 0, mean_since: (now, 0) }
     }
 
-    pub(super) fn set_share(&mut self, bytes_per_sec: Option<u64>) {
-        self.share = bytes_per_sec;
+    /// The share used since this was asked last, 0 to 100.
+    pub(super) fn mean_percent(&mut self, now: Tick) -> u8 {
+        let (since, began) = std::mem::replace(&mut self.mean_since, (now, self.total));
+        let span = now.saturating_since(since);
+        self.share.map_or(0, |share| percent(self.total.saturating_sub(began), share, span))
     }
 
     /// Takes the lane's total of transit bytes.
@@ -65,8 +70,7 @@ mod tests {
 
     #[test]
     fn the_load_follows_the_rate_and_fades_in_silence() {
-        let mut load = TransitLoad::new(at(0));
-        load.set_share(Some(1_000));
+        let mut load = TransitLoad::new(at(0), Some(1_000));
         load.add(at(1), 1_000);
         assert_eq!(load.percent(at(1)), 0, "a second alone says nothing");
         load.add(at(5), 4_000);
@@ -81,8 +85,18 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_is_of_the_time_since_it_was_asked() {
+        let mut load = TransitLoad::new(at(0), Some(1_000));
+        load.add(at(50), 80_000);
+        assert_eq!(load.mean_percent(at(100)), 80);
+        load.add(at(110), 81_000);
+        assert_eq!(load.mean_percent(at(200)), 1);
+        assert_eq!(load.mean_percent(at(300)), 0);
+    }
+
+    #[test]
     fn without_a_limit_there_is_no_load_and_nothing_overflows() {
-        let mut load = TransitLoad::new(at(0));
+        let mut load = TransitLoad::new(at(0), None);
         load.add(at(10), u64::MAX);
         assert_eq!(load.percent(at(10)), 0);
         assert_eq!(percent(u64::MAX, u64::MAX, Duration::from_secs(u64::MAX)), 0);

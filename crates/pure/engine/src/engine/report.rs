@@ -8,7 +8,8 @@ use super::Engine;
 use crate::identity::Owner;
 use crate::interface::{Event, Progress};
 use crate::netdb::PublicationState;
-use crate::status::{BuildCounts, DestinationStatus, Status, Traffic, TransitCounts, TunnelCounts};
+use crate::own_router;
+use crate::status::{BuildCounts, DestinationStatus, Status, Traffic, TransitCounts, TransitStatus, TunnelCounts};
 
 impl Engine {
     pub(super) fn report_progress(&mut self) {
@@ -86,6 +87,7 @@ impl Engine {
                 gateway: stats.gateway,
                 endpoint: stats.endpoint,
             },
+            sharing: self.sharing(now),
             traffic: Traffic {
                 sent_bytes: stats.sent_bytes,
                 received_bytes: stats.received_bytes,
@@ -93,6 +95,20 @@ impl Engine {
             },
             drops: self.drops(),
             destinations,
+        }
+    }
+
+    fn sharing(&self, now: Now) -> TransitStatus {
+        let limits = &self.config.limits;
+        TransitStatus {
+            accepts: limits.transit,
+            floodfill: self.config.floodfill,
+            class: limits.class(),
+            congestion: self.congestion_letter.letter().map(own_router::congestion_letter),
+            bytes_per_sec: limits.transit_bytes_per_sec,
+            load_percent: self.transit_load.percent(now.tick),
+            max_tunnels: limits.max_transit_tunnels,
+            memory_percent: self.memory_percent(),
         }
     }
 
@@ -105,8 +121,10 @@ impl Engine {
     fn drops(&self) -> BTreeMap<&'static str, u64> {
         let lane = self.lane_stats.drops.iter().map(|(reason, count)| (reason.name(), *count));
         let mut drops: BTreeMap<&'static str, u64> = lane.collect();
-        drops.insert("strangers-garlic-queue", self.dear.dropped);
+        drops.insert("strangers-garlic-queue", self.dear.dropped());
+        drops.insert("local-letters", self.local.dropped);
         drops.insert("repeated-message", self.repetitions.dropped);
+        drops.insert("application-share", self.applications.dropped);
         drops.insert("destination-limit", self.refused_destinations);
         drops.extend(self.tunnels.drops());
         drops.extend(self.netdb.drops().iter().map(|(reason, count)| (reason.name(), *count)));

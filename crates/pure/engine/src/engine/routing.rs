@@ -79,8 +79,12 @@ impl Engine {
 
     /// Opens some of what waits.
     pub(super) fn work(&mut self, now: Now) {
-        let load_percent = self.transit_load.percent(now.tick);
-        self.tunnels.set_transit(TransitPolicy { load_percent, ..TransitPolicy::default() });
+        let limits = &self.config.limits;
+        self.tunnels.set_transit(TransitPolicy {
+            accept: limits.transit,
+            max_tunnels: limits.max_transit_tunnels,
+            load_percent: self.transit_load.percent(now.tick).max(self.memory_percent()),
+        });
         self.tunnels.work(now, BUILD_BUDGET);
         for _ in 0..DEAR_BUDGET {
             let Some((source, message)) = self.dear.pop() else {
@@ -123,6 +127,11 @@ impl Engine {
 
     /// Out of an inbound tunnel of `owner`.
     pub(super) fn handle_from_tunnel(&mut self, now: Now, owner: Owner, message: I2npMessage) {
+        if let Owner::Identity(id) = owner
+            && !self.applications.takes(now.tick, id, message.body.len())
+        {
+            return;
+        }
         match (owner, message.kind) {
             (Owner::Router, MessageKind::GARLIC) => self.open_router_reply(now, &message),
             (Owner::Identity(id), MessageKind::GARLIC) => self.garlic_for(now, id, message),
@@ -146,7 +155,8 @@ impl Engine {
         }
     }
 
-    fn garlic_for(&mut self, now: Now, id: IdentityId, message: I2npMessage) {
+    /// Sealed to a destination: what needs no key agreement is opened at once.
+    pub(super) fn garlic_for(&mut self, now: Now, id: IdentityId, message: I2npMessage) {
         let Some(destination) = self.destinations.get_mut(&id) else {
             return;
         };

@@ -9,6 +9,7 @@ use ramson_wire::{
     Codec, Date, DestinationHash, I2npMessage, LeaseSet2, MessageKind, NetDbKey, Now, RouterHash, RouterInfo, ids::routing_key,
 };
 
+use super::ahead::next_midnight;
 use super::lease_sets::{LeaseSets, end_of};
 use super::limits::{PeerLimits, Work};
 use super::output::{NetDbOutput, ReplyPath, Via};
@@ -188,6 +189,6 @@ fn push_copy(shared: &mut Shared, now: Now, to: RouterHash, body: Bytes) {
 
 /// The next midnight (UTC), if it is less than `window` away.
 fn tomorrow_within(now: Date, window: Duration) -> Option<Date> {
-    let later = now + window;
-    (later.day() != now.day()).then(|| Date((now.day() + 1) * 86_400_000))
+    let midnight = next_midnight(now);
+    (midnight.saturating_since(now) < window).then_some(midnight)
 }

@@ -13,14 +13,25 @@ use super::shared::Shared;
 use crate::identity::{IdentityId, Owner};
 
 impl NetDb {
-    /// A session with a peer came up or ended: connected floodfills can be asked directly whatever they publish.
-    pub(crate) fn handle_connected(&mut self, peer: RouterHash, connected: bool) {
-        if connected {
-            self.shared.connected.insert(peer);
-            self.shared.routers.note_reached(&peer);
-        } else {
-            self.shared.connected.remove(&peer);
+    /// A session with a peer came up: a connected floodfill can be asked directly whatever it publishes. What rests because nobody could
+    /// be reached goes on at the first one.
+    pub(crate) fn handle_connected(&mut self, now: Now, peer: RouterHash) {
+        let was_alone = self.shared.connected.is_empty();
+        self.shared.connected.insert(peer);
+        self.shared.routers.note_reached(&peer);
+        if was_alone {
+            self.exploring.revive(&mut self.shared, now);
+            self.router.revive(&mut self.shared, now);
+            for identity in self.identities.values_mut() {
+                identity.revive(&mut self.shared, now);
+            }
+            self.settle(now);
         }
+    }
+
+    /// A session ended.
+    pub(crate) fn handle_disconnected(&mut self, peer: &RouterHash) {
+        self.shared.connected.remove(peer);
     }
 
     /// A peer can't be reached: what was sent straight to it goes elsewhere at once.
@@ -70,7 +81,7 @@ impl NetDb {
             return;
         };
         match accept(now.date, key, set) {
-            Ok(set) => identity.found_lease_set(&mut self.shared, &set),
+            Ok(set) => identity.found_lease_set(&mut self.shared, now, &set),
             Err(reject) => {
                 identity.bad_answer(&mut self.shared, now, (Kind::LeaseSet, *key), None);
                 self.count(reject);
@@ -119,8 +130,8 @@ impl NetDb {
         }
         let hash = info.hash();
         let serves = self.shared.config.floodfill && flood.is_some();
-        let source = match self.router.goal(Kind::Router, &store.key) {
-            Some(goal) => goal.source,
+        let source = match self.router.wanted_as(&store.key) {
+            Some(source) => source,
             None if from == Some(hash) => Source::Handshake,
             None if serves => Source::Stranger,
             None => {

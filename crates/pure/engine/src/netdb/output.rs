@@ -18,7 +18,7 @@ pub(crate) enum Via {
 }
 
 /// Where an answer is to be sent: a router, or a tunnel whose gateway it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReplyPath {
     /// Gateway of the tunnel, or the router itself.
     pub(crate) gateway: RouterHash,

@@ -2,17 +2,19 @@
 //! another one. If that doesn't have it, it names floodfills that are closer still: we may know few of them.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use ramson_wire::bounds::{Bound, entries};
 use ramson_wire::i2np::{DatabaseSearchReply, DatabaseStore, StoreReply};
-use ramson_wire::{Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, RoutingKey, Tick, ids::routing_key};
+use ramson_wire::{Date, LeaseSet2, MessageId, NetDbKey, Now, RouterHash, RouterInfo, Tick, ids::routing_key};
 
+use super::ahead::next_midnight;
 use super::config;
 use super::lease_sets::end_of;
 use super::lookup::Kind;
 use super::message;
-use super::output::{NetDbOutput, Paths, PublicationState, ReplyPath};
-use super::shared::{Fetch, Prefer, Route, Shared};
+use super::output::{NetDbOutput, PublicationState, ReplyPath};
+use super::shared::{Asker, Fetch, Prefer, Route, Shared};
 use crate::fingerprint::Digest;
 use crate::identity::Owner;
 
@@ -48,9 +50,9 @@ impl Entry {
 #[derive(Clone, Copy, Debug, Hash)]
 enum Phase {
     Due(Tick),
-    Sent { until: Tick, direct: Option<RouterHash> },
+    Sent { to: RouterHash, until: Tick, direct: bool },
     VerifyDue(Tick),
-    Verifying { at: RouterHash, until: Tick },
+    Verifying { at: RouterHash, since: Tick, direct: bool, until: Tick },
     Done,
 }
 
@@ -59,6 +61,8 @@ enum Phase {
 struct Sent {
     token: u32,
     to: RouterHash,
+    at: Tick,
+    direct: bool,
     version: Date,
 }
 
@@ -69,6 +73,8 @@ const MAX_TOKENS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Publication {
     entry: Entry,
+    /// A version that came too soon after this one.
+    newer: Option<Entry>,
     phase: Phase,
     state: PublicationState,
     /// Floodfills tried in this round.
@@ -78,7 +84,15 @@ pub(super) struct Publication {
     /// The floodfill that confirmed.
     stored_at: Option<RouterHash>,
     last_sent: Option<Tick>,
+    /// When this version was sent first.
+    first_sent: Option<Tick>,
     verify_failures: u8,
+    /// Rounds in a row that nobody confirmed.
+    lost_rounds: u32,
+    /// Between two rounds.
+    resting: bool,
+    /// Goes to the next day's floodfills, besides another publication that goes to today's: nothing is told of it, and it isn't verified.
+    ahead: bool,
     day: u64,
     /// When to publish anew because the day has turned.
     rollover: Option<Tick>,
@@ -88,16 +102,44 @@ impl Publication {
     pub(super) fn new(now: Now, entry: Entry) -> Publication {
         Publication {
             entry,
+            newer: None,
             phase: Phase::Due(now.tick),
             state: PublicationState::Sending,
             asked: BTreeSet::new(),
             sent: VecDeque::new(),
             stored_at: None,
             last_sent: None,
+            first_sent: None,
             verify_failures: 0,
+            lost_rounds: 0,
+            resting: false,
+            ahead: false,
             day: now.date.day(),
             rollover: None,
         }
+    }
+
+    /// A copy for the next day's floodfills.
+    pub(super) fn ahead(now: Now, entry: Entry) -> Publication {
+        Publication { ahead: true, ..Publication::new(now, entry) }
+    }
+
+    /// How long before midnight it goes to the next day's floodfills as well.
+    pub(super) fn window(&self) -> Duration {
+        match self.entry {
+            Entry::Router(_) => config::NEXT_DAY_ROUTER_INFO,
+            Entry::LeaseSet(_) => config::NEXT_DAY_LEASE_SET,
+        }
+    }
+
+    /// What is published, if it is stored and counts after that date too.
+    pub(super) fn lasting_beyond(&self, date: Date) -> Option<Entry> {
+        let ends = matches!(&self.entry, Entry::LeaseSet(set) if end_of(set) <= date);
+        (!ends && self.state >= PublicationState::Stored).then(|| self.entry.clone())
+    }
+
+    pub(super) fn is_older_than(&self, other: &Publication) -> bool {
+        self.entry.published() < other.entry.published()
     }
 
     pub(super) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
@@ -109,7 +151,8 @@ impl Publication {
 
     pub(super) fn fingerprint(&self, digest: &mut Digest) {
         digest.add((self.entry.published(), self.phase, self.state, &self.asked, &self.sent));
-        digest.add((self.stored_at, self.last_sent, self.verify_failures, self.day, self.rollover));
+        digest.add((self.newer.as_ref().map(Entry::published), self.first_sent));
+        digest.add((self.stored_at, self.last_sent, self.verify_failures, self.lost_rounds, self.day, self.rollover));
     }
 
     pub(super) fn state(&self) -> PublicationState {
@@ -123,11 +166,32 @@ impl Publication {
         if ended {
             self.state = PublicationState::Sending;
         }
-        self.entry = entry;
+        self.newer = Some(entry);
         let under_way = matches!(self.phase, Phase::Due(_) | Phase::Sent { .. });
-        if !under_way {
+        if under_way {
+            self.renew(now);
+        } else {
+            self.take_newer();
             let at = if ended { now.tick } else { self.earliest(now) };
             self.restart(at);
+        }
+    }
+
+    /// Goes on with the newest version, unless the one before went out a moment ago: floodfills that have it pass on a few only.
+    fn renew(&mut self, now: Now) {
+        let too_soon = match (&self.entry, self.first_sent) {
+            (Entry::LeaseSet(_), Some(first)) => now.tick < first + config::MIN_LEASE_SET_INTERVAL,
+            _ => false,
+        };
+        if !too_soon || self.entry.has_ended(now) {
+            self.take_newer();
+        }
+    }
+
+    fn take_newer(&mut self) {
+        if let Some(newer) = self.newer.take() {
+            self.entry = newer;
+            self.first_sent = None;
         }
     }
 
@@ -156,32 +220,34 @@ impl Publication {
     }
 
     /// Sends what is due.
-    pub(super) fn step(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+    pub(super) fn step(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>) {
         self.watch_day(shared, now);
         match self.phase {
-            Phase::Due(at) if at <= now.tick => self.publish(shared, now, owner, paths),
-            Phase::Sent { until, .. } if until <= now.tick => {
-                self.publish(shared, now, owner, paths);
+            Phase::Due(at) if at <= now.tick => self.publish(shared, now, asker),
+            Phase::Sent { until, to, .. } if until <= now.tick => {
+                asker.answers.missed(now.tick, to);
+                self.publish(shared, now, asker);
             }
-            Phase::VerifyDue(at) if at <= now.tick => self.verify(shared, now, owner, paths),
-            Phase::Verifying { until, .. } if until <= now.tick => {
+            Phase::VerifyDue(at) if at <= now.tick => self.verify(shared, now, asker),
+            Phase::Verifying { until, at, .. } if until <= now.tick => {
+                asker.answers.missed(now.tick, at);
                 self.verify_failed(now);
-                self.step_again(shared, now, owner, paths);
+                self.step_again(shared, now, asker);
             }
             _ => {}
         }
     }
 
-    fn step_again(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+    fn step_again(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>) {
         if matches!(self.phase, Phase::Due(at) if at <= now.tick) {
-            self.publish(shared, now, owner, paths);
+            self.publish(shared, now, asker);
         }
     }
 
     /// Other floodfills are the closest after midnight (UTC). Each owner goes there at a time of its own.
     fn watch_day(&mut self, shared: &mut Shared, now: Now) {
         let day = now.date.day();
-        if day != self.day {
+        if day != self.day && !self.ahead {
             self.day = day;
             self.rollover = Some(now.tick + shared.draw_ms(config::ROLLOVER_MS));
         }
@@ -191,7 +257,8 @@ impl Publication {
         }
     }
 
-    fn publish(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+    fn publish(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>) {
+        self.renew(now);
         if self.entry.has_ended(now) {
             self.state = PublicationState::Sending;
             self.phase = Phase::Done;
@@ -201,9 +268,13 @@ impl Publication {
             self.rest(shared, now);
             return;
         }
-        let key = routing_key(self.entry.key(), now.date);
-        while let Some(to) = self.choose(shared, now, &key) {
-            match shared.route(owner, paths, to, Prefer::Direct) {
+        let day = if self.ahead { next_midnight(now.date) } else { now.date };
+        let key = routing_key(self.entry.key(), day);
+        let next = |asked: &BTreeSet<RouterHash>, shared: &Shared, asker: &Asker<'_>| {
+            shared.choose_floodfill(now, asker.answers, &key, std::iter::empty(), |hash| asked.contains(hash))
+        };
+        while let Some(to) = next(&self.asked, shared, asker) {
+            match shared.route_store(asker, to) {
                 Route::Unreachable => {
                     self.asked.insert(to);
                 }
@@ -212,7 +283,7 @@ impl Publication {
                     return;
                 }
                 route => {
-                    self.send(shared, now, owner, to, route);
+                    self.send(shared, now, asker, to, route);
                     return;
                 }
             }
@@ -224,24 +295,35 @@ impl Publication {
         }
     }
 
+    /// Until the next round, longer with each one that nobody confirmed: a router that is alone isn't busy with it.
     fn rest(&mut self, shared: &mut Shared, now: Now) {
         self.asked.clear();
         let rest = if self.state == PublicationState::Sending && self.last_sent.is_none() {
             config::PUBLISH_IDLE
         } else {
-            shared.draw_ms(config::PUBLISH_REST_MS)
+            let longest = match self.entry {
+                Entry::Router(_) => config::LONGEST_ROUTER_INFO_REST,
+                Entry::LeaseSet(_) => config::LONGEST_LEASE_SET_REST,
+            };
+            let rest = shared.draw_ms(config::PUBLISH_REST_MS) * (1 << self.lost_rounds.min(8));
+            self.lost_rounds += 1;
+            rest.min(longest)
         };
+        self.resting = true;
         self.phase = Phase::Due(now.tick + rest);
     }
 
-    fn choose(&self, shared: &Shared, now: Now, key: &RoutingKey) -> Option<RouterHash> {
-        let routers = &shared.routers;
-        let skip = |hash: &RouterHash| self.asked.contains(hash);
-        let found = routers.preferred_floodfills(now.tick, key, 1, skip);
-        found.first().copied()
+    /// The network is back: the next round begins then.
+    pub(super) fn revive(&mut self, at: Tick) {
+        self.lost_rounds = 0;
+        if let Phase::Due(later) = self.phase
+            && self.resting
+        {
+            self.phase = Phase::Due(later.min(at));
+        }
     }
 
-    fn send(&mut self, shared: &mut Shared, now: Now, owner: Owner, to: RouterHash, route: Route) {
+    fn send(&mut self, shared: &mut Shared, now: Now, asker: &Asker<'_>, to: RouterHash, route: Route) {
         let reply = match route {
             Route::Tunnels(reply) => reply,
             _ => shared.ourselves(),
@@ -250,21 +332,22 @@ impl Publication {
         let body = self.store(token, reply);
         let message = message::store(&mut *shared.rng, now, &body);
         let direct = route == Route::Direct;
-        let wait = if direct {
+        if direct {
             shared.out.push_back(NetDbOutput::Direct { to, message });
-            config::DIRECT_CONFIRM_TIMEOUT
         } else {
-            shared.push_wrapped(owner, to, message);
-            config::TUNNEL_CONFIRM_TIMEOUT
-        };
+            shared.push_wrapped(asker.owner, to, message);
+        }
         self.asked.insert(to);
         if self.sent.len() >= MAX_TOKENS {
             self.sent.pop_front();
         }
         let version = self.entry.published();
-        self.sent.push_back(Sent { token, to, version });
+        self.sent.push_back(Sent { token, to, at: now.tick, direct, version });
         self.last_sent = Some(now.tick);
-        self.phase = Phase::Sent { until: now.tick + wait, direct: direct.then_some(to) };
+        self.first_sent.get_or_insert(now.tick);
+        self.resting = false;
+        let until = now.tick + asker.answers.wait_for_confirmation(&to, direct);
+        self.phase = Phase::Sent { to, until, direct };
     }
 
     fn store(&self, token: u32, reply: ReplyPath) -> DatabaseStore {
@@ -276,39 +359,49 @@ impl Publication {
     }
 
     /// True if the status confirms what we sent last.
-    pub(super) fn handle_delivery_status(&mut self, shared: &mut Shared, now: Now, owner: Owner, id: MessageId) -> bool {
+    pub(super) fn handle_delivery_status(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>, id: MessageId) -> bool {
         let Some(sent) = self.sent.iter().find(|sent| sent.token == id.0).copied() else {
             return false;
         };
+        asker.answers.answered(now.tick, sent.to, sent.direct, now.tick.saturating_since(sent.at));
         self.sent.clear();
         self.stored_at = Some(sent.to);
+        self.lost_rounds = 0;
+        self.take_newer();
         if sent.version < self.entry.published() {
             let at = self.earliest(now);
             self.restart(at);
+        } else if self.ahead {
+            self.phase = Phase::Done;
         } else {
             self.phase = Phase::VerifyDue(now.tick + shared.draw_ms(config::VERIFY_AFTER_MS));
         }
-        self.reach(shared, owner, PublicationState::Stored);
+        self.reach(shared, asker.owner, PublicationState::Stored);
         true
     }
 
     fn reach(&mut self, shared: &mut Shared, owner: Owner, state: PublicationState) {
         self.state = state;
-        shared.out.push_back(NetDbOutput::Publication { owner, state });
+        if !self.ahead {
+            shared.out.push_back(NetDbOutput::Publication { owner, state });
+        }
     }
 
-    /// Asks a floodfill that isn't the one we stored at.
-    fn verify(&mut self, shared: &mut Shared, now: Now, owner: Owner, paths: &Paths) {
+    /// Asks a floodfill that we haven't stored at, rather one that hasn't the same operator: what lies only with those that we gave it
+    /// is found by few. Without another one any but the last.
+    fn verify(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>) {
         let key = routing_key(self.entry.key(), now.date);
         let stored_at = self.stored_at;
-        let skip = |hash: &RouterHash| Some(*hash) == stored_at;
-        let found = shared.routers.preferred_floodfills(now.tick, &key, 1, skip);
-        let Some(at) = found.first().copied() else {
+        let choose = |skip: &dyn Fn(&RouterHash) -> bool| {
+            shared.choose_floodfill(now, asker.answers, &key, stored_at.iter(), |hash| skip(hash))
+        };
+        let last = |hash: &RouterHash| Some(*hash) == stored_at;
+        let Some(at) = choose(&|hash| last(hash) || self.asked.contains(hash)).or_else(|| choose(&last)) else {
             // Until another one is known: then it may be the one where others look.
             self.phase = Phase::VerifyDue(now.tick + shared.draw_ms(config::PUBLISH_REST_MS));
             return;
         };
-        let route = shared.route(owner, paths, at, Prefer::Tunnels);
+        let route = shared.route_question(now, asker, at, Prefer::Tunnels);
         if matches!(route, Route::NoTunnels | Route::Unreachable) {
             self.phase = Phase::VerifyDue(now.tick + config::PUBLISH_IDLE);
             return;
@@ -319,10 +412,18 @@ impl Publication {
         };
         let key = self.entry.key();
         let excluded = stored_at.into_iter().collect();
-        shared.send(owner, at, route, key, |rng, reply, reply_key| {
+        shared.send(now, asker, (at, route), key, |rng, reply, reply_key| {
             message::lookup(rng, now, key, kind, reply, excluded, reply_key)
         });
-        self.phase = Phase::Verifying { at, until: now.tick + config::VERIFY_TIMEOUT };
+        let direct = route == Route::Direct;
+        self.phase = Phase::Verifying { at, since: now.tick, direct, until: now.tick + config::VERIFY_TIMEOUT };
+    }
+
+    /// The floodfill that was asked gave an answer.
+    fn note_answer(&self, now: Now, asker: &mut Asker<'_>) {
+        if let Phase::Verifying { at, since, direct, .. } = self.phase {
+            asker.answers.answered(now.tick, at, direct, now.tick.saturating_since(since));
+        }
     }
 
     fn verify_failed(&mut self, now: Now) {
@@ -335,41 +436,38 @@ impl Publication {
         &mut self,
         shared: &mut Shared,
         now: Now,
-        owner: Owner,
-        paths: &Paths,
+        asker: &mut Asker<'_>,
         reply: &DatabaseSearchReply,
     ) {
         if reply.key == self.entry.key() && matches!(self.phase, Phase::Verifying { at, .. } if at == reply.from) {
+            self.note_answer(now, asker);
             self.verify_failed(now);
-            if self.fetch_unknown(shared, owner, reply) && matches!(self.phase, Phase::Due(_)) {
+            if self.fetch_unknown(shared, asker.owner, reply) && matches!(self.phase, Phase::Due(_)) {
                 self.phase = Phase::Due(now.tick + config::PUBLISH_IDLE);
             }
-            self.step_again(shared, now, owner, paths);
+            self.step_again(shared, now, asker);
         }
     }
 
     /// Has the named floodfills fetched that we don't know; false if there are none.
     fn fetch_unknown(&self, shared: &mut Shared, owner: Owner, reply: &DatabaseSearchReply) -> bool {
-        let prefer = match owner {
-            Owner::Router => Prefer::Tunnels,
-            Owner::Identity(_) => Prefer::OnlyTunnels,
-        };
         let named = reply.routers.iter().take(config::REPLY_FLOODFILLS);
         let unknown = named.filter(|hash| **hash != shared.config.our_hash && shared.routers.get(hash).is_none());
-        let fetches: Vec<Fetch> = unknown.map(|hash| Fetch { hash: *hash, ask: Some(reply.from), prefer }).collect();
+        let fetches: Vec<Fetch> = unknown.map(|hash| Fetch { hash: *hash, ask: Some(reply.from), whose: owner }).collect();
         let any = !fetches.is_empty();
         shared.fetches.extend(fetches);
         any
     }
 
     /// Our own entry came back, verified by the caller.
-    pub(super) fn handle_found(&mut self, shared: &mut Shared, now: Now, owner: Owner, published: Date) {
+    pub(super) fn handle_found(&mut self, shared: &mut Shared, now: Now, asker: &mut Asker<'_>, published: Date) {
         if !matches!(self.phase, Phase::Verifying { .. }) {
             return;
         }
+        self.note_answer(now, asker);
         if published >= self.entry.published() {
             self.phase = Phase::Done;
-            self.reach(shared, owner, PublicationState::Verified);
+            self.reach(shared, asker.owner, PublicationState::Verified);
         } else {
             self.verify_failed(now);
         }
@@ -383,7 +481,7 @@ impl Publication {
 
     /// A message sent straight to `to` didn't leave: go on at once.
     pub(super) fn handle_send_failed(&mut self, now: Now, to: &RouterHash) {
-        if matches!(self.phase, Phase::Sent { direct: Some(sent), .. } if sent == *to) {
+        if matches!(self.phase, Phase::Sent { direct: true, to: sent, .. } if sent == *to) {
             self.phase = Phase::Due(now.tick);
         }
     }

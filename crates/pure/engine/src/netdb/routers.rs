@@ -1,6 +1,7 @@
 //! The store of RouterInfos: one for the whole router, written by router-side rules alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -106,6 +107,15 @@ pub(super) struct RouterStore {
     held_bytes: usize,
     changes: u64,
     born: Tick,
+}
+
+/// What two routers of one operator may have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    V4([u8; 3]),
+    V6([u8; 6]),
+    Port(u16),
+    Family(String),
 }
 
 /// Changes that disk doesn't know yet. At so many they are put out before their time.
@@ -351,6 +361,29 @@ impl RouterStore {
             found.extend(self.closest_floodfills(key, rest, |hash| skip(hash) || !failed(hash)));
         }
         found
+    }
+
+    /// A router's /24s (IPv6 /48s), ports and family.
+    pub(super) fn marks(&self, hash: &RouterHash) -> Vec<Mark> {
+        let Some(info) = self.routers.get(hash) else {
+            return Vec::new();
+        };
+        let mut marks: Vec<Mark> =
+            info.options().get("family").map(|family| Mark::Family(family.to_owned())).into_iter().collect();
+        for host in info.ntcp2_addresses().filter_map(|address| address.host) {
+            marks.push(match host.ip() {
+                IpAddr::V4(ip) => {
+                    let [a, b, c, _] = ip.octets();
+                    Mark::V4([a, b, c])
+                }
+                IpAddr::V6(ip) => {
+                    let [a, b, c, d, e, f, ..] = ip.octets();
+                    Mark::V6([a, b, c, d, e, f])
+                }
+            });
+            marks.push(Mark::Port(host.port()));
+        }
+        marks
     }
 
     /// The `n` other routers closest to a key: the answer to exploratory lookups.

@@ -8,14 +8,18 @@ use ramson_crypto::{ed25519, x25519};
 use ramson_leaks::{Watched, watch_thread};
 use ramson_wire::i2np::{DatabaseLookup, DatabaseSearchReply, DatabaseStore, DeliveryStatus};
 use ramson_wire::{
-    Codec, Date, Destination, I2npMessage, Lease, LeaseSet2Builder, Mapping, MessageId, MessageKind, Ntcp2Address,
+    Codec, Destination, I2npMessage, Lease, LeaseSet2Builder, Mapping, MessageId, MessageKind, NetDbKey, Ntcp2Address,
     RouterIdentity, RouterInfoBuilder, TunnelId,
 };
 
 use super::*;
 
+mod alone;
+mod branches;
 mod faults;
+mod liars;
 mod lookups;
+mod midnight;
 mod publishing;
 mod serving;
 mod stores;
@@ -142,6 +146,9 @@ struct Node {
     silent: bool,
 }
 
+/// What becomes of an output of a node; none: it is lost.
+type Alter = Box<dyn FnMut(usize, NetDbOutput) -> Option<NetDbOutput>>;
+
 /// Machines that know some of each other; what they send arrives at once. A tunnel is a number at a gateway.
 struct Net {
     ms: u64,
@@ -149,6 +156,8 @@ struct Net {
     tunnels: BTreeMap<(RouterHash, TunnelId), (usize, Owner)>,
     /// Floodfills that were asked or given something, in order.
     served: Vec<(usize, MessageKind)>,
+    /// Passes everything unless a test changes it.
+    alter: Alter,
 }
 
 impl Net {
@@ -176,7 +185,13 @@ impl Net {
             }
             Node { signer, netdb, events: Vec::new(), silent: false }
         });
-        Net { ms: 0, nodes: nodes.collect(), tunnels: BTreeMap::new(), served: Vec::new() }
+        Net {
+            ms: 0,
+            nodes: nodes.collect(),
+            tunnels: BTreeMap::new(),
+            served: Vec::new(),
+            alter: Box::new(|_, output| Some(output)),
+        }
     }
 
     fn now(&self) -> Now {
@@ -195,10 +210,14 @@ impl Net {
     fn identity(&mut self, node: usize, id: u32, gateway: usize) -> IdentityId {
         let (now, identity) = (self.now(), IdentityId(id));
         let owner = Owner::Identity(identity);
-        let tunnel = TunnelId::new(1000 + u32::try_from(self.tunnels.len()).unwrap()).unwrap();
         let gateway = self.nodes[gateway].signer.hash();
-        self.tunnels.insert((gateway, tunnel), (node, owner));
-        let paths = Paths { outbound: true, inbound: vec![ReplyPath { gateway, tunnel: Some(tunnel) }] };
+        let mut inbound = Vec::new();
+        for _ in 0..3 {
+            let tunnel = TunnelId::new(1000 + u32::try_from(self.tunnels.len()).unwrap()).unwrap();
+            self.tunnels.insert((gateway, tunnel), (node, owner));
+            inbound.push(ReplyPath { gateway, tunnel: Some(tunnel) });
+        }
+        let paths = Paths { outbound: true, inbound };
         self.netdb(node).open_identity(identity);
         self.netdb(node).set_paths(now, owner, paths);
         identity
@@ -268,7 +287,9 @@ impl Net {
         while let Some((from, output)) =
             self.nodes.iter_mut().enumerate().find_map(|(n, node)| node.netdb.poll_output().map(|output| (n, output)))
         {
-            self.route(from, output);
+            if let Some(output) = (self.alter)(from, output) {
+                self.route(from, output);
+            }
         }
     }
 

@@ -12,6 +12,11 @@ use super::tagset::{ReceiveSet, Secret};
 use super::{SessionEvent, Sessions};
 use crate::fingerprint::Digest;
 
+/// Memory of a tree that may hold few entries: it has at least one node, with room for eleven.
+pub(super) fn small_tree<T>(count: usize) -> usize {
+    if count == 0 { 0 } else { entries::<T>(count).max(11 * size_of::<T>()) }
+}
+
 /// Sums over the links of all sessions.
 #[derive(Default)]
 pub(super) struct Held {
@@ -25,7 +30,7 @@ impl Held {
     /// The tags of a set, which are in the table too, and its keys.
     pub(super) fn set(&mut self, set: &ReceiveSet) {
         let (tags, keys) = set.waiting();
-        self.tag_bytes += entries::<(u16, SessionTag)>(tags) + entries::<(u16, Secret)>(keys) + keys * size_of::<[u8; 32]>();
+        self.tag_bytes += small_tree::<(u16, SessionTag)>(tags) + small_tree::<(u16, Secret)>(keys);
     }
 }
 

@@ -175,7 +175,7 @@ impl Sessions {
     /// Makes a session to reply in, unless there is one that works.
     fn take_new(&mut self, now: Now, responder: Responder) {
         let peer: PublicKey = responder.peer;
-        if self.of_peer(&peer).any(|session| session.withstands_new_session(now.tick)) {
+        if self.of_peer(&peer).any(|session| session.withstands_new_session(now.tick, &self.limits)) {
             return;
         }
         for id in self.peers.get(&peer).cloned().unwrap_or_default() {

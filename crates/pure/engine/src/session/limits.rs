@@ -5,36 +5,44 @@ use std::time::Duration;
 /// Sizes that tests make small. Drop policies stand with the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Sessions in all, of any state. The least useful one (unanswered, then longest silent) makes room.
+    /// Sessions in all, of any state. Newcomers make room first: see [`crate::newcomers`] and `Session::worth`.
     pub(crate) sessions: usize,
     /// New sessions of ours that wait for a reply, in all.
     pub(crate) pending: usize,
     /// The same to one peer. Above it `encrypt` refuses unless the oldest is past [`PENDING_PATIENCE`].
     pub(crate) pending_per_peer: usize,
-    /// Tags in the table.
+    /// Tags in the table. From half of it on, windows stay as small as the first one, so that busy sessions leave room for others.
     pub(crate) tags: usize,
     /// Ephemeral keys in the replay filter: more than a core can answer in the filter's time is not useful.
     pub(crate) replay: usize,
-    /// Look-ahead of a session's first tag set; grows by half the message number to `window`.
+    /// Look-ahead of a session's first tag set; grows by the message number to `window`, so that a flight as large as all before it
+    /// may be lost.
     pub(crate) first_window: u16,
     /// Look-ahead of later sets, and how far behind the newest message late ones are still taken. A session has at most three
     /// receive sets, so at most six times this many tags, and the tags of its replies.
     pub(crate) window: u16,
     /// Messages sent with one tag set before a DH ratchet step is begun. Java's 4096; i2pd's 8192.
     pub(crate) ratchet_after: u16,
+    /// Steps that a peer has us make in one session are this far apart: each costs key agreements and a window of tags. One that comes
+    /// sooner isn't answered yet, and is offered again with the next message.
+    pub(crate) step_spacing: Duration,
+    /// A new session from a peer replaces one that heard nothing for this long, however young. Java and i2pd look at the age alone.
+    pub(crate) replace_silence: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            sessions: 1024,
+            sessions: 4096,
             pending: 256,
             pending_per_peer: 6,
-            tags: 262_144,
+            tags: 327_680,
             replay: 16_384,
-            first_window: 48,
+            first_window: 24,
             window: 256,
             ratchet_after: 4096,
+            step_spacing: Duration::from_secs(1),
+            replace_silence: Duration::from_secs(15),
         }
     }
 }
@@ -59,8 +67,8 @@ pub(super) const RECEIVE_LIFETIME: Duration = Duration::from_secs(600);
 pub(super) const RESTART_SILENCE: Duration = Duration::from_secs(90);
 /// See [`RESTART_SILENCE`].
 pub(super) const RESTART_AGE: Duration = Duration::from_secs(120);
-/// A new session from a peer replaces one that heard nothing for this long, however young.
-pub(super) const REPLACE_SILENCE: Duration = Duration::from_secs(15);
+/// A session that is still heard when it is so old has shown that its peer is no passer-by.
+pub(super) const SETTLED_AGE: Duration = Duration::from_secs(60);
 /// A replaced session that is still heard after this long wasn't replaced for the peer.
 pub(super) const REPLACE_GRACE: Duration = Duration::from_secs(20);
 /// Sessions begun by both sides within this time of each other were begun unaware of each other.

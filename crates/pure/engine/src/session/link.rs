@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use ramson_crypto::CryptoRng;
 use ramson_wire::Tick;
-use ramson_wire::bounds::entries;
 
 use super::AckId;
-use super::bounds::Held;
+use super::bounds::{Held, small_tree};
 use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, NO_ACK_PATIENCE, SURE_WINDOW};
 use super::step::{NextKey, ReceiveSteps, SendSteps};
 use super::tables::{SessionId, SetName, TagTable};
@@ -30,9 +29,12 @@ pub(super) struct Link {
     /// What we send with.
     pub(super) send: SendSet,
     send_steps: Option<SendSteps>,
-    sets: BTreeMap<u16, ReceiveSet>,
+    /// By their ids, the newest last.
+    sets: Vec<(u16, ReceiveSet)>,
     newest: u16,
     receive_steps: Option<ReceiveSteps>,
+    /// When the newest receive set was made by a step.
+    stepped: Option<Tick>,
     owed: VecDeque<(u16, u16)>,
     /// With the name under which the owner waits for it, if it asked.
     awaited: BTreeMap<(u16, u16), (Tick, Option<AckId>)>,
@@ -58,9 +60,10 @@ impl Link {
             id,
             send: SendSet::new(0, send),
             send_steps: None,
-            sets: BTreeMap::from([(0, set)]),
+            sets: vec![(0, set)],
             newest: 0,
             receive_steps: None,
+            stepped: None,
             owed: VecDeque::new(),
             awaited: BTreeMap::new(),
             confirmed: None,
@@ -69,7 +72,12 @@ impl Link {
 
     /// The receive set with this id.
     pub(super) fn set(&mut self, id: u16) -> Option<&mut ReceiveSet> {
-        self.sets.get_mut(&id)
+        self.sets.iter_mut().find(|(of, _)| *of == id).map(|(_, set)| set)
+    }
+
+    /// The same, only to look at.
+    pub(super) fn peek(&self, id: u16) -> Option<&ReceiveSet> {
+        self.sets.iter().find(|(of, _)| *of == id).map(|(_, set)| set)
     }
 
     /// Begins a ratchet step of our direction when the set has been used enough.
@@ -141,11 +149,11 @@ impl Link {
             steps.unconfirmed = false;
         }
         let id = self.id;
-        if let Some(receive) = self.sets.get_mut(&set) {
-            let ahead = if set == 0 { limits.first_window.saturating_add(number / 2) } else { limits.window };
-            let ahead = ahead.min(limits.window);
+        if let Some(receive) = self.set(set) {
+            let most = if table.is_crowded() { limits.first_window } else { limits.window };
+            let ahead = if set == 0 { limits.first_window.saturating_add(number).min(most) } else { most };
             receive.extend(u32::from(number) + 1 + u32::from(ahead), id, table);
-            receive.trim_below(number.saturating_sub(limits.window), table);
+            receive.trim_below(number.saturating_sub(most), table);
         }
     }
 
@@ -166,7 +174,7 @@ impl Link {
 
     /// The peer has sent no message above `last` in the set before `set`.
     pub(super) fn previous_number(&mut self, set: u16, last: u16, table: &mut TagTable) {
-        if let Some(previous) = set.checked_sub(1).and_then(|id| self.sets.get_mut(&id)) {
+        if let Some(previous) = set.checked_sub(1).and_then(|id| self.set(id)) {
             previous.trim_above(last, table);
         }
     }
@@ -188,31 +196,30 @@ impl Link {
             return false;
         }
         // A block in an older set is a late repetition.
-        if set != self.newest {
+        if set != self.newest || self.stepped.is_some_and(|at| now.saturating_since(at) < limits.step_spacing) {
             return false;
         }
         let Some((id, key)) = ReceiveSteps::handle_forward(&mut self.receive_steps, block, set, rng) else {
             return false;
         };
-        let Some(old) = self.sets.get_mut(&set) else {
+        let Some(old) = self.set(set) else {
             return false;
         };
         old.expires = Some(now + OLD_SET_LIFETIME);
         let mut next = ReceiveSet::new(SetName::Existing(id), Chains::new(old.next_root(), &key));
-        next.extend(u32::from(limits.window.min(MAX_TAGS)), self.id, table);
-        self.sets.insert(id, next);
+        let ahead = if table.is_crowded() { limits.first_window } else { limits.window };
+        next.extend(u32::from(ahead.min(MAX_TAGS)), self.id, table);
+        self.sets.push((id, next));
         self.newest = id;
-        while self.sets.len() > MAX_SETS
-            && let Some((_, mut oldest)) = self.sets.pop_first()
-        {
-            oldest.clear(table);
-        }
+        self.stepped = Some(now);
+        let beyond = self.sets.len().saturating_sub(MAX_SETS);
+        self.sets.drain(..beyond).for_each(|(_, mut oldest)| oldest.clear(table));
         true
     }
 
     /// Forgets old sets whose time is over.
     pub(super) fn expire(&mut self, now: Tick, table: &mut TagTable) {
-        self.sets.retain(|_, set| {
+        self.sets.retain_mut(|(_, set)| {
             let keep = set.expires.is_none_or(|at| at > now);
             if !keep {
                 set.clear(table);
@@ -223,21 +230,21 @@ impl Link {
 
     /// When an old set expires next.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        self.sets.values().filter_map(|set| set.expires).min()
+        self.sets.iter().filter_map(|(_, set)| set.expires).min()
     }
 
     /// Takes all tags out of the table.
     pub(super) fn clear(&mut self, table: &mut TagTable) {
-        for set in self.sets.values_mut() {
+        for (_, set) in &mut self.sets {
             set.clear(table);
         }
     }
 
     pub(super) fn hold(&self, held: &mut Held) {
-        held.sets.add(self.sets.len(), size_of::<Link>() + entries::<(u16, ReceiveSet)>(self.sets.len()));
+        held.sets.add(self.sets.len(), size_of::<Link>() + self.sets.capacity() * size_of::<(u16, ReceiveSet)>());
         held.owed.add(self.owed.len(), self.owed.capacity() * size_of::<(u16, u16)>());
-        held.awaited.add(self.awaited.len(), entries::<((u16, u16), (Tick, Option<AckId>))>(self.awaited.len()));
-        for set in self.sets.values() {
+        held.awaited.add(self.awaited.len(), small_tree::<((u16, u16), (Tick, Option<AckId>))>(self.awaited.len()));
+        for (_, set) in &self.sets {
             held.set(set);
         }
     }
@@ -275,7 +282,7 @@ mod tests {
         let mut link = Link::new(SessionId(1), chains(), Chains::new(&[3; 32], &[4; 32]), &limits, &mut table);
         let forward = SendSteps::first(&mut rng).block().unwrap();
         assert!(link.next_key(Tick(0), &forward, 0, &limits, &mut table, &mut rng));
-        assert_eq!((link.newest(), table.len()), (1, 48 + 256));
+        assert_eq!((link.newest(), table.len()), (1, 24 + 256));
         link.previous_number(1, 9, &mut table);
         assert_eq!(table.len(), 10 + 256);
         link.expire(Tick(0) + OLD_SET_LIFETIME, &mut table);

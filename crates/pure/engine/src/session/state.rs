@@ -6,8 +6,8 @@ use ramson_wire::Tick;
 use super::AckId;
 use super::handshake::{Initiator, Responder};
 use super::limits::{
-    MAX_REPLIES, PENDING_LIFETIME, RECEIVE_LIFETIME, REPLACE_GRACE, REPLACE_SILENCE, REPLY_TIME, RESTART_AGE, RESTART_SILENCE,
-    SEND_LIFETIME, SIMULTANEOUS,
+    Limits, MAX_REPLIES, PENDING_LIFETIME, RECEIVE_LIFETIME, REPLACE_GRACE, REPLY_TIME, RESTART_AGE, RESTART_SILENCE,
+    SEND_LIFETIME, SETTLED_AGE, SIMULTANEOUS,
 };
 use super::link::Link;
 use super::tables::{SessionId, TagTable};
@@ -97,11 +97,11 @@ impl Session {
 
     /// A further NS of the peer doesn't replace it: it works and is young. (Java and i2pd look at the age alone, so that a peer who restarts
     /// with its keys waits for two minutes.)
-    pub(super) fn withstands_new_session(&self, now: Tick) -> bool {
+    pub(super) fn withstands_new_session(&self, now: Tick, limits: &Limits) -> bool {
         self.established
             && self.replaced.is_none()
             && now.saturating_since(self.created) <= RESTART_AGE
-            && now.saturating_since(self.heard) < REPLACE_SILENCE
+            && now.saturating_since(self.heard) < limits.replace_silence
     }
 
     /// The peer was heard in it.
@@ -126,12 +126,17 @@ impl Session {
         self.due.is_some_and(|due| due <= now || self.due_tries > 0)
     }
 
+    /// Nothing shows yet that somebody needs it: strangers can open any number of such.
+    pub(super) fn is_newcomer(&self) -> bool {
+        !(self.established && (self.ours || self.heard.saturating_since(self.created) >= SETTLED_AGE))
+    }
+
     /// How little is lost with it when room is needed: the smallest goes first.
     pub(super) fn worth(&self) -> (u8, Tick, SessionId) {
         let class = match (self.established, self.ours) {
-            (true, _) => 2,
-            (false, true) => 1,
-            (false, false) => 0,
+            (true, _) => 3,
+            (false, true) => 2,
+            (false, false) => u8::from(self.replied.is_some()),
         };
         (class, self.heard, self.id)
     }

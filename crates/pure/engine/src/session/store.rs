@@ -7,6 +7,7 @@ use super::limits::{ANSWER_DELAY, ANSWER_TRIES, MAX_SESSIONS_PER_PEER, PENDING_L
 use super::state::Session;
 use super::tables::SessionId;
 use super::{SessionError, SessionEvent, Sessions};
+use crate::newcomers::{self, Candidate};
 
 impl Sessions {
     /// Fires what is due; harmless when early.
@@ -26,7 +27,7 @@ impl Sessions {
         SessionId(self.next_session)
     }
 
-    /// Adds a session; the least useful ones make room.
+    /// Adds a session; others make room.
     pub(super) fn add(&mut self, session: Session) {
         let peers = self.peers.get(&session.peer);
         if peers.is_some_and(|ids| ids.len() >= MAX_SESSIONS_PER_PEER) {
@@ -37,8 +38,9 @@ impl Sessions {
             }
         }
         if self.sessions.len() >= self.limits.sessions {
-            let least = self.sessions.values().min_by_key(|session| session.worth());
-            if let Some(id) = least.map(|session| session.id) {
+            let candidate =
+                |session: &Session| Candidate { key: session.id, newcomer: session.is_newcomer(), worth: session.worth() };
+            if let Some(id) = newcomers::victim(self.limits.sessions, self.sessions.values().map(candidate)) {
                 self.remove(id);
             }
         }

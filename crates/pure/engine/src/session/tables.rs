@@ -46,6 +46,11 @@ impl TagTable {
         self.tags.len() < self.limit
     }
 
+    /// No more room for large windows.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.tags.len() >= self.limit / 2
+    }
+
     /// Adds a tag. A tag that stands for something else already keeps its meaning (chance 2^-64), then false is returned.
     pub(super) fn insert(&mut self, tag: SessionTag, session: SessionId, set: SetName, number: u16) -> bool {
         if self.tags.contains_key(&tag) {

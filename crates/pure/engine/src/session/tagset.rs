@@ -158,6 +158,18 @@ impl ReceiveSet {
         }
     }
 
+    /// The same key, without using it up.
+    pub(super) fn peek_key(&self, number: u16) -> Option<Secret> {
+        if number < self.keys_made {
+            return self.keys.get(&number).cloned();
+        }
+        let mut chain = self.chains.key_chain.clone();
+        for _ in self.keys_made..number {
+            chain = pair(&*chain, &[], b"SymmetricRatchet").0;
+        }
+        Some(pair(&*chain, &[], b"SymmetricRatchet").1)
+    }
+
     /// Marks a tag as used in a set that has no keys of its own (replies).
     pub(super) fn take_tag(&mut self, number: u16) {
         self.tags.remove(&number);

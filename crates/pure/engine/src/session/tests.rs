@@ -3,6 +3,7 @@
 mod behaviour;
 mod faults;
 mod hostile;
+mod many;
 mod random;
 mod ratchet;
 mod vectors;

@@ -25,6 +25,7 @@ impl Streaming {
         let bytes = entries::<((DestinationHash, u32), u32)>(self.foreign.len());
         visit(Bound::new("streaming-foreign", self.foreign.len(), config.max_streams + MAX_GRAVES, bytes));
         visit(Bound::new("streaming-blocked", self.blocked.len(), MAX_BLOCKED, entries::<DestinationHash>(self.blocked.len())));
+        visit(self.admission.bound());
         self.early.bounds(visit);
         visit(self.graves.bound());
         visit(self.memory.bound());

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ramson_crypto::ed25519::SigningKey;
 use ramson_wire::Destination;
 
+use super::admission::StreamRules;
+
 /// A destination with its signing key: what streaming signs with.
 pub(crate) struct DestinationSigner {
     destination: Destination,
@@ -55,6 +57,8 @@ pub(crate) struct StreamingConfig {
     /// Received bytes that wait for readers or for missing packets, over all streams. Beyond: only what comes in order
     /// and finds its reader nearly caught up is taken.
     pub max_received_bytes: usize,
+    /// Which foreign streams are taken. Beyond: reset, then no answer.
+    pub rules: StreamRules,
     /// Name of the first foreign stream; they count up. See `StreamId::first_incoming`.
     pub first_incoming: super::StreamId,
 }
@@ -70,6 +74,7 @@ impl Default for StreamingConfig {
             max_streams_per_peer: 256,
             max_half_open: 256,
             max_received_bytes: 64 << 20,
+            rules: StreamRules::default(),
             first_incoming: super::StreamId::first_incoming(0),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ramson_wire::{Destination, DestinationHash, Tick};
 
+use super::admission::Verdict;
 use super::packet::{self, Head, Packet};
 use super::rings::StreamRings;
 use super::stream::{Ends, Stream};
@@ -54,11 +55,18 @@ impl Streaming {
             return;
         }
         let half_open = self.half_open >= self.config.max_half_open;
-        if half_open || proven.is_none() && !(self.verifications.take(now) && packet.verify(&from)) {
+        if half_open || proven.is_none() && !(self.verifications.take(now) && packet.verify(&from, self.date)) {
+            return;
+        }
+        let verdict = self.admission.judge(now, &self.config.rules, hash);
+        if verdict == Verdict::Silence {
             return;
         }
         let of_peer = self.by_peer.range((hash, 0)..=(hash, u32::MAX)).count();
-        if of_peer >= self.config.max_streams_per_peer || self.streams.len() >= self.config.max_streams {
+        if verdict == Verdict::Reset
+            || of_peer >= self.config.max_streams_per_peer
+            || self.streams.len() >= self.config.max_streams
+        {
             if self.answers.take(now) {
                 let ports = (incoming.to_port, incoming.from_port);
                 self.send_reset(hash, packet.receive_id, 0, ports);
@@ -70,7 +78,7 @@ impl Streaming {
 
     fn open(&mut self, now: Tick, packet: &Packet, incoming: &Incoming, from: Destination) {
         let hash = from.hash();
-        let memory = self.memory.get(now, hash);
+        let memory = self.known_path(now, hash);
         let rings = Arc::new(StreamRings::new());
         let id = StreamId(self.next_incoming);
         self.next_incoming = self.next_incoming.wrapping_add(1);
@@ -133,7 +141,7 @@ impl Streaming {
             return incoming.proven_sender;
         }
         let from = packet.from.as_ref()?;
-        (self.verifications.take(now) && packet.verify(from)).then(|| from.hash())
+        (self.verifications.take(now) && packet.verify(from, self.date)).then(|| from.hash())
     }
 
     fn answer_ping(&mut self, now: Tick, packet: &Packet, incoming: &Incoming) {

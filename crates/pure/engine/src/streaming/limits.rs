@@ -180,10 +180,11 @@ impl Graves {
     }
 }
 
-const MEMORY_TIME: Duration = Duration::from_secs(300);
+/// As long as Java's.
+const MEMORY_TIME: Duration = Duration::from_secs(600);
 const MAX_MEMORIES: usize = 256;
 
-/// Round trip and window threshold of streams that ended lately, by peer, so that the next one needn't learn them.
+/// Round trip and window of streams that ended lately, by peer, so that the next one needn't learn them.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     peers: BTreeMap<DestinationHash, (Tick, Duration, u32)>,
@@ -191,18 +192,20 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn get(&self, now: Tick, peer: DestinationHash) -> Option<(Duration, u32)> {
-        let (since, rtt, threshold) = self.peers.get(&peer)?;
-        (now.saturating_since(*since) < MEMORY_TIME).then_some((*rtt, *threshold))
+        let (since, rtt, window) = self.peers.get(&peer)?;
+        (now.saturating_since(*since) < MEMORY_TIME).then_some((*rtt, *window))
     }
 
-    pub(super) fn put(&mut self, now: Tick, peer: DestinationHash, rtt: Duration, threshold: u32) {
+    pub(super) fn put(&mut self, now: Tick, peer: DestinationHash, rtt: Duration, window: u32, is_limit: bool) {
+        // A short stream's window tells nothing against a longer one's.
+        let known = self.get(now, peer).filter(|_| !is_limit).map_or(0, |(_, known)| known);
         if self.peers.len() >= MAX_MEMORIES && !self.peers.contains_key(&peer) {
             self.sweep(now);
             if self.peers.len() >= MAX_MEMORIES {
                 return;
             }
         }
-        self.peers.insert(peer, (now, rtt, threshold));
+        self.peers.insert(peer, (now, rtt, window.max(known)));
     }
 
     pub(super) fn sweep(&mut self, now: Tick) {

@@ -19,7 +19,7 @@ pub(super) const UNCHOKE_TIMES: u8 = 8;
 const NACKS_WITH_DATA: usize = 16;
 const NACKS_IN_ACK: usize = 255;
 /// Packets received after which an ack leaves early.
-const ACK_EVERY: u32 = 16;
+const ACK_EVERY: u32 = 64;
 const LEAST_ACK_DELAY: Duration = Duration::from_millis(2);
 const MOST_ACK_DELAY: Duration = Duration::from_millis(100);
 /// A packet that isn't full waits this long for more bytes while many others are under way.
@@ -27,8 +27,9 @@ const HOLD: Duration = Duration::from_millis(3);
 const HOLD_IN_FLIGHT: u32 = 8;
 /// The pacer's timer is never set closer.
 const PACE_STEP: Duration = Duration::from_millis(1);
-/// First unacked to last sent, at most: i2pd drops what is 256 and more beyond a gap at times, Java 130.
-pub(super) const MAX_SPAN: usize = 1000;
+/// First unacked to last sent, at most: i2pd refuses what is 1536 and more beyond a gap, and we what doesn't fit 4 MiB. A gap takes two
+/// round trips to fill, so that this is 1.3 MB/s at one second where packets are lost.
+pub(super) const MAX_SPAN: usize = 1500;
 const LEAST_SPAN: usize = 32;
 /// Silence after which the window starts anew.
 const RESTART: Duration = Duration::from_secs(5);
@@ -111,8 +112,7 @@ impl Stream {
                 self.send_again(ctx, resent);
                 continue;
             }
-            let window = usize::try_from(self.congestion.window()).unwrap_or(MAX_SPAN);
-            let span = (2 * window).clamp(LEAST_SPAN, MAX_SPAN);
+            let span = self.congestion.span().clamp(LEAST_SPAN, MAX_SPAN);
             if self.choked != Choked::No || self.sender.span() >= span {
                 return;
             }
@@ -212,7 +212,14 @@ impl Stream {
                 Bytes::from(out)
             }
         };
-        self.transmit(ctx, bytes, true);
+        let suspect = self.path_is_suspect();
+        self.transmit(ctx, bytes, suspect);
+    }
+
+    /// Silence, or much loss: another tunnel or lease may do better. Single losses are every path's lot, and each change of the path
+    /// costs what is known of it.
+    fn path_is_suspect(&self) -> bool {
+        self.timeouts > 0 || self.phase != Phase::Open || self.congestion.loses_much()
     }
 
     /// Draws an ack out of a silent or choking peer.
@@ -259,8 +266,15 @@ impl Stream {
             self.ack_soon(ctx);
         } else {
             let delay = (self.rtt.estimate() / 10).clamp(LEAST_ACK_DELAY, MOST_ACK_DELAY);
-            self.timers.at_latest(Timer::Ack, ctx.now + delay);
+            // While packets flow, those that the peer asks to have acked come about as often, and bring the ack along.
+            let due = self.last_ack + delay;
+            self.timers.at_latest(Timer::Ack, if due > ctx.now { due + delay / 2 } else { ctx.now + delay });
         }
+    }
+
+    /// Owes an ack that the peer asked for: it measures the path by it.
+    pub(super) fn ack_now(&mut self, ctx: &Context<'_>) {
+        self.timers.at_latest(Timer::Ack, ctx.now.max(self.last_ack + PACE_STEP));
     }
 
     /// Owes an ack now, but not many in a row.
@@ -303,7 +317,8 @@ impl Stream {
         self.acks_owed = 0;
         self.last_ack = ctx.now;
         self.timers.set(Timer::Ack, None);
-        self.transmit(ctx, bytes, false);
+        let suspect = std::mem::take(&mut self.acks_lost);
+        self.transmit(ctx, bytes, suspect);
     }
 
     /// The retransmission timer runs while anything is unacked, or data waits on a choking peer.

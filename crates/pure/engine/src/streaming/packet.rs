@@ -1,7 +1,9 @@
 //! Streaming packets on the data path: parsed without copying the payload, written in one buffer.
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use ramson_wire::{Codec, DecodeError, DecodeErrorKind, Destination, DestinationHash, Reader};
+use ramson_wire::{Codec, Date, DecodeError, DecodeErrorKind, Destination, DestinationHash, OfflineKey, Reader};
 
 use super::DestinationSigner;
 
@@ -27,7 +29,7 @@ pub(super) const MAX_PAYLOAD: usize = 4096;
 /// send id 4 · receive id 4 · sequence 4 · ackThrough 4 · NACK count 1 · NACKs 4 each · resend delay 1 · flags 2 · option size 2 ·
 /// options · payload. "send" is the id chosen by the packet's recipient (0 if not known yet), "receive" that of its sender.
 /// Options in this order, each by its flag: delay 2, FROM destination, maximal payload 2, offline block, signature.
-/// Of an offline block nothing is used: such a packet counts as unsigned, so only the ratchet can vouch for it.
+/// With an offline block the signature is by its transient key; i2pd repeats the block in packets without FROM.
 /// Errors: `Truncated` and what a destination's decoder reports; too large payload.
 /// Source: Streaming Library Specification, "Packet Format".
 #[derive(Debug, Clone)]
@@ -41,8 +43,8 @@ pub(super) struct Packet {
     pub(super) delay: Option<u16>,
     pub(super) from: Option<Destination>,
     pub(super) max_size: Option<u16>,
-    /// Where the signature lies in `raw`.
-    signature: Option<usize>,
+    /// Where the signature lies in `raw`, or the offline block before it; to the end of the options.
+    proof: Option<Range<usize>>,
     pub(super) payload: Bytes,
     raw: Bytes,
 }
@@ -64,9 +66,8 @@ impl Packet {
         let delay = (flags & DELAY != 0).then(|| options.u16("delay")).transpose()?;
         let from = (flags & FROM != 0).then(|| Destination::decode(&mut options)).transpose()?;
         let max_size = (flags & MAX_SIZE != 0).then(|| options.u16("maximal size")).transpose()?;
-        let signed = flags & SIGNED != 0 && flags & OFFLINE == 0;
-        let signature =
-            if signed && options.remaining() >= SIGNATURE { Some(options_at + size - options.remaining()) } else { None };
+        let signed = flags & SIGNED != 0;
+        let proof = signed.then(|| options_at + size - options.remaining()..options_at + size);
         let payload = r.rest_bytes();
         if payload.len() > MAX_PAYLOAD {
             return Err(DecodeError::new(DecodeErrorKind::TooLong, "payload"));
@@ -81,7 +82,7 @@ impl Packet {
             delay,
             from,
             max_size,
-            signature,
+            proof,
             payload,
             raw: raw.clone(),
         })
@@ -100,18 +101,33 @@ impl Packet {
         self.nacks.len() != 32 || self.nacks.as_ref() == hash.as_bytes()
     }
 
-    /// Whether the signature is that of `signer` over the packet with the signature's bytes zero.
-    pub(super) fn verify(&self, signer: &Destination) -> bool {
-        let Some(at) = self.signature else {
+    /// Whether the signature is that of `signer`, or now of a key that it approved, over the packet with the signature's bytes zero.
+    pub(super) fn verify(&self, signer: &Destination, now: Date) -> bool {
+        let Some(proof) = self.proof.clone() else {
             return false;
         };
+        let (key, at) = if self.has(OFFLINE) {
+            let mut r = Reader::new(self.raw.get(proof.clone()).unwrap_or_default());
+            let Ok(offline) = OfflineKey::decode(&mut r, signer.signing_key()) else {
+                return false;
+            };
+            if offline.expires().to_date() <= now || offline.verify(signer.signing_key()).is_err() {
+                return false;
+            }
+            (*offline.transient(), proof.start + offline.encoded_len())
+        } else {
+            (*signer.signing_key(), proof.start)
+        };
+        if at + SIGNATURE > proof.end {
+            return false;
+        }
         let mut bytes = self.raw.to_vec();
         let Some(field) = bytes.get_mut(at..at + SIGNATURE) else {
             return false;
         };
         let mut signature = [0; SIGNATURE];
         signature.swap_with_slice(field);
-        signer.signing_key().verify(&bytes, &signature).is_ok()
+        key.verify(&bytes, &signature).is_ok()
     }
 }
 

@@ -6,10 +6,11 @@ use bytes::Bytes;
 
 use super::rings::{CHOKE_FILL, StreamRings, UNCHOKE_FILL};
 
-/// Packets this far beyond the next expected one are dropped. i2pd sends up to 512, Java 128.
-pub(super) const MAX_SPAN: u32 = 1024;
-/// Bytes held besides the receive ring: early packets and such that the ring has no room for. A window of 512 fits twice.
-pub(super) const MAX_HELD_BYTES: usize = 2 * 1024 * 1024;
+/// Packets this far beyond the next expected one are dropped. Ours are up to 1500, i2pd's 512, Java's 128.
+pub(super) const MAX_SPAN: u32 = 2048;
+/// Bytes held besides the receive ring: early packets and such that the ring has no room for. At 1 MB/s and one second a packet lost twice
+/// makes three round trips' data wait. All streams together have `max_received_bytes`, of which an idle stream takes nothing.
+pub(super) const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Room taken by a packet besides its payload.
 const PACKET_COST: usize = 128;
 
@@ -129,6 +130,11 @@ impl Receiver {
         !self.waiting.is_empty() || rings.unread() >= CHOKE_FILL
     }
 
+    /// Whether nothing later has come.
+    pub(super) fn is_newest(&self, sequence: u32) -> bool {
+        sequence.checked_add(1) == Some(self.end)
+    }
+
     /// How many packets are missing.
     pub(super) fn missing(&self) -> usize {
         self.missing.len()
@@ -201,7 +207,7 @@ mod tests {
         let rings = StreamRings::new();
         let mut receiver = Receiver::default();
         let mut taken = 0usize;
-        for sequence in 0..2000 {
+        for sequence in 0..3000 {
             match receiver.take(sequence, Bytes::from(vec![1; 1812]), false, &rings, false) {
                 Arrival::InOrder => taken += 1812,
                 other => {
@@ -211,7 +217,7 @@ mod tests {
             }
         }
         assert!(receiver.full(&rings) && receiver.waiting());
-        assert!(taken > 900_000 && taken < 2_500_000);
+        assert!(taken > 2_500_000 && taken < 4_500_000);
         let mut got = 0;
         loop {
             let bytes = read(&rings).len();

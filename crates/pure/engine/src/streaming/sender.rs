@@ -308,7 +308,7 @@ impl Sender {
         for (sequence, number) in found {
             self.lost.insert(sequence);
             self.in_flight = self.in_flight.saturating_sub(1);
-            congestion.on_loss(number, self.transmissions, rtt);
+            congestion.on_loss(number);
         }
         again
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ramson_wire::{Destination, DestinationHash, Tick};
+use ramson_wire::{Date, Destination, DestinationHash, Tick};
 
 use super::config::{DestinationSigner, StreamingConfig};
 use super::congestion::Congestion;
@@ -42,6 +42,8 @@ const LEAST_MAX_PAYLOAD: u16 = 512;
 /// What a stream needs from its machine for one call.
 pub(super) struct Context<'a> {
     pub(super) now: Tick,
+    /// The date of the packet that is handled.
+    pub(super) date: Date,
     pub(super) signer: &'a DestinationSigner,
     pub(super) config: &'a StreamingConfig,
     pub(super) out: &'a mut VecDeque<StreamingOutput>,
@@ -112,6 +114,9 @@ pub(super) struct Stream {
     pub(super) acks_owed: u32,
     /// A packet was dropped for want of room and no ack has said so yet.
     pub(super) no_room: bool,
+    /// The duplicate that came last, and whether they show that our acks are lost.
+    pub(super) last_duplicate: Option<u32>,
+    pub(super) acks_lost: bool,
     pub(super) last_ack: Tick,
     pub(super) last_request: Tick,
     pub(super) last_received: Tick,
@@ -159,6 +164,8 @@ impl Stream {
             retransmit_due: now,
             acks_owed: 0,
             no_room: false,
+            last_duplicate: None,
+            acks_lost: false,
             last_ack: Tick(0),
             last_request: Tick(0),
             last_received: now,
@@ -205,7 +212,7 @@ impl Stream {
         if self.remote != 0 && packet.receive_id != self.remote && !first {
             return;
         }
-        if needs_proof && !(proven == Some(self.peer) || packet.verify(&self.ends.peer)) {
+        if needs_proof && !(proven == Some(self.peer) || packet.verify(&self.ends.peer, ctx.date)) {
             return;
         }
         if packet.has(packet::RESET) {
@@ -230,11 +237,19 @@ impl Stream {
         if let Some(delay) = packet.delay {
             self.on_delay(ctx, delay);
         }
+        // i2pd asks with the first packet of each burst, and learns the path by an ack of those before: if that one is acked at once too,
+        // its window grows half as fast. The last of a message isn't full.
+        let asks = packet.delay == Some(0);
+        let goes_on = asks && packet.payload.len() >= self.max_payload;
+        let busy = self.acks_owed > 0 || ctx.now.saturating_since(self.last_ack) < self.rtt.estimate();
+        if goes_on && busy && self.last_ack < ctx.now {
+            self.send_ack(ctx);
+        }
         if packet.sequence > 0 || packet.has(packet::SYN) {
             self.on_data(ctx, packet);
         }
-        if packet.delay == Some(0) && self.receiver.started() {
-            self.ack_soon(ctx);
+        if asks && !goes_on && self.receiver.started() {
+            self.ack_now(ctx);
         }
         self.settle(ctx);
     }
@@ -333,6 +348,11 @@ impl Stream {
                 self.ack_later(ctx);
             }
             Arrival::OutOfOrder | Arrival::Duplicate | Arrival::NoRoom => self.ack_soon(ctx),
+        }
+        if arrival == Arrival::Duplicate {
+            // What was acked comes again and again, or the last of it: the way back loses our acks (i2pd judges alike).
+            let again = self.last_duplicate.replace(packet.sequence) == Some(packet.sequence);
+            self.acks_lost |= again || self.receiver.is_newest(packet.sequence);
         }
         self.no_room |= arrival == Arrival::NoRoom;
         if matches!(arrival, Arrival::InOrder | Arrival::OutOfOrder) {

@@ -1,8 +1,13 @@
 mod closing;
 mod faults;
 mod hostile;
+mod i2pd;
+mod moves;
+mod offline;
 mod opening;
 mod operations;
 mod pair;
 mod reading;
+mod road;
+mod speed;
 mod transfers;

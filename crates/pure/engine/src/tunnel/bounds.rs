@@ -7,7 +7,6 @@ use ramson_wire::{MessageId, RouterHash, TunnelId};
 use super::manage::Pending;
 use super::pool::{Inbound, Life, MAX_KEPT, Outbound, OutboundKey, Pool};
 use super::probe::{MAX_PROBES, Probe};
-use super::select::NEAREST;
 use super::{MAX_PENDING, MAX_POOLS, TunnelOutput, Tunnels};
 use crate::fingerprint::Digest;
 use crate::identity::Owner;
@@ -40,7 +39,8 @@ impl Tunnels {
         self.one_time.bounds(visit);
         self.pacing.bounds(visit);
         visit(self.candidates.bound());
-        visit(self.profiles.bound());
+        self.profiles.bounds(visit);
+        self.nearest.bounds(visit);
         self.transit.bounds(visit);
     }
 
@@ -71,7 +71,7 @@ fn pool_fingerprint(pool: &Pool, digest: &mut Digest) {
     for side in [&pool.inbound_side, &pool.outbound_side] {
         digest.add((side.retry_at, side.failures));
     }
-    digest.add((pool.next_test, pool.duplicates.taken()));
+    digest.add(pool.duplicates.taken());
 }
 
 fn pool_bounds(pool: &Pool, visit: &mut dyn FnMut(Bound)) {
@@ -84,8 +84,6 @@ fn pool_bounds(pool: &Pool, visit: &mut dyn FnMut(Bound)) {
     let hops: usize = pool.outbound.values().map(|tunnel| of_hops(&tunnel.life)).sum();
     let bytes = entries::<(OutboundKey, Outbound)>(pool.outbound.len()) + hops;
     visit(Bound::new("tunnels-outbound", pool.outbound.len(), MAX_KEPT, bytes));
-    let nearest = pool.inbound_side.nearest.len().max(pool.outbound_side.nearest.len());
-    visit(Bound::new("tunnel-nearest", nearest, NEAREST, 0).lasting());
     visit(pool.duplicates.bound("tunnel-messages-seen"));
     visit(pool.agreed.bound("tunnel-hops-agreed"));
     let mut held = Held::default();

@@ -115,6 +115,7 @@ impl Tunnels {
                 continue;
             };
             let mut ready = tunnel.gateway.flush();
+            tunnel.life.carry(ready.len());
             for data in &mut ready {
                 tunnel.life.decrypt(data);
             }
@@ -147,6 +148,7 @@ impl Tunnels {
             self.stats.dropped += 1;
             return;
         };
+        tunnel.life.carry(1);
         for (delivery, message) in messages {
             if delivery == TunnelDelivery::Local {
                 self.receive(now, owner, message);

@@ -67,12 +67,17 @@ impl Tunnels {
     pub(crate) fn handle_timeout(&mut self, now: Now, source: &dyn HopSource) {
         self.now = now;
         self.candidates.refresh(now.tick, now.date, source, &self.rules);
+        if self.alone.knows(now.tick, self.candidates.len()) {
+            self.begin_anew(now);
+        }
+        self.profiles.compare(now.tick);
         self.run_losses(now);
         self.expire_pending(now);
         self.expire_tunnels(now);
         self.run_probes(now);
         self.one_time.expire(now.tick);
         self.build_missing(now);
+        self.save_if_due(now);
         self.due = self.next_due(now);
     }
 
@@ -81,7 +86,7 @@ impl Tunnels {
     pub(crate) fn handle_connect_failed(&mut self, now: Now, peer: RouterHash) {
         self.now = now;
         self.connected.remove(&peer);
-        self.profiles.unreachable(now.tick, &peer);
+        self.profiles.unreachable(now, &peer);
         let owners: Vec<Owner> = self.pools.keys().copied().collect();
         for owner in owners {
             if owner == Owner::Router {
@@ -110,6 +115,7 @@ impl Tunnels {
         for id in failed {
             if let Some(pending) = self.pending.remove(&id) {
                 self.stats.no_reply += 1;
+                self.alone.failed();
                 self.give_up(now, pending);
             }
         }
@@ -134,6 +140,26 @@ impl Tunnels {
         }
     }
 
+    /// A session stands, or something of ours was answered. Whatever else comes says nothing, and may come again. If the router was alone until now, it begins anew: for itself at once, for each identity after a
+    /// time of its own, as when it learns that a first hop is dead.
+    pub(super) fn heard(&mut self, now: Now) {
+        if self.alone.heard() {
+            self.begin_anew(now);
+        }
+    }
+
+    fn begin_anew(&mut self, now: Now) {
+        for (owner, pool) in &mut self.pools {
+            let wait = if *owner == Owner::Router { 0 } else { rng::between(&mut *self.rng, LOSS_SPREAD_MS.0, LOSS_SPREAD_MS.1) };
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                let side = pool.side(direction);
+                side.failures = 0;
+                side.retry_at = side.retry_at.min(now.tick + Duration::from_millis(wait));
+            }
+        }
+        self.wake(now.tick);
+    }
+
     fn expire_pending(&mut self, now: Now) {
         let age = |pending: &super::manage::Pending| now.tick.saturating_since(pending.started.tick);
         let overdue: Vec<MessageId> = self
@@ -148,8 +174,9 @@ impl Tunnels {
             };
             pending.overdue = true;
             let (owner, direction) = (pending.owner, pending.direction);
-            self.profiles.no_reply(now.tick, pending.secrets.routers());
+            self.profiles.no_reply(now, pending.secrets.routers());
             self.stats.no_reply += 1;
+            self.alone.failed();
             self.back_off(now, owner, direction);
         }
         let dead: Vec<MessageId> =
@@ -231,7 +258,7 @@ impl Tunnels {
         let Some(pool) = self.pools.get(&owner) else {
             return false;
         };
-        let wanted = pool.config.quantity(direction);
+        let wanted = pool.wanted(direction);
         let fresh = pool.fresh(now.tick, direction);
         fresh < wanted && fresh + self.active(owner, direction) < wanted
     }
@@ -254,7 +281,8 @@ impl Tunnels {
     }
 
     fn next_due(&self, now: Now) -> Option<Tick> {
-        let mut due: Option<Tick> = self.next_probe().into_iter().chain(self.losses.values().copied()).min();
+        let mut due: Option<Tick> =
+            self.next_probe(now.tick).into_iter().chain(self.losses.values().copied()).chain(self.next_save()).min();
         let mut note = |at: Tick| due = Some(due.map_or(at, |due: Tick| due.min(at)));
         for pending in self.pending.values() {
             note(pending.started.tick + if pending.overdue { LATE_REPLY } else { BUILD_TIMEOUT });

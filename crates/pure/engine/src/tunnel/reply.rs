@@ -41,13 +41,14 @@ impl Tunnels {
         let Some(pending) = self.pending.remove(&id) else {
             return;
         };
+        self.heard(now);
         let answers = match pending.secrets.open_reply(body) {
             Ok(answers) => answers,
             Err(reason) => {
                 tracing::debug!(%reason, "tunnel build reply");
                 // One that came late was counted as no reply.
                 self.stats.bad_replies += u64::from(!pending.overdue);
-                self.profiles.no_reply(now.tick, pending.secrets.routers());
+                self.profiles.no_reply(now, pending.secrets.routers());
                 self.give_up(now, pending);
                 return;
             }
@@ -55,13 +56,13 @@ impl Tunnels {
         let mut agreed = true;
         for answer in &answers {
             if answer.code == 0 {
-                self.profiles.agreed(now.tick, &answer.router);
+                self.profiles.agreed(now, &answer.router);
                 if let Some(pool) = self.pools.get_mut(&pending.owner) {
                     pool.agreed.see(now.tick, answer.router);
                 }
             } else {
                 tracing::debug!(code = answer.code, "a hop refused");
-                self.profiles.declined(now.tick, &answer.router);
+                self.profiles.declined(now, &answer.router, answer.code);
                 agreed = false;
             }
         }
@@ -82,7 +83,7 @@ impl Tunnels {
         pool.side(direction).failures = 0;
         if pending.overdue {
             // It was replaced by another build meanwhile; one too many does no harm, more are of no use.
-            if pool.fresh(now.tick, direction) > pool.config.quantity(direction) {
+            if pool.fresh(now.tick, direction) > pool.wanted(direction) {
                 self.give_up(now, pending);
                 return;
             }
@@ -98,7 +99,7 @@ impl Tunnels {
             }
             None => self.add_outbound(owner, life, Some(pending.first_tunnel)),
         }
-        self.schedule_probe(now, owner);
+        self.drop_failed(now, owner);
         self.hurry(now, owner);
         self.outputs.push_back(TunnelOutput::PoolChanged { owner });
         self.wake(now.tick);

@@ -12,8 +12,9 @@ use ramson_wire::{I2npMessage, MessageKind, Now, RouterHash, Tick, TunnelDeliver
 use super::build::{self, Direction, Hop, Plan, Request};
 use super::garlic::{self, KeyUse};
 use super::manage::{Helper, Pending};
+use super::nearest::Nearest;
 use super::pool::{Inbound, Life, Outbound, OutboundKey};
-use super::select::Wish;
+use super::select::{Candidate, Subnet, Wish};
 use super::{LATE_REPLY, MAX_PENDING, TunnelOutput, Tunnels};
 use crate::identity::Owner;
 
@@ -28,14 +29,15 @@ const REQUEST_LIFE_SECS: (u64, u64) = (60, 80);
 /// A return path for first builds lives this long, and isn't used for another one in its last part.
 const BOOTSTRAP_LIFE: Duration = Duration::from_secs(90);
 const BOOTSTRAP_REST: Duration = Duration::from_secs(65);
-/// No router is in more than a fifth of a pool's tunnels in a large network.
+/// No router is in more than a fifth of a pool's tunnels in a large network; of the six next to us a part more.
 const SHARE: usize = 5;
 
 impl Tunnels {
     /// Starts one build, or says when to try again.
     pub(super) fn start_build(&mut self, now: Now, owner: Owner, direction: Direction) -> Result<(), Tick> {
         let later = now.tick + RETRY;
-        let length = self.pools.get(&owner).map(|pool| pool.config.length(direction)).ok_or(later)?;
+        let config = self.pools.get(&owner).map(|pool| pool.config).ok_or(later)?;
+        let length = config.length(direction, &mut *self.rng);
         if length == 0 {
             self.add_zero_hop(now, owner, direction);
             return Ok(());
@@ -43,14 +45,22 @@ impl Tunnels {
         if self.pending.len() >= MAX_PENDING {
             return Err(later);
         }
+        self.alone.may_build(now.tick)?;
         let helper = self.helper(now, owner, direction).ok_or(later)?;
         let hops = self.select(now, owner, direction, length, helper).ok_or(later)?;
         self.pacing.take(now.tick, owner, self.candidates.len())?;
-        self.request(now, owner, direction, helper, &hops).ok_or(later)
+        self.request(now, owner, direction, helper, &hops).ok_or(later)?;
+        self.alone.began(now.tick, &mut *self.rng);
+        Ok(())
     }
 
     /// The tunnel that carries the request of an inbound build, or the reply of an outbound one.
     fn helper(&mut self, now: Now, owner: Owner, direction: Direction) -> Option<Helper> {
+        // Only the router itself shows itself as a creator, and only while it has no tunnels, or none that bring an answer.
+        let may_be_direct = owner == Owner::Router && (direction == Direction::Inbound || self.reachable);
+        if may_be_direct && self.alone.is_so() {
+            return Some(Helper::Direct);
+        }
         let failures = self.pools.get(&owner).map_or(0, |pool| match direction {
             Direction::Inbound => pool.inbound_side.failures,
             Direction::Outbound => pool.outbound_side.failures,
@@ -74,20 +84,15 @@ impl Tunnels {
                 return found;
             }
         }
-        // Only the router itself shows itself as a creator, and only while it has no tunnels.
-        match (owner, direction) {
-            (Owner::Router, Direction::Inbound) => Some(Helper::Direct),
-            (Owner::Router, Direction::Outbound) if self.reachable => Some(Helper::Direct),
-            _ => None,
-        }
+        may_be_direct.then_some(Helper::Direct)
     }
 
     fn select(&mut self, now: Now, owner: Owner, direction: Direction, length: usize, helper: Helper) -> Option<Vec<Hop>> {
-        let pool = self.pools.get_mut(&owner)?;
-        let mut nearest = std::mem::take(&mut pool.side(direction).nearest);
-        let order_key = pool.side(direction).order_key;
-        let (pool, pending) = (self.pools.get(&owner)?, &self.pending);
-        let mut in_use: Vec<RouterHash> = pool.lives(direction).flat_map(|life| life.routers.iter().copied()).collect();
+        let (pool, pending) = (self.pools.get_mut(&owner)?, &self.pending);
+        let (key, order_key) = (pool.nearest, pool.side(direction).order_key);
+        let mut nearest = self.nearest.get(&key, direction);
+        let pool = self.pools.get(&owner)?;
+        let mut in_use: Vec<&RouterHash> = pool.lives(direction).flat_map(|life| &life.routers).collect();
         let mut tunnels = pool.lives(direction).count();
         for pending in
             pending.values().filter(|pending| pending.owner == owner && pending.direction == direction && !pending.overdue)
@@ -96,7 +101,14 @@ impl Tunnels {
             tunnels += 1;
         }
         let eligible = self.candidates.len();
-        let most_uses = if self.candidates.is_large() { ((tunnels + 1) / SHARE).max(1) } else { usize::MAX };
+        let subnets = if self.rules.ignore_subnets { Vec::new() } else { self.candidates.subnets_of(&in_use) };
+        let used = |candidate: &Candidate| {
+            let itself = in_use.iter().filter(|used| ***used == candidate.hop.router).count();
+            let its_own = |subnet: &Subnet| subnets.iter().filter(|used| *used == subnet).count();
+            candidate.subnets.iter().map(its_own).fold(itself, usize::max)
+        };
+        let share = |count: usize| if self.candidates.is_large() { count.max(1) } else { usize::MAX };
+        let (most_uses, most_next) = (share((tunnels + 1) / SHARE), share((tunnels + 1).div_ceil(SHARE)));
         let (pacing, connected) = (&self.pacing, &self.connected);
         let anyone = self.reachable || direction == Direction::Outbound;
         let mut wish = Wish {
@@ -110,16 +122,32 @@ impl Tunnels {
             profiles: &self.profiles,
             proven: owner != Owner::Router,
             agreed: &|router| pool.agreed.contains(router),
-            uses: &|router| in_use.iter().filter(|used| *used == router).count(),
+            uses: &used,
             most_uses,
+            most_next,
             direct: helper == Helper::Direct,
-            next_to_us: &|router| (anyone || connected.contains(router)) && pacing.may_stand_next(now.tick, router, eligible),
+            next_to_us: &|router| anyone || connected.contains(router),
+            paced: &|router| pacing.may_stand_next(now.tick, router, eligible),
         };
         let hops = self.candidates.select(&mut wish, &mut *self.rng);
-        if let Some(pool) = self.pools.get_mut(&owner) {
-            pool.side(direction).nearest = nearest;
+        if !anyone {
+            self.meet_one_of(&nearest);
         }
+        self.nearest.put(key, direction, nearest);
         hops
+    }
+
+    /// Nobody can open a session to us: one of those who are to end our tunnels has to have one.
+    fn meet_one_of(&mut self, nearest: &Nearest) {
+        if nearest.routers().any(|router| self.connected.contains(router)) {
+            return;
+        }
+        let most = u32::try_from(nearest.routers().len()).unwrap_or(0);
+        if most > 0 {
+            let at = usize::try_from(rng::below(&mut *self.rng, most)).unwrap_or(0);
+            let peer = nearest.routers().nth(at).copied();
+            self.outputs.extend(peer.map(|peer| TunnelOutput::Meet { peer }));
+        }
     }
 
     /// Makes the request and sends it.
@@ -162,7 +190,7 @@ impl Tunnels {
     /// us: we dial it. That shows us as the creator, so it is done only as long as the router shows itself anyway.
     fn meet(&mut self, owner: Owner, helper: Helper, direction: Direction, hops: &[Hop]) {
         let Some(pool) = self.pools.get(&Owner::Router).filter(|_| owner == Owner::Router) else { return };
-        let alone = pool.inbound.values().all(|tunnel| tunnel.life.bootstrap);
+        let alone = self.alone.is_so() || pool.inbound.values().all(|tunnel| tunnel.life.bootstrap);
         let answers_us = direction == Direction::Inbound || helper == Helper::Direct;
         let Some(last) = hops.last().filter(|_| alone && answers_us) else { return };
         if !self.connected.contains(&last.router) {

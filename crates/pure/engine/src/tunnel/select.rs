@@ -2,10 +2,14 @@
 //!
 //! Eligible is a router that isn't hidden, speaks our network at 0.9.59 or later, publishes an NTCP2 address and doesn't ask to be
 //! spared. All hops of a tunnel publish the same IP family, and the one next to us one that we dial too, so that neighbours reach each
-//! other. It is IPv4 wherever we can get there, since a tunnel's far end meets strangers and the others ask IPv4 of it. No two hops of a tunnel share a /16 (IPv6 /32), a family or an identity, and none is in
-//! a subnet of ours, since we are a tunnel's end as well. The router next to us comes
-//! from a small set that is kept for weeks, so that an observer who runs many routers doesn't get there by our redrawing. The others are drawn at random
-//! and put in an order that depends only on the pool's secret key: the same routers always stand in the same order.
+//! other. It is IPv4 wherever we can get there, since a tunnel's far end meets strangers and the others ask IPv4 of it. No two hops of a
+//! tunnel share a /16 (IPv6 /32), a port, a family or an identity, and none is in a subnet of ours, since we are a tunnel's end as well.
+//! The router next to us comes from a small set (`nearest`). The others are drawn at random and put in an order that depends only on the
+//! pool's secret key: the same routers always stand in the same order.
+//!
+//! Weights are flat on purpose. Exploratory tunnels take anybody who isn't failing, which is how profiles learn. Clients take the better
+//! of two draws, so nobody is taken more than twice as often as by lot, however good he looks; and no router, nor all of one network
+//! together, is in more than a fifth of a pool's tunnels where there are enough.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +20,8 @@ use ramson_wire::bounds::Bound;
 use ramson_wire::{Congestion, Date, Ntcp2Address, RouterHash, RouterInfo, Tick};
 
 use super::build::{Direction, Hop};
-use crate::profile::{Profiles, Standing};
+use super::nearest::Nearest;
+use crate::profile::{Profiles, Tier};
 
 /// Where candidates come from: the store of verified RouterInfos.
 pub(crate) trait HopSource {
@@ -28,8 +33,6 @@ pub(crate) trait HopSource {
 
 /// Oldest release that may be a hop.
 pub(crate) const MIN_VERSION: (u8, u8, u8) = (0, 9, 59);
-/// Routers kept next to us, in each direction of a pool.
-pub(crate) const NEAREST: usize = 6;
 /// From so many eligible routers on the network counts as large: full limits apply.
 pub(crate) const LARGE_NETWORK: usize = 50;
 /// Most RouterInfos read; of more, those shown first count.
@@ -39,13 +42,11 @@ pub(crate) const MAX_CANDIDATES: usize = 20_000;
 const PUBLIC_NET: u8 = 2;
 const REFRESH_EVERY: Duration = Duration::from_secs(15);
 const REFRESH_AT_MOST: Duration = Duration::from_secs(1);
-const NEAREST_DAYS: (u64, u64) = (14, 28);
-const DAY: Duration = Duration::from_secs(86_400);
 /// A RouterInfo older than this isn't used: its router has stopped to renew it.
 const OLD_INFO: Duration = Duration::from_secs(27 * 3600);
 /// `E` in a RouterInfo younger than this is a refusal, later it is only a wish.
 const FRESH_CONGESTION: Duration = Duration::from_secs(15 * 60);
-/// Random draws for one place before all candidates are looked at in turn.
+/// Random draws for one place before all candidates are looked at.
 const DRAWS: u32 = 24;
 /// Candidates compared when only bad ones are left.
 const BAD_DRAWS: u32 = 8;
@@ -65,7 +66,10 @@ pub(crate) struct Candidate {
     ipv4: bool,
     /// We can dial it.
     near: bool,
-    subnets: Vec<Subnet>,
+    pub(super) subnets: Vec<Subnet>,
+    /// That it publishes, in the public network. Everybody draws his at random: who runs many routers may give them all the same
+    /// (Java minds it too). Routers of a closed network often have one port by design.
+    ports: Vec<u16>,
     family: Option<String>,
 }
 
@@ -93,7 +97,7 @@ impl Candidate {
             return None;
         }
         let (mut ipv4, mut ipv6) = (false, false);
-        let mut subnets = Vec::new();
+        let (mut subnets, mut ports) = (Vec::new(), Vec::new());
         for host in info.ntcp2_addresses().filter(Ntcp2Address::is_published).filter_map(|address| address.host) {
             let open = rules.net_id != PUBLIC_NET || is_open(host.ip());
             ipv4 |= open && host.is_ipv4();
@@ -101,6 +105,9 @@ impl Candidate {
             let subnet = subnet(host.ip());
             if !subnets.contains(&subnet) {
                 subnets.push(subnet);
+            }
+            if rules.net_id == PUBLIC_NET && !ports.contains(&host.port()) {
+                ports.push(host.port());
             }
         }
         let near = (rules.ipv4 && ipv4) || (rules.ipv6 && ipv6);
@@ -114,7 +121,8 @@ impl Candidate {
         let family = info.options().get("family").map(str::to_owned);
         let key = info.identity().encryption_key();
         let hop = Hop { router: hash, key };
-        Some(Candidate { hop, published: info.published(), congestion: info.caps().congestion, ipv4, near, subnets, family })
+        let (published, congestion) = (info.published(), info.caps().congestion);
+        Some(Candidate { hop, published, congestion, ipv4, near, subnets, ports, family })
     }
 
     /// Whether the router can be a hop now.
@@ -128,10 +136,13 @@ impl Candidate {
         !refuses && age <= OLD_INFO
     }
 
-    fn clashes(&self, other: &Candidate, ignore_subnets: bool) -> bool {
+    /// Whether both may be of one operator.
+    pub(super) fn clashes(&self, other: &Candidate, ignore_subnets: bool) -> bool {
+        let one_network = || self.subnets.iter().any(|subnet| other.subnets.contains(subnet));
+        let one_port = || self.ports.iter().any(|port| other.ports.contains(port));
         self.hop.router == other.hop.router
             || (self.family.is_some() && self.family == other.family)
-            || (!ignore_subnets && self.subnets.iter().any(|subnet| other.subnets.contains(subnet)))
+            || (!ignore_subnets && (one_network() || one_port()))
     }
 }
 
@@ -225,9 +236,14 @@ impl Candidates {
         self.list.len() >= LARGE_NETWORK
     }
 
-    fn get(&self, router: &RouterHash) -> Option<&Candidate> {
+    pub(super) fn get(&self, router: &RouterHash) -> Option<&Candidate> {
         let at = self.list.binary_search_by_key(router, |candidate| candidate.hop.router).ok()?;
         self.list.get(at).map(Arc::as_ref)
+    }
+
+    /// The networks that routers are in, as often as they are.
+    pub(super) fn subnets_of(&self, routers: &[&RouterHash]) -> Vec<Subnet> {
+        routers.iter().filter_map(|router| self.get(router)).flat_map(|candidate| candidate.subnets.iter().copied()).collect()
     }
 
     fn random(&self, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
@@ -253,50 +269,6 @@ impl Candidates {
         Some(hops)
     }
 
-    /// The hop next to us: one of the kept ones, and only if none of them can serve now another one.
-    fn nearest(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) -> Option<&Candidate> {
-        self.tend(wish, rng);
-        for strict in [true, false] {
-            let mut usable: Vec<&Candidate> = wish
-                .nearest
-                .kept
-                .iter()
-                .filter_map(|kept| self.get(&kept.router))
-                .filter(|candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], strict))
-                .collect();
-            if !strict && let Some(least) = usable.iter().map(|one| wish.blemish(one)).min() {
-                usable.retain(|one| wish.blemish(one) == least);
-            }
-            if let Some(at) = usable.len().checked_sub(1) {
-                let at = usize::try_from(rng::below(rng, u32::try_from(at + 1).ok()?)).ok()?;
-                return usable.get(at).copied();
-            }
-        }
-        self.draw(rng, |candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], true))
-            .or_else(|| self.least_bad(wish, rng, |candidate| wish.may_stand_next(candidate) && wish.fits(candidate, &[], false)))
-    }
-
-    /// Drops kept routers whose time is over, that are gone or failed for a day, and fills the places.
-    fn tend(&self, wish: &mut Wish<'_>, rng: &mut dyn CryptoRng) {
-        let (now, date, profiles) = (wish.now, wish.date, wish.profiles);
-        wish.nearest.kept.retain(|kept| {
-            let failing = profiles.failing_since(&kept.router).is_some_and(|since| now.saturating_since(since) >= DAY);
-            date < kept.until && !failing && (self.get(&kept.router).is_some() || !self.is_large())
-        });
-        while wish.nearest.kept.len() < NEAREST.min(self.list.len()) {
-            let found = self
-                .draw(rng, |candidate| {
-                    wish.may_stand_next(candidate)
-                        && wish.fits(candidate, &[], true)
-                        && !wish.nearest.holds(&candidate.hop.router)
-                })
-                .map(|candidate| candidate.hop.router);
-            let Some(router) = found else { break };
-            let days = rng::between(rng, NEAREST_DAYS.0 * 24, NEAREST_DAYS.1 * 24);
-            wish.nearest.kept.push(Kept { router, until: date + Duration::from_secs(days * 3600) });
-        }
-    }
-
     fn another(&self, wish: &Wish<'_>, chosen: &[&Candidate], rng: &mut dyn CryptoRng) -> Option<&Candidate> {
         let first = self.draw(rng, |candidate| wish.fits(candidate, chosen, true));
         let Some(first) = first else {
@@ -305,52 +277,39 @@ impl Candidates {
         if !wish.proven {
             return Some(first);
         }
-        // Clients prefer routers that have agreed before, to them: the better one of two draws. What others on this router know doesn't
-        // count, or all would come to the same routers, and their LeaseSets would tell who lives together.
+        // What others on this router know counts for little, or all would come to the same routers, and their LeaseSets would tell who
+        // lives together: among few routers not at all.
         let second = self.draw(rng, |candidate| wish.fits(candidate, chosen, true)).unwrap_or(first);
-        let agreed = |candidate: &Candidate| (wish.agreed)(&candidate.hop.router);
-        Some(if agreed(second) && !agreed(first) { second } else { first })
+        let rank = |candidate: &Candidate| {
+            let router = &candidate.hop.router;
+            let tier = if self.is_large() { wish.profiles.tier(wish.now, router) } else { Tier::Standard };
+            (tier, !(wish.agreed)(router))
+        };
+        Some(if rank(second) < rank(first) { second } else { first })
     }
 
     /// Of some that pass, the one with the least against it: where only bad ones are left, most share the blame for the worst of them.
-    fn least_bad(&self, wish: &Wish<'_>, rng: &mut dyn CryptoRng, pass: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
+    pub(super) fn least_bad(
+        &self,
+        wish: &Wish<'_>,
+        rng: &mut dyn CryptoRng,
+        pass: impl Fn(&Candidate) -> bool,
+    ) -> Option<&Candidate> {
         let drawn: Vec<&Candidate> = (0..BAD_DRAWS).filter_map(|_| self.draw(rng, &pass)).collect();
         drawn.into_iter().min_by_key(|one| wish.blemish(one))
     }
 
-    /// A random candidate that passes; if some draws find none, the first one from a random place on.
-    fn draw(&self, rng: &mut dyn CryptoRng, pass: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
+    /// A random candidate that passes; if some draws find none, one of all that do.
+    pub(super) fn draw(&self, rng: &mut dyn CryptoRng, pass: impl Fn(&Candidate) -> bool) -> Option<&Candidate> {
         for _ in 0..DRAWS {
             let candidate = self.random(rng)?;
             if pass(candidate) {
                 return Some(candidate);
             }
         }
-        let start = usize::try_from(rng::below(rng, u32::try_from(self.list.len()).ok()?)).ok()?;
-        let (before, after) = self.list.split_at_checked(start)?;
-        after.iter().chain(before).map(Arc::as_ref).find(|candidate| pass(candidate))
-    }
-}
-
-struct Kept {
-    router: RouterHash,
-    until: Date,
-}
-
-/// The routers that stand next to us in one direction of a pool.
-#[derive(Default)]
-pub(crate) struct Nearest {
-    kept: Vec<Kept>,
-}
-
-impl Nearest {
-    /// How many are kept.
-    pub(crate) fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    fn holds(&self, router: &RouterHash) -> bool {
-        self.kept.iter().any(|kept| kept.router == *router)
+        let passing: Vec<&Candidate> = self.list.iter().map(Arc::as_ref).filter(|candidate| pass(candidate)).collect();
+        let most = u32::try_from(passing.len()).ok().filter(|most| *most > 0)?;
+        passing.get(usize::try_from(rng::below(rng, most)).ok()?).copied()
     }
 }
 
@@ -368,32 +327,45 @@ pub(crate) struct Wish<'a> {
     pub(crate) proven: bool,
     /// Whether a router has agreed to a tunnel of this pool.
     pub(crate) agreed: &'a dyn Fn(&RouterHash) -> bool,
-    /// How many of the pool's tunnels a router is in, and how many it may be in.
-    pub(crate) uses: &'a dyn Fn(&RouterHash) -> usize,
+    /// How many of the pool's tunnels a router or its subnet is in, and how many it may be in.
+    pub(crate) uses: &'a dyn Fn(&Candidate) -> usize,
     pub(crate) most_uses: usize,
+    /// And of the ones next to us, which are few.
+    pub(crate) most_next: usize,
     /// The far end and we reach each other without a tunnel.
     pub(crate) direct: bool,
-    /// Whether pacing lets a router be next to us now.
+    /// Whether a router could send to us, if it has to.
     pub(crate) next_to_us: &'a dyn Fn(&RouterHash) -> bool,
+    /// Whether one more tunnel may begin or end there just now.
+    pub(crate) paced: &'a dyn Fn(&RouterHash) -> bool,
 }
 
 impl Wish<'_> {
-    fn blemish(&self, candidate: &Candidate) -> (bool, u32) {
+    pub(super) fn blemish(&self, candidate: &Candidate) -> (bool, u32) {
         self.profiles.blemish(self.now, &candidate.hop.router)
     }
 
-    fn may_stand_next(&self, candidate: &Candidate) -> bool {
+    pub(super) fn may_stand_next(&self, candidate: &Candidate) -> bool {
         candidate.near && (self.next_to_us)(&candidate.hop.router)
     }
 
-    /// Never with a clash or over the share of tunnels; a bad standing and congestion count only when `strict`.
-    fn fits(&self, candidate: &Candidate, chosen: &[&Candidate], strict: bool) -> bool {
-        let sound = !strict
+    /// A bad standing and congestion count only when `strict`.
+    pub(super) fn is_sound(&self, candidate: &Candidate, strict: bool) -> bool {
+        !strict
             || (!(self.proven && candidate.congestion.is_some())
-                && self.profiles.standing(self.now, &candidate.hop.router) != Standing::Bad);
-        sound
+                && self.profiles.tier(self.now, &candidate.hop.router) != Tier::Failing)
+    }
+
+    /// Within the share of tunnels of one next to us.
+    pub(super) fn has_place_next(&self, candidate: &Candidate) -> bool {
+        (self.uses)(candidate) < self.most_next
+    }
+
+    /// Sound, and never with a clash or over the share of tunnels.
+    pub(super) fn fits(&self, candidate: &Candidate, chosen: &[&Candidate], strict: bool) -> bool {
+        self.is_sound(candidate, strict)
             && (candidate.near || !self.direct)
             && !chosen.iter().any(|other| candidate.clashes(other, self.rules.ignore_subnets))
-            && (self.uses)(&candidate.hop.router) < self.most_uses
+            && (self.uses)(candidate) < self.most_uses
     }
 }

@@ -1,7 +1,9 @@
 mod building;
 mod faults;
 mod keeping;
+mod nearest;
 mod refusing;
 mod routing;
 mod vectors;
+mod wishes;
 mod world;

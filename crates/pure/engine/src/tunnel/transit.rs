@@ -4,6 +4,8 @@
 //! when the engine has time for it. Then: is it well formed and timely, seen for the first time, is there room? The answer goes on
 //! in the message itself; an accepted tunnel is installed in the lane before the answer is sent.
 
+mod neighbours;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use super::pacing::Bucket;
 use super::recent::{Recent, Seen};
 use super::{TunnelOutput, garlic};
 use crate::fingerprint::Digest;
+use neighbours::{Neighbours, Rate, Verdict, request_rate};
 
 /// Requests waiting in all. Beyond: the newest of the sender that has most is dropped, so that many flooding senders together leave room
 /// for one that doesn't flood.
@@ -29,15 +32,13 @@ pub(crate) const MAX_QUEUE_PER_SENDER: usize = 16;
 const MAX_WAIT: Duration = Duration::from_millis(2500);
 /// Senders whose rate is remembered. Beyond it those whose rate is unused go; if there are none, the request is dropped.
 const MAX_SENDERS: usize = 2048;
-/// One sender's rate: a burst, then one request each.
-const SENDER_BURST: u32 = 40;
-const SENDER_EVERY: Duration = Duration::from_secs(2);
 /// All that comes out of tunnels and garlic: requests to gateways, whose sender isn't known.
 const UNKNOWN_BURST: u32 = 200;
 const UNKNOWN_EVERY: Duration = Duration::from_millis(50);
 /// Requests waiting of these.
 pub(crate) const MAX_QUEUE_UNKNOWN: usize = 64;
-/// Likewise while few routers are known: each of them then has many tunnels through us.
+/// One sender's rate while few routers are known: each of them then has many tunnels through us. For larger networks see
+/// [`neighbours`].
 const FEW_BURST: u32 = 200;
 const FEW_EVERY: Duration = Duration::from_millis(100);
 /// Keys of requests remembered, each for an hour or more. While it is full within [`REPLAY_MIN`] requests are dropped.
@@ -53,6 +54,8 @@ const FORWARD_LIFE: Duration = Duration::from_secs(25);
 const REJECT: u8 = 30;
 /// From this load on requests are refused at random, at 100 all of them.
 const BUSY_PERCENT: u8 = 70;
+/// A table for so many tunnels counts as load when it fills; a smaller one is simply full.
+const MANY_TUNNELS: usize = 100;
 
 /// How much we do for others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +83,7 @@ pub(crate) struct TransitStats {
     pub(crate) rejected: u64,
     /// Dropped at the queue: full in all, full for the sender, or waited too long.
     pub(crate) dropped_queue: u64,
-    /// Dropped because the sender asks too often.
+    /// Dropped because the sender asks too often, or a neighbour is in too many tunnels.
     pub(crate) dropped_rate: u64,
     /// Dropped because there is no record for us, or it can't be opened or read, or makes no sense.
     pub(crate) dropped_unreadable: u64,
@@ -116,6 +119,9 @@ pub(crate) struct Transit {
     queued: usize,
     served: Option<Option<RouterHash>>,
     rates: BTreeMap<Option<RouterHash>, Bucket>,
+    neighbours: Neighbours,
+    /// Routers that could be hops, when a request came last.
+    eligible: usize,
     replay: Recent<[u8; 32]>,
 }
 
@@ -130,6 +136,8 @@ impl Transit {
             queued: 0,
             served: None,
             rates: BTreeMap::new(),
+            neighbours: Neighbours::default(),
+            eligible: 0,
             replay: Recent::new(now, REPLAY_KEEP, MAX_REPLAY),
         }
     }
@@ -153,6 +161,13 @@ impl Transit {
         let bytes = entries::<(Option<RouterHash>, Bucket)>(self.rates.len());
         visit(Bound::new("build-request-senders", self.rates.len(), MAX_SENDERS, bytes).lasting());
         visit(self.replay.bound("build-requests-seen"));
+        visit(self.neighbours.bound());
+    }
+
+    /// How much of the table is taken.
+    pub(crate) fn fill_percent(&self) -> u8 {
+        let percent = self.tunnels.len().saturating_mul(100).checked_div(self.policy.max_tunnels);
+        percent.map_or(100, |percent| u8::try_from(percent.min(100)).unwrap_or(100))
     }
 
     /// What requests change; those that wait only by their number. Tunnels that end are forgotten in any call: they aren't counted.
@@ -174,9 +189,10 @@ impl Transit {
         self.tunnels.contains_key(&tunnel)
     }
 
-    /// Puts a request in the queue if its sender may.
-    pub(crate) fn push(&mut self, now: Tick, from: Option<RouterHash>, form: Form, body: Bytes, few: bool) {
-        if !self.may_ask(now, from, few) {
+    /// Puts a request in the queue if its sender may. `eligible`: routers that could be hops.
+    pub(crate) fn push(&mut self, now: Tick, from: Option<RouterHash>, form: Form, body: Bytes, eligible: usize) {
+        self.eligible = eligible;
+        if !self.may_ask(now, from) {
             self.stats.dropped_rate += 1;
             return;
         }
@@ -201,17 +217,17 @@ impl Transit {
         dropped
     }
 
-    fn may_ask(&mut self, now: Tick, from: Option<RouterHash>, few: bool) -> bool {
+    fn may_ask(&mut self, now: Tick, from: Option<RouterHash>) -> bool {
         if self.rates.len() >= MAX_SENDERS && !self.rates.contains_key(&from) {
             self.rates.retain(|_, bucket| !bucket.is_full(now));
             if self.rates.len() >= MAX_SENDERS {
                 return false;
             }
         }
-        let (every, burst) = match from {
-            _ if few => (FEW_EVERY, FEW_BURST),
-            Some(_) => (SENDER_EVERY, SENDER_BURST),
-            None => (UNKNOWN_EVERY, UNKNOWN_BURST),
+        let (every, burst) = match (from, request_rate(self.eligible, self.tunnels.len())) {
+            (_, None) => (FEW_EVERY, FEW_BURST),
+            (Some(_), Some(Rate { burst, every })) => (every, burst),
+            (None, Some(_)) => (UNKNOWN_EVERY, UNKNOWN_BURST),
         };
         self.rates.entry(from).or_default().take(now, every, burst).is_ok()
     }
@@ -276,7 +292,17 @@ impl Transit {
             self.stats.dropped_replay += 1;
             return;
         }
-        let accept = self.has_room(&opened, hands);
+        let mut accept = self.has_room(&opened, hands);
+        if accept {
+            match self.neighbours.ask(now.tick, beside(&opened, from), self.eligible, self.tunnels.len()) {
+                Verdict::Welcome => {}
+                Verdict::Refused => accept = false,
+                Verdict::Dropped => {
+                    self.stats.dropped_rate += 1;
+                    return;
+                }
+            }
+        }
         if accept {
             self.stats.accepted += 1;
             let expires = now.tick + LIFETIME;
@@ -291,7 +317,8 @@ impl Transit {
     }
 
     fn has_room(&self, opened: &Opened, hands: &mut Hands<'_>) -> bool {
-        let busy = self.policy.load_percent.saturating_sub(BUSY_PERCENT);
+        let full = if self.policy.max_tunnels >= MANY_TUNNELS { self.fill_percent() } else { 0 };
+        let busy = self.policy.load_percent.max(full).saturating_sub(BUSY_PERCENT);
         let refuse = busy > 0 && rng::below(hands.rng, u32::from(100 - BUSY_PERCENT)) < u32::from(busy);
         self.policy.accept
             && !refuse
@@ -300,6 +327,13 @@ impl Transit {
             && !self.tunnels.contains_key(&opened.receive)
             && !(hands.own)(opened.receive)
     }
+}
+
+/// The routers beside us in the tunnel. A gateway has none before it, an endpoint none behind it.
+fn beside(opened: &Opened, from: Option<RouterHash>) -> impl Iterator<Item = RouterHash> {
+    let before = from.filter(|_| opened.role != Role::Gateway);
+    let behind = (opened.role != Role::Endpoint).then_some(opened.next);
+    before.into_iter().chain(behind)
 }
 
 /// A gateway may be asked out of a tunnel; the others must know who sends. Nobody sends to himself, or back.

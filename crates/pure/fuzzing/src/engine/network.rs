@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ramson_crypto::rng::SeededRng;
 use ramson_crypto::{ed25519, x25519};
-use ramson_engine::{Command, Engine, EngineConfig, Event, IdentityId, Output, RequestId, RouterSecrets, Snapshot, StreamId};
+use ramson_engine::{
+    Command, Engine, EngineConfig, EngineLimits, Event, IdentityId, Output, RequestId, RouterSecrets, Snapshot, StreamId,
+};
 use ramson_lane::tunnel_data::{Endpoint, Gateway};
 use ramson_lane::{LaneCommand, LaneEvent, Relay, RelayRole};
 use ramson_wire::i2np::{DatabaseStore, TunnelData, TunnelGateway};
@@ -43,6 +45,7 @@ pub(crate) fn engine(number: u8, floodfill: bool, snapshot: Snapshot) -> Engine 
         addresses: vec![SocketAddr::from(([10, 100 + number, 0, 1], 9000))],
         ipv4: true,
         ipv6: false,
+        limits: EngineLimits::default(),
     };
     Engine::new(START, config, secrets(number), snapshot, Box::new(SeededRng::new([number; 32]))).expect("an engine")
 }
@@ -102,7 +105,7 @@ impl<'a, B: Border> Network<'a, B> {
         let infos = INFOS.with_borrow_mut(|known| known.entry(floodfill).or_insert_with(make).clone());
         let known: Vec<_> = infos.iter().map(|info| info.bytes().clone()).collect();
         let node = |(number, floodfill)| {
-            let snapshot = Snapshot { reseed: if number == 0 { known.clone() } else { Vec::new() }, routers: Vec::new() };
+            let snapshot = Snapshot { reseed: if number == 0 { known.clone() } else { Vec::new() }, ..Snapshot::default() };
             Node { engine: engine(number, floodfill, snapshot), relays: BTreeMap::new(), own: BTreeMap::new(), deadline: None }
         };
         let mut network = Self {
@@ -152,7 +155,7 @@ impl<'a, B: Border> Network<'a, B> {
             Command::CloseDestination { id } => drop(self.open.remove(id)),
             Command::LookupDestination { request, .. } | Command::Status { request } => drop(self.asked.insert(*request)),
             Command::Connect { id, stream, .. } => drop(self.streams.insert((*id, *stream))),
-            Command::StreamDirty { .. } | Command::Reseed { .. } => {}
+            Command::StreamDirty { .. } | Command::LimitTunnels { .. } | Command::Reseed { .. } => {}
         }
         self.nodes[0].engine.handle_command(self.now, command);
         self.drain(0);
@@ -305,6 +308,11 @@ impl<'a, B: Border> Network<'a, B> {
     fn up(&mut self, number: usize, from: Option<RouterHash>, message: I2npMessage) {
         self.nodes[number].engine.handle_lane(self.now, LaneEvent::Message { from, message });
         self.drain(number);
+        // The clock of hops stands still but for this: what is dear to open waits for the next turn, which is due at once.
+        if number != 0 && self.nodes[number].deadline.is_some_and(|due| due <= self.now.tick) {
+            self.nodes[number].engine.handle_timeout(self.now);
+            self.drain(number);
+        }
     }
 
     fn check_event(&mut self, event: Event) {
@@ -317,6 +325,7 @@ impl<'a, B: Border> Network<'a, B> {
                 assert!(self.open.contains(&id), "a stream to nobody");
                 assert!(self.streams.insert((id, stream)), "a name twice");
             }
+            Event::Datagram { id, .. } => assert!(self.open.contains(&id), "a payload to nobody"),
             Event::StreamConnected { id, stream } => assert!(self.streams.contains(&(id, stream)), "which stream?"),
             Event::StreamClosed { id, stream, .. } => assert!(self.streams.remove(&(id, stream)), "closed twice"),
             Event::Progress(_) | Event::ReseedWanted => {}

@@ -150,6 +150,7 @@ impl<B: Border> Bench<B> {
 
     fn feed(&mut self, conn: ConnId, bytes: &[u8]) {
         self.lane.handle_bytes(self.now, conn, bytes);
+        self.lane.handle_timeout(self.now);
         self.lane.end_turn(self.now);
         self.drain();
     }

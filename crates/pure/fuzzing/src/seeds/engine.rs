@@ -114,7 +114,7 @@ pub fn engine() -> Seeds {
                 .long_part(&[])
                 .op(&[0, PASS, 3, 255, 255, FLUSH, 0, RUN, 9]),
         ),
-        ("asking", two().op(&[ASK, 1, 2, ASK, 2, 1, ASK, 1, 7, ASK, 3, 1, RUN, 30, CLOSE, 2])),
+        ("asking", two().op(&[ASK, 1, 2, ASK, 2, 1, ASK, 1, 7, ASK, 3, 1, RUN, 60, CLOSE, 2])),
         ("closing", two().op(&[CONNECT, 1, 2, WRITE, 0, 9, 0, RUN, 9, CLOSE, 2, RUN, 60])),
         (
             "lossy",

@@ -6,7 +6,7 @@ use ramson_wire::bounds::{Bound, Fullest, entries};
 
 use super::Lane;
 use super::connections::{Conn, Stage};
-use crate::limits::{MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL, MAX_WANTED};
+use crate::limits::{MAX_HANDSHAKE_BYTES, MAX_PENDING_BYTES, MAX_PENDING_MESSAGES, MAX_PENDING_TOTAL, MAX_WANTED};
 use crate::timers::Timer;
 use crate::{ConnId, LaneConfig, LaneOutput};
 
@@ -23,6 +23,11 @@ fn max_unconnected(config: &LaneConfig) -> usize {
     config.max_sessions.max(MAX_WANTED)
 }
 
+/// A dial that goes on to the next address, or a second round, doesn't ask again.
+fn most_connections(config: &LaneConfig) -> usize {
+    enough_connections(config).saturating_add(max_unconnected(config))
+}
+
 impl Lane {
     /// Tells all that is held, against its limits. Ask when outputs are drained: the limit on them is none.
     pub fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
@@ -32,6 +37,8 @@ impl Lane {
         visit(Bound::new("lane-sessions", self.connected, config.max_sessions, self.connected * PEER_BYTES));
         visit(Bound::new("lane-wanted-peers", unconnected, max_unconnected(config), unconnected * PEER_BYTES));
         self.inbound.bounds(config, visit);
+        visit(Bound::new("lane-handshake-turns", self.handshakes.len(), config.max_pending_inbound, 0));
+        visit(Bound::new("lane-held-back", self.pace.held(), most_connections(config), 0));
         visit(self.backoffs.bound());
         visit(self.replay.bound());
         self.pending_bounds(visit);
@@ -53,6 +60,7 @@ impl Lane {
 
     fn connection_bounds(&self, visit: &mut dyn FnMut(Bound)) {
         let (mut control, mut own, mut transit) = (Fullest::default(), Fullest::default(), Fullest::default());
+        let mut unread = Fullest::default();
         let mut held = entries::<(ConnId, Conn)>(self.conns.len());
         for conn in self.conns.values() {
             let Stage::Session(session) = &conn.stage else {
@@ -63,13 +71,13 @@ impl Lane {
                 let Fill { messages, bytes } = fill;
                 all.add(bytes, bytes + messages * size_of::<I2npMessage>());
             }
-            held += session.held_bytes();
+            held += session.held_bytes() + conn.unread.capacity();
+            unread.add(conn.unread.len(), 0);
         }
         visit(control.bound("session-control-bytes", CONTROL_LIMIT_BYTES));
         visit(own.bound("session-own-bytes", OWN_LIMIT_BYTES));
         visit(transit.bound("session-transit-bytes", TRANSIT_LIMIT_BYTES));
-        // A dial that goes on to the next address, or a second round, doesn't ask again.
-        let most = enough_connections(&self.config).saturating_add(max_unconnected(&self.config));
-        visit(Bound::new("lane-connections", self.conns.len(), most, held));
+        visit(unread.bound("handshake-unread-bytes", MAX_HANDSHAKE_BYTES));
+        visit(Bound::new("lane-connections", self.conns.len(), most_connections(&self.config), held));
     }
 }

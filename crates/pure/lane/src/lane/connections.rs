@@ -3,7 +3,7 @@
 use ramson_transport::ntcp2::{CloseReason, Context, Drops, Event, Session, TerminationReason};
 use ramson_wire::{Now, RouterHash, RouterInfo, Tick};
 
-use super::Lane;
+use super::{Lane, traffic::Allowance};
 use crate::{
     ConnId, DropReason, Fault, LaneEvent, LaneOutput, LaneStats,
     address::{Candidate, Source},
@@ -21,6 +21,12 @@ pub(super) struct Conn {
     pub(super) source: Option<Source>,
     /// Where it counts as an inbound session.
     standing: Option<Source>,
+    /// When it was made.
+    pub(super) since: Tick,
+    /// Bytes of an inbound handshake that wait for their turn.
+    pub(super) unread: Vec<u8>,
+    /// Messages for the engine that it may bring.
+    pub(super) up: Allowance,
     /// When its session was established.
     pub(super) established: Option<Tick>,
     /// What the lane, not the session, does next with it.
@@ -28,7 +34,7 @@ pub(super) struct Conn {
     /// The session is over; its last bytes go out.
     closing: bool,
     /// The driver was told that it has bytes, and hasn't taken all yet.
-    announced: bool,
+    pub(super) announced: bool,
     /// The session's drops that are counted already.
     counted: Drops,
 }
@@ -55,8 +61,11 @@ pub(super) enum Plan {
 }
 
 impl Conn {
-    pub(super) fn new(stage: Stage, inbound: bool, peer: Option<RouterHash>) -> Self {
+    pub(super) fn new(now: Tick, stage: Stage, inbound: bool, peer: Option<RouterHash>) -> Self {
         Self {
+            since: now,
+            unread: Vec::new(),
+            up: Allowance::default(),
             stage,
             inbound,
             peer,
@@ -112,10 +121,21 @@ impl Lane {
     }
 
     pub(super) fn received(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
+        self.pace.read(now.tick, bytes.len());
+        if self.conns.get_mut(&conn).and_then(Conn::session).is_none() {
+            return;
+        }
+        self.stats.received_bytes = self.stats.received_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.tidy_later(now.tick);
+        if !self.keep_for_turn(now, conn, bytes) {
+            self.read_session(now, conn, bytes);
+        }
+    }
+
+    pub(super) fn read_session(&mut self, now: Now, conn: ConnId, bytes: &[u8]) {
         let Some(session) = self.conns.get_mut(&conn).and_then(Conn::session) else {
             return;
         };
-        self.stats.received_bytes = self.stats.received_bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let mut context = Context { replay: &mut self.replay, router_info: self.router_info.bytes() };
         session.handle_bytes(now, bytes, &mut context);
         self.pump(now, conn);
@@ -143,10 +163,18 @@ impl Lane {
         let Some(session) = entry.any_session() else {
             return;
         };
+        let queued = session.queued();
+        let only_transit = queued.transit.bytes > 0 && queued.own.bytes == 0 && queued.control.bytes == 0;
+        let room = self.pace.may_write(now.tick, !only_transit);
         let before = out.len();
-        session.write_into(now, out, limit);
+        if room == 0 && session.wants_write() {
+            entry.announced = false;
+            return self.hold(conn, !only_transit);
+        }
+        session.write_into(now, out, limit.min(before.saturating_add(room)));
         let more = session.wants_write();
         let written = out.len().saturating_sub(before);
+        self.pace.wrote(now.tick, written);
         self.stats.sent_bytes = self.stats.sent_bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         if written == 0 || !more {
             entry.announced = false;
@@ -254,17 +282,22 @@ impl Lane {
         entry.plan = None;
         if let Some(source) = entry.source.take() {
             entry.standing = Some(source);
+            self.inbound.over(conn);
             self.inbound.release(source);
-            self.inbound.stands(source);
+            self.inbound.stands(now.tick, source);
         }
         let known = self.peers.get(&peer).is_some_and(|peer| peer.active.is_some());
-        if peer == self.local.hash || (inbound && !known && self.inbound_full()) {
-            if peer != self.local.hash {
-                self.stats.drop(DropReason::SessionLimit, 1);
-            }
+        if peer == self.local.hash {
             return self.close(now, conn, TerminationReason::Normal);
         }
-        if !inbound && !known && self.connected >= self.config.max_sessions {
+        if inbound && !known && self.memory_is_short() {
+            return self.refuse_for_memory(now, conn);
+        }
+        if inbound && !known && self.inbound_full() && !self.make_place(now, false) {
+            self.stats.drop(DropReason::SessionLimit, 1);
+            return self.close(now, conn, TerminationReason::Normal);
+        }
+        if !inbound && !known && self.connected >= self.config.max_sessions && !self.make_place(now, true) {
             // Others came in while we dialed.
             self.connect_failed(peer, Fault::Local, DropReason::SessionLimit);
             return self.close(now, conn, TerminationReason::Normal);
@@ -308,6 +341,7 @@ impl Lane {
 
     /// Takes a connection out of its router's places and of the inbound limits.
     pub(super) fn detach(&mut self, now: Now, conn: ConnId, fault: Fault) {
+        self.forget_handshake(conn);
         let Some(entry) = self.conns.get_mut(&conn) else {
             return;
         };
@@ -345,9 +379,11 @@ impl Lane {
 
     /// The connection is no more.
     pub(super) fn forget(&mut self, conn: ConnId) {
+        self.forget_handshake(conn);
         let Some(mut entry) = self.conns.remove(&conn) else {
             return;
         };
+        self.pace.forget(conn);
         let counted = entry.counted;
         if let Some(session) = entry.any_session() {
             count_drops(&mut self.stats, counted, session.drops());
@@ -382,5 +418,6 @@ fn count_drops(stats: &mut LaneStats, old: Drops, new: Drops) {
     count(DropReason::TransitQueue, old.transit_aged, new.transit_aged);
     count(DropReason::TransitQueue, old.transit_overflow, new.transit_overflow);
     count(DropReason::Expired, old.transit_expired, new.transit_expired);
+    count(DropReason::Memory, old.transit_shed, new.transit_shed);
     count(DropReason::SessionClosed, old.unsent, new.unsent);
 }

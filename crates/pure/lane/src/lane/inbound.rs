@@ -25,6 +25,13 @@ const WINDOW: Duration = Duration::from_secs(60);
 pub(super) struct Inbound {
     pending: BTreeMap<Source, usize>,
     total: usize,
+    /// Connections whose handshake goes on: the smallest is the oldest.
+    going_on: BTreeSet<ConnId>,
+    /// Of them those whose handshake failed already, which are only kept open so that nobody learns why.
+    failed: BTreeSet<ConnId>,
+    /// Where sessions came from, with the last time.
+    proven: BTreeMap<Source, Tick>,
+    proven_by_age: BTreeSet<(Tick, Source)>,
     /// Sessions standing.
     standing: BTreeMap<Source, usize>,
     /// Begin of the window, connections in it.
@@ -35,7 +42,10 @@ pub(super) struct Inbound {
 impl Inbound {
     /// Takes a place for a handshake, or says which limit stands against it.
     fn admit(&mut self, now: Tick, config: &LaneConfig, source: Source) -> Result<(), DropReason> {
-        if self.total >= config.max_pending_inbound {
+        // A quarter is for those who had a session before: a flood from everywhere doesn't keep them out.
+        let places = config.max_pending_inbound;
+        let places = if self.proven.contains_key(&source) { places } else { places.saturating_sub(places / 4) };
+        if self.total >= places {
             return Err(DropReason::PendingInbound);
         }
         let pending = self.pending.get(&source).copied().unwrap_or(0);
@@ -55,6 +65,46 @@ impl Inbound {
         Ok(())
     }
 
+    /// A handshake goes on there.
+    fn begins(&mut self, conn: ConnId) {
+        self.going_on.insert(conn);
+    }
+
+    /// It is over, or the connection.
+    pub(super) fn over(&mut self, conn: ConnId) {
+        self.going_on.remove(&conn);
+        self.failed.remove(&conn);
+    }
+
+    /// It failed, and the connection stays for a while.
+    pub(super) fn fails(&mut self, conn: ConnId) {
+        if self.going_on.contains(&conn) {
+            self.failed.insert(conn);
+        }
+    }
+
+    /// One that failed.
+    pub(super) fn failed(&self) -> Option<ConnId> {
+        self.failed.first().copied()
+    }
+
+    /// The one that goes on for longest.
+    pub(super) fn oldest(&self) -> Option<ConnId> {
+        self.going_on.first().copied()
+    }
+
+    fn remember(&mut self, now: Tick, source: Source) {
+        if let Some(before) = self.proven.insert(source, now) {
+            self.proven_by_age.remove(&(before, source));
+        }
+        self.proven_by_age.insert((now, source));
+        if self.proven.len() > MAX_RATED_ADDRESSES
+            && let Some((_, oldest)) = self.proven_by_age.pop_first()
+        {
+            self.proven.remove(&oldest);
+        }
+    }
+
     /// Gives the place back: the handshake is over, one way or the other.
     pub(super) fn release(&mut self, source: Source) {
         let Some(pending) = self.pending.get_mut(&source) else {
@@ -68,7 +118,8 @@ impl Inbound {
     }
 
     /// A handshake from there became a session.
-    pub(super) fn stands(&mut self, source: Source) {
+    pub(super) fn stands(&mut self, now: Tick, source: Source) {
+        self.remember(now, source);
         let standing = self.standing.entry(source).or_default();
         *standing = standing.saturating_add(1);
     }
@@ -94,6 +145,8 @@ impl Inbound {
         visit(of_source(&self.pending).bound("lane-inbound-handshakes-of-source", config.max_pending_inbound_per_ip));
         let standing = of_source(&self.standing);
         visit(standing.bound("lane-inbound-sessions-of-source", config.max_inbound_sessions_per_ip));
+        let bytes = entries::<(Source, Tick)>(self.proven.len() * 2);
+        visit(Bound::new("lane-inbound-proven", self.proven.len(), MAX_RATED_ADDRESSES, bytes).lasting());
         let bytes = entries::<(Source, (Tick, u32))>(self.rates.len() * 2);
         visit(Bound::new("lane-inbound-rates", self.rates.len(), MAX_RATED_ADDRESSES, bytes).lasting());
     }
@@ -124,9 +177,14 @@ impl Lane {
     /// Takes a connection from outside, or refuses it and counts why.
     pub(super) fn admit(&mut self, now: Now, remote: SocketAddr) -> Option<ConnId> {
         let source = Source::of(remote.ip());
+        if self.inbound.total >= self.config.max_pending_inbound / 4 * 3 {
+            self.give_up_handshake(now);
+        }
         let admitted = if !self.config.listen {
             Err(DropReason::NotListening)
-        } else if self.inbound_full() || self.conns.len() >= enough_connections(&self.config) {
+        } else if self.memory_is_short() {
+            Err(DropReason::Memory)
+        } else if self.inbound_full() && !self.has_silent || self.conns.len() >= enough_connections(&self.config) {
             Err(DropReason::SessionLimit)
         } else {
             self.inbound.admit(now.tick, &self.config, source)
@@ -140,8 +198,9 @@ impl Lane {
         let session = Session::respond(now, &self.local, remote.ip().to_canonical(), rng);
         let conn = self.next_conn();
         let stage = Stage::Session(Box::new(session));
-        let mut entry = Conn::new(stage, true, None);
+        let mut entry = Conn::new(now.tick, stage, true, None);
         entry.source = Some(source);
+        self.inbound.begins(conn);
         self.conns.insert(conn, entry);
         self.refresh(conn);
         Some(conn)

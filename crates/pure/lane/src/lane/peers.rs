@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use ramson_crypto::rng;
 use ramson_transport::ntcp2::{Class, SendError, Session, TerminationReason};
-use ramson_wire::{I2npMessage, Now, RouterHash, RouterInfo, TunnelId};
+use ramson_wire::{I2npMessage, MessageKind, Now, RouterHash, RouterInfo, Tick, TunnelId};
 
 use super::{
     Lane,
@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) dial: Dial,
     pending: Pending,
     pub(super) congested: bool,
+    /// When something of our own went there, or came from there, last.
+    pub(super) ours_at: Option<Tick>,
 }
 
 impl Peer {
@@ -95,7 +97,15 @@ impl Pending {
     }
 
     fn own_bytes(&self) -> usize {
-        self.messages.iter().filter(|(class, _)| *class == Class::Own).map(|(_, message)| message.body.len()).sum()
+        self.bytes_of(Class::Own)
+    }
+
+    fn transit_bytes(&self) -> usize {
+        self.bytes_of(Class::Transit)
+    }
+
+    fn bytes_of(&self, wanted: Class) -> usize {
+        self.messages.iter().filter(|(class, _)| *class == wanted).map(|(_, message)| message.body.len()).sum()
     }
 }
 
@@ -105,9 +115,13 @@ impl Lane {
         if to == self.local.hash {
             return self.loop_back(now, message);
         }
+        let ours = is_ours(class, message.kind);
         match self.usable_session(now, to) {
             Some(conn) => self.send_on(now, to, conn, message, class),
             None => self.wait(now, to, message, class, endpoint),
+        }
+        if ours {
+            self.note_ours(now.tick, to);
         }
     }
 
@@ -186,6 +200,24 @@ impl Lane {
         self.stats.drop(DropReason::PendingQueue, evicted);
     }
 
+    /// Transit that waits for sessions goes, the router's that has most of it first; bytes that are free now.
+    pub(super) fn forget_waiting_transit(&mut self, wanted: usize) -> usize {
+        let mut freed = 0_usize;
+        let mut dropped = 0;
+        while freed < wanted {
+            let most = self.peers.values_mut().max_by_key(|peer| peer.pending.transit_bytes());
+            let Some(peer) = most.filter(|peer| peer.pending.transit_bytes() > 0) else { break };
+            let before = peer.pending.bytes;
+            while freed.saturating_add(before.saturating_sub(peer.pending.bytes)) < wanted && peer.pending.drop_transit() {
+                dropped += 1;
+            }
+            freed = freed.saturating_add(before.saturating_sub(peer.pending.bytes));
+        }
+        self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        self.stats.drop(DropReason::Memory, dropped);
+        freed
+    }
+
     /// Gives what waited to the session that now stands.
     pub(super) fn flush_pending(&mut self, now: Now, peer: RouterHash) {
         let Some(entry) = self.peers.get_mut(&peer) else {
@@ -240,7 +272,8 @@ impl Lane {
         }
         let known = self.peers.contains_key(&peer);
         let others = self.peers.len().saturating_sub(usize::from(known));
-        if others >= self.config.max_sessions || self.conns.len() >= enough_connections(&self.config) {
+        let full = others >= self.config.max_sessions && !self.make_place(now, true);
+        if full || self.conns.len() >= enough_connections(&self.config) {
             return self.connect_failed(peer, Fault::Local, DropReason::SessionLimit);
         }
         let other_network = info.net_id().is_some_and(|id| id != self.config.net_id);
@@ -265,7 +298,7 @@ impl Lane {
         let candidate = rest.remove(0);
         let remote = candidate.remote;
         let conn = self.next_conn();
-        let mut entry = Conn::new(Stage::Dialing(candidate), false, Some(peer));
+        let mut entry = Conn::new(now.tick, Stage::Dialing(candidate), false, Some(peer));
         entry.plan = Some((now.tick + CONNECT_TIMEOUT, Plan::GiveUp));
         self.conns.insert(conn, entry);
         if let Some(entry) = self.peers.get_mut(&peer) {
@@ -372,4 +405,10 @@ impl Lane {
             self.event(LaneEvent::Congestion { peer, congested });
         }
     }
+}
+
+/// Data and requests of tunnels of our own. Answers to strangers are no sign that a router is one of our hops.
+fn is_ours(class: Class, kind: MessageKind) -> bool {
+    let of_tunnels = [MessageKind::TUNNEL_DATA, MessageKind::SHORT_TUNNEL_BUILD, MessageKind::VARIABLE_TUNNEL_BUILD];
+    class != Class::Transit && of_tunnels.contains(&kind)
 }

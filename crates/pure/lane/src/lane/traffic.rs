@@ -6,17 +6,39 @@ use ramson_wire::{I2npMessage, MessageKind, Now, RouterHash, Tick};
 use super::Lane;
 use crate::{
     ConnId, DropReason, LaneEvent,
-    limits::SWEEP_INTERVAL,
+    limits::{SWEEP_INTERVAL, UP_BURST, UP_EVERY},
     relay::{Forward, Taken},
     timers::Timer,
 };
 
+/// Messages for the engine that one source may bring: what it doesn't bring costs the engine nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowance {
+    /// When all of it is there again.
+    full_at: Tick,
+}
+
+impl Allowance {
+    fn take(&mut self, now: Tick) -> bool {
+        let from = self.full_at.max(now);
+        if from.saturating_since(now) > UP_EVERY * (UP_BURST - 1) {
+            return false;
+        }
+        self.full_at = from + UP_EVERY;
+        true
+    }
+}
+
 impl Lane {
     /// A message came on a session.
     pub(super) fn message(&mut self, now: Now, conn: ConnId, message: I2npMessage) {
-        if let Some(from) = self.conns.get(&conn).and_then(|entry| entry.peer) {
-            self.message_of(now, from, message);
+        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let Some(from) = entry.peer else { return };
+        let in_tunnel = [MessageKind::TUNNEL_DATA, MessageKind::TUNNEL_GATEWAY].contains(&message.kind);
+        if !in_tunnel && !entry.up.take(now.tick) {
+            return self.stats.drop(DropReason::PeerShare, 1);
         }
+        self.message_of(now, from, message);
     }
 
     /// A message as if a session with `from` had brought it.
@@ -35,7 +57,13 @@ impl Lane {
         };
         match taken {
             Taken::Relayed => {}
-            Taken::Own(message) => self.event(LaneEvent::Message { from: Some(from), message }),
+            Taken::Own(message) => {
+                // Anybody may send to a gateway of ours.
+                if message.kind == MessageKind::TUNNEL_DATA {
+                    self.note_ours(now.tick, from);
+                }
+                self.event(LaneEvent::Message { from: Some(from), message });
+            }
             Taken::Dropped(reason) => self.stats.drop(reason, 1),
         }
     }
@@ -62,13 +90,23 @@ impl Lane {
             for forward in self.table.end_turn(now, &mut self.stats) {
                 match forward {
                     Forward::Send { to, message, endpoint } => self.send(now, to, message, Class::Transit, endpoint),
-                    Forward::Up(message) => self.event(LaneEvent::Message { from: None, message }),
+                    Forward::Up(message) => self.up(now.tick, message),
                 }
             }
         }
         self.timers.set(Timer::Turn, self.table.has_work().then_some(now.tick));
         if self.table.is_assembling() {
             self.sweep_later(now.tick);
+        }
+    }
+
+    /// Out of a transit tunnel's end, addressed to us.
+    fn up(&mut self, now: Tick, message: I2npMessage) {
+        let in_tunnel = [MessageKind::TUNNEL_DATA, MessageKind::TUNNEL_GATEWAY].contains(&message.kind);
+        if in_tunnel || self.unknown_up.take(now) {
+            self.event(LaneEvent::Message { from: None, message });
+        } else {
+            self.stats.drop(DropReason::PeerShare, 1);
         }
     }
 

@@ -95,6 +95,31 @@ impl RelayTable {
         }
     }
 
+    /// Drops incomplete messages, those of the tunnel that has most first; bytes that are free now.
+    pub(crate) fn forget_incomplete(&mut self, wanted: usize, stats: &mut LaneStats) -> usize {
+        let mut freed = 0_usize;
+        while freed < wanted {
+            let held = |tunnel: &TunnelId| {
+                let state = self.relays.get(tunnel).and_then(|entry| entry.endpoint.as_deref());
+                state.map_or(0, |state| state.endpoint.buffered_bytes())
+            };
+            let Some(tunnel) = self.assembling.iter().copied().max_by_key(held) else { break };
+            let Some(state) = self.relays.get_mut(&tunnel).and_then(|entry| entry.endpoint.as_deref_mut()) else { break };
+            let before = state.endpoint.buffered_bytes();
+            if !state.endpoint.drop_oldest() {
+                break;
+            }
+            let after = state.endpoint.buffered_bytes();
+            if state.endpoint.deadline().is_none() {
+                self.assembling.remove(&tunnel);
+            }
+            self.collect_drops(tunnel, stats);
+            self.assembling_bytes = self.assembling_bytes.saturating_sub(before).saturating_add(after);
+            freed = freed.saturating_add(before.saturating_sub(after));
+        }
+        freed
+    }
+
     fn deliver_whole(
         &mut self,
         now: Now,

@@ -47,8 +47,8 @@ fn handshakes_in_all_and_the_rate_are_limited() {
     let lane = &mut net.nodes[0].lane;
     let from = |n: u32| SocketAddr::new(std::net::Ipv4Addr::from(0x0909_0000 + n).into(), 1000);
     let taken = (0..10_000).filter_map(|n| lane.handle_incoming(now, from(n))).count();
-    assert_eq!(taken, 256);
-    assert_eq!(net.nodes[0].drops(DropReason::PendingInbound), 10_000 - 256);
+    assert_eq!(taken, 192);
+    assert_eq!(net.nodes[0].drops(DropReason::PendingInbound), 10_000 - 192);
     net.advance(Duration::from_secs(70));
     let now = net.now;
     let lane = &mut net.nodes[0].lane;
@@ -71,6 +71,7 @@ fn garbage_ends_the_connection_and_nothing_else() {
         let lane = &mut net.nodes[0].lane;
         let conn = lane.handle_incoming(now, address("8.8.8.8:5000")).unwrap();
         lane.handle_bytes(now, conn, &vec![0x5a; len]);
+        lane.handle_timeout(now);
         lane.end_turn(now);
         let mut out = Vec::new();
         lane.write_into(now, conn, &mut out, 10_000);

@@ -245,8 +245,10 @@ impl Network {
         if waiting.is_empty() {
             flow.bytes.pop_front();
         }
-        self.nodes[node].lane.handle_bytes(self.now, conn, &bytes);
-        self.nodes[node].lane.end_turn(self.now);
+        let lane = &mut self.nodes[node].lane;
+        lane.handle_bytes(self.now, conn, &bytes);
+        lane.handle_timeout(self.now);
+        lane.end_turn(self.now);
     }
 
     fn establish(&mut self, at: usize) {

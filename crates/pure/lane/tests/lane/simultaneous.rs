@@ -94,6 +94,7 @@ impl Pair {
         if to_lane {
             let bytes = std::mem::take(&mut link.to_lane);
             self.lane.handle_bytes(self.now, link.conn, &bytes);
+            self.lane.handle_timeout(self.now);
         } else {
             let bytes = std::mem::take(&mut link.from_lane);
             let mut context = Context { replay: &mut self.replay, router_info: &self.info };

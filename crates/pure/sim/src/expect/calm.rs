@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::Scenario;
+use crate::scenario::{Fault, Scenario};
 
 /// What goes on at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(crate) enum Phase {
 pub(crate) struct Calm {
     settled: Duration,
     disturbed: Vec<(Duration, Duration)>,
+    floods: Vec<(Duration, Duration)>,
 }
 
 impl Calm {
@@ -26,8 +27,19 @@ impl Calm {
         let grace = Duration::from_secs(scenario.expect.grace_secs);
         Self {
             settled: Duration::from_secs(scenario.expect.settle_secs),
+            floods: scenario
+                .faults
+                .iter()
+                .filter(|fault| matches!(fault, Fault::Flood(_)))
+                .map(|fault| (fault.begins(), fault.ends()))
+                .collect(),
             disturbed: scenario.faults.iter().map(|fault| (fault.begins(), fault.ends() + grace)).collect(),
         }
+    }
+
+    /// Whether a flood lasted all the while.
+    pub(crate) fn is_flood(&self, from: Duration, to: Duration) -> bool {
+        self.floods.iter().any(|(begin, end)| from >= *begin && to <= *end)
     }
 
     /// Of something that lasted from then to then: it is in calm only if all of it is.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::measure::{Spread, Violation};
-use crate::scenario::{Bulk, Expect, Fault, Pages, Partition, ShortLived};
+use crate::scenario::{Bulk, Expect, Fault, Flood, FloodOf, Pages, Partition, ShortLived};
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -55,12 +55,13 @@ fn of_nothing_nothing_is_held() {
         short_lived_permille: Some(0),
         builds_permille: Some(0),
         lookups_permille: Some(0),
+        lease_sets_soon_permille: Some(0),
         reachable_again_within_secs: Some(1),
         memory_per_router_bytes: Some(1),
         ..Expect::default()
     };
     let outcomes = judge(&scenario(expect), &Measures::default());
-    assert_eq!(outcomes.len(), 12);
+    assert_eq!(outcomes.len(), 13);
     let held: Vec<_> = outcomes.iter().filter(|outcome| outcome.held).map(|outcome| outcome.name).collect();
     assert_eq!(held, ["oracle-violations"]);
 }
@@ -170,6 +171,14 @@ fn lookups_in_calm_find() {
 }
 
 #[test]
+fn lease_sets_are_found_soon() {
+    let expect = |permille| Expect { lease_sets_soon_permille: Some(permille), ..Expect::default() };
+    let measures = samples(GOOD, |sample, sought, soon| (sample.lease_sets_sought, sample.lease_sets_soon) = (sought, soon));
+    assert_eq!(only(expect(800), &measures), (Some(800), true));
+    assert_eq!(only(expect(801), &measures), (Some(800), false));
+}
+
+#[test]
 fn destinations_are_reachable_again() {
     let expect = |secs| Expect { reachable_again_within_secs: Some(secs), ..Expect::default() };
     let measures = Measures { reachable_again: vec![Some(secs(3)), Some(secs(30))], ..Measures::default() };
@@ -188,4 +197,39 @@ fn memory_stays_within_bounds() {
     assert_eq!(only(expect(1_999), &measures), (Some(2_000), false));
     let measures = Measures { samples: vec![memory(0)], ..Measures::default() };
     assert_eq!(only(expect(2_000), &measures), (None, false));
+}
+
+#[test]
+fn a_flood_is_measured_against_calm() {
+    let flood =
+        Fault::Flood(Flood { from_secs: 100, to_secs: 140, of: FloodOf::Builds, times_capacity: 3, routers: 1, of_users: false });
+    let expect = Expect {
+        settle_secs: 60,
+        grace_secs: 20,
+        flood_goodput_permille: Some(500),
+        flood_builds_permille: Some(500),
+        ..Expect::default()
+    };
+    let mut scenario = Scenario { duration_secs: 300, faults: vec![flood], expect, ..Scenario::default() };
+    scenario.load.pages = Some(Pages::default());
+    scenario.check().unwrap();
+    // In a second 1,000 bytes and two builds, of which one succeeds; in the flood 600 bytes and two, of which 0.2 do.
+    let sample = |at: u64| {
+        let flooded = at.clamp(100, 140) - 100;
+        let calm = at - flooded;
+        Sample {
+            at: secs(at),
+            delivered_bytes: calm * 1_000 + flooded * 600,
+            builds_tried: at * 2,
+            builds_accepted: calm + flooded / 5,
+            ..Sample::default()
+        }
+    };
+    let measures = Measures { samples: (0..=30).map(|step| sample(step * 10)).collect(), ..Measures::default() };
+    let outcomes = judge(&scenario, &measures);
+    let of = |name: &str| outcomes.iter().find(|outcome| outcome.name == name).map(|outcome| (outcome.measured, outcome.held));
+    assert_eq!(of("flood-goodput-permille"), Some((Some(600), true)));
+    assert_eq!(of("flood-builds-permille"), Some((Some(200), false)));
+    scenario.faults.clear();
+    assert!(scenario.check().unwrap_err().to_string().contains("flood-goodput-permille"));
 }

@@ -24,8 +24,8 @@ const FIRST_PACKETS: usize = 10;
 const SEGMENT: u64 = 16 * 1024;
 /// A retransmission after a time-out comes no sooner.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
-/// Who hears nothing of what it sent for so long takes the connection for dead, as Linux does after 15 retransmissions.
-pub(super) const GIVE_UP: Duration = Duration::from_secs(924);
+/// Who hears nothing of what it sent for so long takes the connection for dead, as the production driver asks of the system.
+pub(super) const GIVE_UP: Duration = Duration::from_secs(60);
 /// A line's queue holds what it carries in so long.
 const LINE_QUEUE: Duration = Duration::from_millis(300);
 /// How often a held up connection finds out whether the network is whole again.

@@ -84,9 +84,14 @@ impl<U: User> Node<U> {
                     around.trace.add(*at, self.number, what, size);
                     around.watch.event(self.now(*at), self.number, &event);
                     self.show_observer(around, *at, &event);
+                    self.show_peer(around, *at, &event);
                     *at = *at + around.costs.engine_message();
                     let others = self.others(around, &event);
                     self.handle_event_and_besides(around, *at, event);
+                    if others.is_some() {
+                        // In production it waits for the end of the turn.
+                        self.engine.open_waiting(self.now(*at));
+                    }
                     self.drain_engine(around, *at, &mut commands);
                     *at = *at + around.costs.work();
                     self.compare_others(around, *at, others);
@@ -162,7 +167,8 @@ impl<U: User> Node<U> {
         if commands.is_empty() {
             return;
         }
-        around.watch.commands(*at, self.number, &commands);
+        let now = self.now(*at);
+        around.watch.commands(now, self.number, &commands, &|| self.engine.status(now).routers);
         *at = *at + around.costs.calls(WAKING);
         let arrives = self.engine_thread.hand_over(&mut self.rng, *at);
         around.schedule.add(arrives, Happening::ToLane { router: self.number, life: self.life, commands });

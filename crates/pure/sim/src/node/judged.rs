@@ -20,7 +20,7 @@ use crate::trace;
 /// The destination that is flooded after a run. Users count theirs from below.
 const FLOODED: IdentityId = IdentityId(u32::MAX);
 /// Batches for the engine beyond those that make the lane pause: commands, and what is under way then.
-const MAILBOX_MORE: usize = 256;
+const MAILBOX_MORE: usize = 8192;
 
 /// What belonged to others before a message came through a tunnel of a destination.
 pub(super) struct Others(Vec<(Owner, u64)>);
@@ -70,18 +70,30 @@ impl<U: User> Node<U> {
             // From nobody: this router is the tunnel's end itself.
             let from = from.unwrap_or_else(|| self.engine.router_info().hash());
             for asked in self.engine.opened(self.now(at), message) {
-                around.watch.asked(at, self.number, from, message, &asked);
+                around.watch.asked(self.now(at), self.number, from, message, &asked);
             }
             cpu::forget_work();
         }
+    }
+
+    /// What comes out of tunnels to destinations, for the strict peer that looks at everything.
+    pub(super) fn show_peer(&self, around: &mut Around<'_>, at: Tick, event: &LaneEvent) {
+        for (tunnel, garlic) in around.watch.garlic_for_destinations(self.now(at), self.number, event) {
+            if let Some(Owner::Identity(id)) = self.engine.owner_of_tunnel(tunnel)
+                && let Some(peeked) = self.engine.peek(id, &garlic)
+            {
+                around.watch.read(self.now(at), self.number, &peeked);
+            }
+        }
+        cpu::forget_work();
     }
 
     /// Everything it holds against its limits, its mailbox included.
     pub(crate) fn bounds(&self, visit: &mut dyn FnMut(Bound)) {
         self.lane.bounds(visit);
         self.engine.bounds(visit);
-        let letters = self.to_engine.len();
-        visit(Bound::new("mailbox", letters, ENGINE_BACKLOG + MAILBOX_MORE, 0));
+        let waiting = self.waiting_for_engine();
+        visit(Bound::new("mailbox", waiting, ENGINE_BACKLOG + MAILBOX_MORE, 0));
     }
 
     /// Now and then, when all outputs are drained, and whenever much came.

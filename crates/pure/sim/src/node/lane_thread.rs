@@ -12,10 +12,14 @@ use crate::world::Happening;
 
 /// Bytes read from one connection in one turn, as in production.
 const READ_PER_TURN: usize = 64 * 1024;
-/// Batches that may wait for the engine before the lane stops reading, as in production.
-pub(super) const ENGINE_BACKLOG: usize = 256;
+/// Bytes read from all connections in one turn, as in production.
+const READ_OF_ALL_PER_TURN: usize = 1024 * 1024;
+/// What may wait for the engine before the lane stops reading, as in production.
+pub(super) const ENGINE_BACKLOG: usize = 4096;
 /// How soon a paused lane looks whether the engine caught up, as in production.
 const PAUSE: Duration = Duration::from_millis(2);
+/// Connections taken in one turn, as in production.
+const ACCEPTS_PER_TURN: usize = 64;
 /// Calls of the system in production to take a connection: accept, register, no delay.
 const ACCEPTING: u64 = 3;
 /// To dial: make a socket, bind, connect, register, no delay, look whether it stands.
@@ -40,7 +44,7 @@ impl<U: User> Node<U> {
         let relayed = self.relayed();
         self.accept(around, &mut at);
         self.tell_standing(at);
-        let behind = self.to_engine.len() > ENGINE_BACKLOG;
+        let behind = self.waiting_for_engine() > ENGINE_BACKLOG;
         if !behind {
             self.read(around, &mut at);
         }
@@ -75,6 +79,10 @@ impl<U: User> Node<U> {
     fn plan_lane(&mut self, around: &mut Around<'_>, begin: Tick, at: Tick, due: Option<Tick>, behind: bool) {
         if behind {
             self.wake_lane(around.schedule, begin + PAUSE);
+        } else if !self.knocks.is_empty() {
+            self.wake_lane(around.schedule, at);
+        } else if !self.readable.is_empty() && self.lane.read_room(self.now(at)) == 0 {
+            self.wake_lane(around.schedule, self.lane.read_again_at());
         } else if !self.readable.is_empty() || !self.writable.is_empty() {
             self.wake_lane(around.schedule, at);
         }
@@ -97,6 +105,16 @@ impl<U: User> Node<U> {
                 None => around.net.close(around.schedule, end),
             }
         }
+        let knocks = self.knocks.len().min(ACCEPTS_PER_TURN);
+        for (remote, bytes) in self.knocks.drain(..knocks).collect::<Vec<_>>() {
+            *at = *at + around.costs.calls(1);
+            if let Some(conn) = self.lane.handle_incoming(self.now(*at), remote) {
+                *at = *at + around.costs.calls(ACCEPTING - 1 + READING) + around.costs.socket(bytes.len());
+                self.lane.handle_bytes(self.now(*at), conn, &bytes);
+            } else {
+                *at = *at + around.costs.calls(1);
+            }
+        }
     }
 
     fn tell_standing(&mut self, at: Tick) {
@@ -112,8 +130,18 @@ impl<U: User> Node<U> {
     }
 
     fn read(&mut self, around: &mut Around<'_>, at: &mut Tick) {
-        for conn in std::mem::take(&mut self.readable) {
-            let mut left = READ_PER_TURN;
+        let ready = std::mem::take(&mut self.readable);
+        let mut room = self.lane.read_room(self.now(*at)).min(READ_OF_ALL_PER_TURN);
+        let from = std::mem::replace(&mut self.read_from, ConnId(0));
+        for conn in ready.range(from..).chain(ready.range(..from)).copied() {
+            if room == 0 {
+                if self.readable.insert(conn) && self.read_from == ConnId(0) {
+                    self.read_from = conn;
+                }
+                continue;
+            }
+            let most = READ_PER_TURN.min(room);
+            let mut left = most;
             if self.conns.contains_key(&conn) {
                 *at = *at + around.costs.calls(READING);
             }
@@ -122,12 +150,7 @@ impl<U: User> Node<U> {
                 match around.net.read(around.schedule, end, left) {
                     Read::Bytes(bytes) => {
                         left = left.saturating_sub(bytes.len());
-                        if self.phantoms.greets(conn) {
-                            around.watch.greeting(*at, self.number, &bytes);
-                        }
-                        *at = *at + around.costs.socket(bytes.len());
-                        self.lane.handle_bytes(self.now(*at), conn, &bytes);
-                        *at = *at + around.costs.work();
+                        self.read_bytes(around, at, conn, &bytes);
                     }
                     Read::Eof => {
                         around.net.close(around.schedule, end);
@@ -137,10 +160,20 @@ impl<U: User> Node<U> {
                     Read::Nothing => break,
                 }
             }
+            room = room.saturating_sub(most - left);
             if left == 0 {
                 self.readable.insert(conn);
             }
         }
+    }
+
+    fn read_bytes(&mut self, around: &mut Around<'_>, at: &mut Tick, conn: ConnId, bytes: &[u8]) {
+        if self.phantoms.greets(conn) {
+            around.watch.greeting(*at, self.number, bytes);
+        }
+        *at = *at + around.costs.socket(bytes.len());
+        self.lane.handle_bytes(self.now(*at), conn, bytes);
+        *at = *at + around.costs.work();
     }
 
     /// All that the lane has to say. Cryptography is still to be counted.

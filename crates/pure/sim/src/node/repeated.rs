@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ramson_engine::Output;
-use ramson_lane::{ConnId, LaneEvent};
+use ramson_lane::{ConnId, LaneCommand, LaneEvent};
 use ramson_wire::{MessageKind, Tick};
 
 use super::{Around, Letter, Node, User};
@@ -133,25 +133,37 @@ impl<U: User> Node<U> {
             for event in around.tamper.events(self.now(at), vec![event]) {
                 self.engine.handle_lane(self.now(at), event);
             }
+            let mut commands = Vec::new();
+            due = Some(self.effects(around, at, kind, &mut commands));
             if owners.iter().map(|owner| self.engine.fingerprint(*owner)).collect::<Vec<_>>() != before {
                 self.had_effect(around, at, kind, "changed what is held");
             }
-            let mut commands = Vec::new();
-            for _ in 0..super::MAX_OUTPUTS {
+            self.hand_commands(around, &mut { at }, commands);
+        }
+        cpu::forget_work();
+        due
+    }
+
+    /// Everything that comes of a repeated message, when it was opened too. Says when the engine is due then.
+    fn effects(&mut self, around: &mut Around<'_>, at: Tick, kind: MessageKind, commands: &mut Vec<LaneCommand>) -> Option<Tick> {
+        let mut due = None;
+        for _ in 0..MAX_TURNS {
+            due = loop {
                 let output = self.engine.poll_output();
                 if let Output::Timeout(next) = output {
-                    due = Some(next);
-                    break;
+                    break next;
                 }
                 let ((what, detail), _) = trace::of_engine_output(&output);
                 self.had_effect(around, at, kind, &format!("caused: {what} {detail}"));
                 if let Output::Lane(command) = output {
                     commands.push(command);
                 }
+            };
+            if due.is_none_or(|due| due > at) {
+                break;
             }
-            self.hand_commands(around, &mut { at }, commands);
+            self.engine.handle_timeout(self.now(at));
         }
-        cpu::forget_work();
         due
     }
 

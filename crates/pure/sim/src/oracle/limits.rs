@@ -11,15 +11,9 @@ use super::{FREED, LIMITS, Notes};
 
 /// So long after a destination closed nothing is held for it.
 pub(crate) const FREED_AFTER: Duration = Duration::from_secs(5);
-/// So long after its peers left a router has come to hold nothing but what lasts, each thing at some moment: it goes on to try.
+/// So long after its peers left a router has come to hold nothing but what lasts, each thing at some moment: it goes on to try, ever more
+/// seldom.
 pub(crate) const DRAINED_AFTER: Duration = Duration::from_secs(1_500);
-/// Builds without an answer yet. A router that knows very many others finds new ones to try all the while that it is alone, so there
-/// it is enough that far more of them end than it ever holds.
-const TRIED: &str = "tunnel-pending-in-all";
-/// So many.
-const VERY_MANY: usize = 200;
-/// So often the most that it ever held must have ended.
-const TURNED_OVER: usize = 4;
 /// So many routers are left alone at the end of a run.
 pub(crate) const LEFT_ALONE: usize = 4;
 /// A router's bounds are looked at in one of so many turns of its engine.
@@ -78,9 +72,6 @@ impl Limits {
 pub(crate) struct Draining {
     filled: BTreeMap<&'static str, usize>,
     emptied: BTreeSet<&'static str>,
-    /// Of [`TRIED`]: the most at a moment, and how many ended from look to look.
-    most_tried: usize,
-    tried_ended: usize,
 }
 
 impl Draining {
@@ -90,19 +81,14 @@ impl Draining {
         for bound in bounds.iter().filter(|bound| !bound.lasting) {
             *fills.entry(bound.name).or_default() += bound.fill;
         }
-        let tried = fills.get(TRIED).copied().unwrap_or(0);
-        self.tried_ended += self.filled.get(TRIED).map_or(0, |before| before.saturating_sub(tried));
-        self.most_tried = self.most_tried.max(tried);
         self.emptied.extend(self.filled.keys().filter(|name| !fills.contains_key(*name)));
         self.emptied.extend(fills.iter().filter(|(_, fill)| **fill == 0).map(|(name, _)| *name));
         self.filled.extend(fills);
     }
 
-    /// What never was empty, in a network of so many routers.
-    pub(crate) fn judge(&self, at: Tick, router: usize, routers: usize, notes: &mut Notes) {
-        let turned_over = routers >= VERY_MANY && self.tried_ended >= TURNED_OVER * self.most_tried;
-        let gone = |name: &&str| self.emptied.contains(name) || turned_over && **name == *TRIED;
-        for (name, fill) in self.filled.iter().filter(|(name, _)| !gone(name)) {
+    /// What never was empty.
+    pub(crate) fn judge(&self, at: Tick, router: usize, notes: &mut Notes) {
+        for (name, fill) in self.filled.iter().filter(|(name, _)| !self.emptied.contains(*name)) {
             notes.violated(at, FREED, format!("router {router}: {fill} of {name} though it is alone"));
         }
     }
@@ -121,26 +107,16 @@ mod tests {
         assert_eq!((looks(false, 1), looks(true, 1), looks(false, BURST)), (10, 80, 640));
     }
 
-    /// What is told of a router among so many others that holds these numbers of builds, look by look.
-    fn told(routers: usize, tried: &[usize]) -> Vec<String> {
-        let bound = |name, fill| Bound::new(name, fill, 100, 0);
-        let mut draining = Draining::default();
-        for (round, tried) in tried.iter().enumerate() {
-            draining.look(&[bound(TRIED, *tried), bound("kept", 2), bound("now-and-then", round % 2)]);
-        }
-        let mut notes = Notes::default();
-        draining.judge(Tick(0), 7, routers, &mut notes);
-        notes.all().iter().map(|violation| violation.what.clone()).collect()
-    }
-
     #[test]
     fn what_never_is_empty_is_told() {
-        let kept = "router 7: 2 of kept though it is alone";
-        let tried = |fill| format!("router 7: {fill} of {TRIED} though it is alone");
-        assert_eq!(told(20, &[2, 0, 2]), [kept]);
-        let ending = [3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3];
-        assert_eq!(told(VERY_MANY - 1, &ending), [kept, &tried(3)]);
-        assert_eq!(told(VERY_MANY, &ending), [kept], "it goes on to try");
-        assert_eq!(told(VERY_MANY, &[3, 2, 3, 4, 5, 5, 5]), [kept, &tried(5)], "they don't end");
+        let bound = |name, fill| Bound::new(name, fill, 100, 0);
+        let mut draining = Draining::default();
+        for round in 0..4 {
+            draining.look(&[bound("kept", 2), bound("now-and-then", round % 2)]);
+        }
+        let mut notes = Notes::default();
+        draining.judge(Tick(0), 7, &mut notes);
+        let told: Vec<String> = notes.all().iter().map(|violation| violation.what.clone()).collect();
+        assert_eq!(told, ["router 7: 2 of kept though it is alone"]);
     }
 }

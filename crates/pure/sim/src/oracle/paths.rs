@@ -88,6 +88,23 @@ impl Paths {
         routers
     }
 
+    /// From where messages come to a place.
+    pub(crate) fn before(&self, place: Place) -> Option<Place> {
+        self.into.get(&place).copied()
+    }
+
+    /// Takes the layers of all hops off what came to the owner of an inbound tunnel at this place. False: they aren't known.
+    pub(crate) fn peel(&self, place: Place, data: &mut [u8; 1024]) -> bool {
+        let mut at = place;
+        for _ in 0..MAX_HOPS {
+            let Some(before) = self.before(at) else { return at != place };
+            let Some(hop) = self.hops.get(&before) else { return false };
+            hop.keys.decrypt(data);
+            at = before;
+        }
+        false
+    }
+
     /// What becomes of a tunnel message at each hop that it is relayed by, and what the endpoint finds under the layers.
     pub(crate) fn follow(&self, from: RouterHash, to: RouterHash, message: &I2npMessage) -> (Vec<Step>, Option<Box<[u8; 1024]>>) {
         let mut steps = Vec::new();

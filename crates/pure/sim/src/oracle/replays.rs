@@ -136,21 +136,22 @@ impl Replays {
     /// A message goes to a router, which may relay it.
     pub(crate) fn sent(&mut self, at: Tick, router: usize, from: RouterHash, message: &I2npMessage) {
         if self.chosen(ONE_OF) {
-            let again = |judged| Replay::Message { from, message: message.clone(), judged };
             let soon = at + Duration::from_millis(rng::between(&mut self.rng, AFTER_MILLIS.0, AFTER_MILLIS.1));
-            if !self.has_room(router, false) {
-                return;
-            }
-            self.repeat(soon, router, false, again(false));
-            let (after, late) = self.wait();
-            self.repeat(soon + after, router, late, again(true));
+            self.repeat(soon, router, false, Replay::Message { from, message: message.clone(), judged: false });
         }
     }
 
-    /// What is to be repeated now.
+    /// What is to be repeated now. What was sent in a router's name comes once more, and that is judged.
     pub(crate) fn due(&mut self, at: Tick, router: usize) -> Vec<Replay> {
         let Some(waiting) = self.waiting.get_mut(&router) else { return Vec::new() };
         let later = waiting.split_off(&(at, 0));
-        std::mem::replace(waiting, later).into_values().collect()
+        let due: Vec<Replay> = std::mem::replace(waiting, later).into_values().collect();
+        for replay in &due {
+            if let Replay::Message { from, message, judged: false } = replay {
+                let (after, late) = self.wait();
+                self.repeat(at + after, router, late, Replay::Message { from: *from, message: message.clone(), judged: true });
+            }
+        }
+        due
     }
 }

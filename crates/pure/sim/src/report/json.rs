@@ -98,6 +98,8 @@ fn sample(sample: &Sample) -> Value {
         "builds_accepted": sample.builds_accepted,
         "lookups_asked": sample.lookups_asked,
         "lookups_found": sample.lookups_found,
+        "lease_sets_sought": sample.lease_sets_sought,
+        "lease_sets_soon": sample.lease_sets_soon,
         "delivered_bytes": sample.delivered_bytes,
         "wire_bytes": sample.wire_bytes,
         "drops": sample.drops,

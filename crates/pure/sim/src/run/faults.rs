@@ -2,30 +2,17 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ramson_crypto::rng;
-use ramson_lane::{Class, LaneCommand};
-use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash};
 
 use super::{End, Leaving, Plan, Run};
-use crate::cpu::Costs;
 use crate::disk::DiskFaults;
 use crate::load::Load;
-use crate::scenario::{Churn, ClockJump, Crash, Disk, Fault, Flood, Partition};
+use crate::scenario::{Churn, ClockJump, Crash, Disk, Fault, Partition};
 
 /// A churning router stays away for up to so long.
 const AWAY_SECS: u64 = 60;
 /// If nobody is there to be killed, then so long after.
 const CRASH_AGAIN: Duration = Duration::from_secs(1);
-/// Hostile routers of a flood.
-const HOSTILE: usize = 16;
-/// They are there so long before, to have their sessions.
-const HOSTILE_BEFORE: Duration = Duration::from_secs(20);
-/// A flood's messages are sent in steps of this.
-const FLOOD_STEP: Duration = Duration::from_millis(100);
-/// Records of a build request, and the size of one.
-const RECORDS: usize = 4;
-const RECORD_LEN: usize = 218;
 
 impl Run {
     pub(super) fn plan_faults(&mut self) {
@@ -61,21 +48,6 @@ impl Run {
             let again = rng::below(&mut self.rng, 1_000) < churn.return_permille;
             self.plan(at, Plan::Leave(Leaving { end, back, again }));
         }
-    }
-
-    fn plan_flood(&mut self, index: usize, flood: &Flood) {
-        let begin = Duration::from_secs(flood.from_secs);
-        for _ in 0..HOSTILE {
-            self.plan(begin.saturating_sub(HOSTILE_BEFORE), Plan::AddHostile);
-        }
-        self.plan(begin, Plan::Flood { index });
-        let mut victims: Vec<usize> = (0..self.scenario.routers).collect();
-        if flood.of_users {
-            victims.retain(|router| self.users.are_at(*router));
-            rng::shuffle(&mut self.rng, &mut victims);
-        }
-        victims.truncate(flood.routers);
-        self.victims.insert(index, victims);
     }
 
     pub(super) fn fault(&mut self, index: usize, begins: bool) {
@@ -213,42 +185,6 @@ impl Run {
         let draw = rng::below(&mut self.rng, u32::MAX);
         self.world.reset_connection(router, draw)
     }
-
-    /// The next step of a flood: build requests that look right up to where opening them costs.
-    pub(super) fn flood(&mut self, index: usize) {
-        let Some(Fault::Flood(flood)) = self.scenario.faults.get(index).cloned() else { return };
-        if self.elapsed() >= Duration::from_secs(flood.to_secs) {
-            return;
-        }
-        self.after(FLOOD_STEP, Plan::Flood { index });
-        let costs = Costs { scale_percent: u64::from(self.scenario.cpu.scale_percent), ..Costs::measured() };
-        let capacity = FLOOD_STEP.as_nanos() / costs.of_build_request().as_nanos().max(1);
-        let count = usize::try_from(capacity).unwrap_or(0) * usize::try_from(flood.times_capacity).unwrap_or(0);
-        let victims = self.victims.get(&index).cloned().unwrap_or_default();
-        for victim in victims {
-            let Some(victim) = self.world.status(victim).map(|status| status.hash) else { continue };
-            let senders: Vec<usize> = self.hostile.iter().copied().cycle().take(count).collect();
-            for sender in senders {
-                let message = self.hostile_request(victim);
-                let command = LaneCommand::Send { to: victim, message, class: Class::Own };
-                self.world.command_lane(sender, command);
-            }
-        }
-    }
-
-    fn hostile_request(&mut self, victim: RouterHash) -> I2npMessage {
-        let mut body = vec![u8::try_from(RECORDS).unwrap_or(0)];
-        for _ in 0..RECORDS {
-            let mut record: [u8; RECORD_LEN] = rng::bytes(&mut self.rng);
-            if let Some((to, from)) = record.first_chunk_mut::<16>().zip(victim.0.first_chunk::<16>()) {
-                *to = *from;
-            }
-            body.extend_from_slice(&record);
-        }
-        let id = MessageId(rng::below(&mut self.rng, u32::MAX));
-        let expiration = self.world.date() + Duration::from_secs(10);
-        I2npMessage::new(MessageKind::SHORT_TUNNEL_BUILD, id, expiration, Bytes::from(body))
-    }
 }
 
 #[cfg(test)]
@@ -283,11 +219,12 @@ mod tests {
     fn each_reset_breaks_a_connection() {
         let mut run = begin(8, Vec::new());
         run.run_to(Duration::from_secs(20));
-        for router in 0..6 {
+        for router in 0..5 {
             run.world.crash(router, router % 2 == 0);
         }
         run.run_to(Duration::from_secs(21));
-        assert!(run.reset(), "of the two that are left");
+        assert!(run.reset(), "of the three that are left");
+        run.world.crash(5, false);
         run.world.crash(6, false);
         run.run_to(Duration::from_secs(22));
         assert!(!run.reset(), "one alone has none");

@@ -16,6 +16,8 @@ struct Counts {
     builds_accepted: u64,
     lookups_asked: u64,
     lookups_found: u64,
+    lease_sets_sought: u64,
+    lease_sets_soon: u64,
     drops: BTreeMap<&'static str, u64>,
 }
 
@@ -26,6 +28,8 @@ impl Counts {
             builds_accepted: status.builds.accepted,
             lookups_asked: status.lookups.asked,
             lookups_found: status.lookups.found,
+            lease_sets_sought: status.lookups.lease_sets,
+            lease_sets_soon: status.lookups.lease_sets_soon,
             drops: status.drops,
         }
     }
@@ -35,6 +39,8 @@ impl Counts {
         self.builds_accepted += other.builds_accepted;
         self.lookups_asked += other.lookups_asked;
         self.lookups_found += other.lookups_found;
+        self.lease_sets_sought += other.lease_sets_sought;
+        self.lease_sets_soon += other.lease_sets_soon;
         for (reason, count) in &other.drops {
             *self.drops.entry(reason).or_default() += count;
         }
@@ -94,6 +100,7 @@ impl Run {
         sample.memory = Spread::of(memory);
         (sample.builds_tried, sample.builds_accepted) = (totals.builds_tried, totals.builds_accepted);
         (sample.lookups_asked, sample.lookups_found) = (totals.lookups_asked, totals.lookups_found);
+        (sample.lease_sets_sought, sample.lease_sets_soon) = (totals.lease_sets_sought, totals.lease_sets_soon);
         sample.drops = totals.drops;
         self.sampled_at = now;
         self.measures.samples.push(sample);

@@ -140,12 +140,16 @@ impl Scenario {
         needs("bulk-permille", expect.bulk_permille.is_some(), bulk, "[load.bulk]")?;
         needs("bulk-kbytes-per-sec", expect.bulk_kbytes_per_sec.is_some(), bulk, "[load.bulk]")?;
         needs("short-lived-permille", expect.short_lived_permille.is_some(), short_lived, "[load.short-lived]")?;
+        let floods = self.faults.iter().any(|fault| matches!(fault, Fault::Flood(_)));
+        let goodput = expect.flood_goodput_permille.is_some();
+        needs("flood-goodput-permille", goodput, floods && (pages || bulk), "[load.pages] or [load.bulk], and a flood")?;
+        needs("flood-builds-permille", expect.flood_builds_permille.is_some(), floods, "a flood")?;
         let again = expect.reachable_again_within_secs.is_some();
         needs("reachable-again-within-secs", again, pages && faults, "[load.pages] and [[faults]]")
     }
 }
 
-fn shares(expect: &Expect) -> [(&'static str, Option<u32>); 6] {
+fn shares(expect: &Expect) -> [(&'static str, Option<u32>); 9] {
     [
         ("pages-permille", expect.pages_permille),
         ("pages-in-faults-permille", expect.pages_in_faults_permille),
@@ -153,6 +157,9 @@ fn shares(expect: &Expect) -> [(&'static str, Option<u32>); 6] {
         ("short-lived-permille", expect.short_lived_permille),
         ("builds-permille", expect.builds_permille),
         ("lookups-permille", expect.lookups_permille),
+        ("lease-sets-soon-permille", expect.lease_sets_soon_permille),
+        ("flood-goodput-permille", expect.flood_goodput_permille),
+        ("flood-builds-permille", expect.flood_builds_permille),
     ]
 }
 

@@ -35,6 +35,12 @@ pub struct Expect {
     pub builds_permille: Option<u32>,
     /// Lookups in calm that find.
     pub lookups_permille: Option<u32>,
+    /// Searches of destinations for LeaseSets that end in calm and find within five seconds.
+    pub lease_sets_soon_permille: Option<u32>,
+    /// Bytes that arrive at applications in a second while a flood lasts, of those that do in calm.
+    pub flood_goodput_permille: Option<u32>,
+    /// Own tunnels that all hops accept, of those begun, while a flood lasts, of the same share in calm.
+    pub flood_builds_permille: Option<u32>,
     /// Every published destination is reached so long after the last fault's end.
     pub reachable_again_within_secs: Option<u64>,
     /// The most that any router holds at any sample, by its registered bounds.
@@ -57,6 +63,9 @@ impl Default for Expect {
             short_lived_permille: None,
             builds_permille: None,
             lookups_permille: None,
+            lease_sets_soon_permille: None,
+            flood_goodput_permille: None,
+            flood_builds_permille: None,
             reachable_again_within_secs: None,
             memory_per_router_bytes: None,
         }

@@ -215,7 +215,24 @@ impl Crash {
     }
 }
 
-/// Build requests of hostile routers.
+/// What hostile routers send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FloodOf {
+    /// Build requests.
+    #[default]
+    Builds,
+    /// Connections from everywhere, with first messages of handshakes.
+    Handshakes,
+    /// Look-ups.
+    Netdb,
+    /// First messages of ratchet sessions, to the victims' destinations.
+    Sessions,
+    /// Data of tunnels. The capacity is what is shared of the bandwidth.
+    Transit,
+}
+
+/// Work for a router, of hostile ones.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Flood {
@@ -223,7 +240,10 @@ pub struct Flood {
     pub from_secs: u64,
     /// Until then.
     pub to_secs: u64,
-    /// So many times what a router's processor can do, to each of its victims.
+    /// What it consists of.
+    #[serde(default)]
+    pub of: FloodOf,
+    /// So many times what a router can do, to each of its victims.
     #[serde(default = "Flood::three")]
     pub times_capacity: u32,
     /// So many victims: the first routers.

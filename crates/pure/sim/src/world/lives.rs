@@ -1,7 +1,7 @@
 //! Routers end, cleanly or not, and start again.
 
-use ramson_engine::{Command, Snapshot};
-use ramson_wire::Tick;
+use ramson_engine::{Command, Owner};
+use ramson_wire::{RouterHash, Tick};
 
 use super::World;
 use crate::node::{Letter, Life, User};
@@ -52,14 +52,32 @@ impl<U: User> World<U> {
         if let Some((_, to)) = place.down.last_mut() {
             *to = now;
         }
-        let routers = place.disk.read();
-        self.start(router, Snapshot { routers, reseed: Vec::new() });
+        let found = place.disk.read();
+        self.start(router, found);
     }
 
     /// Whether a router was down at any time between these.
     #[must_use]
     pub fn was_down(&self, router: usize, from: Tick, to: Tick) -> bool {
         self.places.get(router).is_some_and(|place| place.down.iter().any(|(down, up)| *down <= to && *up >= from))
+    }
+
+    /// Whom a router keeps next to itself in tunnels of its own or of a destination: towards it, and away from it.
+    #[must_use]
+    pub fn next_to(&self, router: usize, owner: Owner) -> [Vec<RouterHash>; 2] {
+        self.node(router).map(|node| node.engine.next_to_us(owner)).unwrap_or_default()
+    }
+
+    /// The routers of an owner's tunnels in use, gateways first: towards it, and away from it.
+    #[must_use]
+    pub fn tunnel_hops(&self, router: usize, owner: Owner) -> [Vec<Vec<RouterHash>>; 2] {
+        self.node(router).map(|node| node.engine.tunnel_hops(owner)).unwrap_or_default()
+    }
+
+    /// Whether a router avoids another one as a hop, for what it did.
+    #[must_use]
+    pub fn avoids(&self, router: usize, other: &RouterHash) -> bool {
+        self.node(router).is_some_and(|node| node.engine.avoids(node.now(self.now()), other))
     }
 
     /// How many RouterInfos of floodfills reseeds have from now on, at most.

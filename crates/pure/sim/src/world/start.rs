@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ramson_crypto::rng::{self, SeededRng};
 use ramson_crypto::{ed25519, x25519};
-use ramson_engine::{Engine, EngineConfig, RouterSecrets, Snapshot};
+use ramson_engine::{Engine, EngineConfig, EngineLimits, RouterSecrets, Snapshot};
 use ramson_lane::{Lane, LaneConfig, LocalIdentity};
 use ramson_wire::{Date, Now, RouterIdentity};
 
@@ -49,7 +49,7 @@ impl<U: User> World<U> {
             down: Vec::new(),
         });
         let reseed = self.reseed(&mut rng);
-        self.start(number, Snapshot { routers: Vec::new(), reseed });
+        self.start(number, Snapshot { reseed, ..Snapshot::default() });
         number
     }
 
@@ -98,17 +98,25 @@ impl<U: User> World<U> {
             iv: secrets.ntcp2_iv,
             net_id: NET_ID,
         });
-        let mut config =
-            EngineConfig { net_id: NET_ID, floodfill, ignore_subnets: false, addresses: vec![address], ipv4: true, ipv6: false };
+        let mut config = EngineConfig {
+            net_id: NET_ID,
+            floodfill,
+            ignore_subnets: false,
+            addresses: vec![address],
+            ipv4: true,
+            ipv6: false,
+            limits: EngineLimits::default(),
+        };
         let draws = |what: &str| self.seed.child(&format!("{what} {number} life {life}"));
         let mut lane_config = LaneConfig { net_id: NET_ID, ..LaneConfig::default() };
         place.tamper.configure(&mut config, &mut lane_config);
-        self.watch.starts(number, secrets.identity.hash(), address, config.floodfill);
-        let Ok(mut engine) = Engine::new(now, config, secrets, snapshot, Box::new(draws("engine"))) else {
+        let key = x25519::PrivateKey::from_bytes(&secrets.encryption_key.to_bytes());
+        self.watch.starts(number, secrets.identity.hash(), key, (address, config.floodfill));
+        let Ok(engine) = Engine::new(now, config, secrets, snapshot, Box::new(draws("engine"))) else {
             return;
         };
-        engine.set_transit_share(lane_config.transit_bytes_per_sec);
         let info = engine.router_info().clone();
+        self.watch.says(now, number, &info);
         if life == 0 {
             self.infos.push((floodfill, info.bytes().clone()));
         }

@@ -14,7 +14,7 @@ use ramson_wire::{
     Codec, DestinationHash, I2npMessage, Mapping, MessageId, MessageKind, Now, RouterIdentity, RouterInfo, RouterInfoBuilder,
 };
 
-use crate::network::{broken, run_with, small};
+use crate::network::{broken_inside, run_with, small};
 use crate::replay::run;
 
 /// Two sites and two visitors on each router.
@@ -60,7 +60,7 @@ impl Tamper for AsksForAnother {
 #[test]
 fn a_destination_that_acts_for_another_is_seen() {
     let measures = run_with(&crowded(), [5], || Box::new(AsksForAnother::default()));
-    assert_eq!(broken(&measures), BTreeSet::from([IDENTITIES_APART]), "{:?}", measures.violations);
+    assert_eq!(broken_inside(&measures), BTreeSet::from([IDENTITIES_APART]), "{:?}", measures.violations);
 }
 
 /// Keeps RouterInfos that come down any tunnel: each message is taken as one that came straight from the router that it is about.
@@ -95,6 +95,6 @@ fn router_info(now: Now) -> RouterInfo {
 #[test]
 fn a_router_info_kept_from_a_destinations_tunnel_is_seen() {
     let measures = run_with(&crowded(), [5], || Box::new(KeepsWhatTunnelsBring(0)));
-    assert_eq!(broken(&measures), BTreeSet::from([IDENTITIES_APART]), "{:?}", measures.violations);
+    assert_eq!(broken_inside(&measures), BTreeSet::from([IDENTITIES_APART]), "{:?}", measures.violations);
     assert!(measures.violations.iter().all(|violation| violation.what.ends_with("changed the router")));
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod clear_text;
 mod identities_apart;
+mod java;
 mod limits;
 mod network;
 mod own_name;

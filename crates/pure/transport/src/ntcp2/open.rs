@@ -138,6 +138,10 @@ impl Open {
         self.peer
     }
 
+    pub(crate) fn last_message(&self) -> Tick {
+        self.last_message
+    }
+
     /// Takes bytes off the stream, and gives the events of all frames that they complete.
     pub(crate) fn handle_bytes(
         &mut self,

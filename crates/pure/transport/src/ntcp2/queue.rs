@@ -78,6 +78,8 @@ pub struct Drops {
     pub transit_expired: u64,
     /// Transit dropped beyond [`TRANSIT_LIMIT_BYTES`].
     pub transit_overflow: u64,
+    /// Transit dropped because all sessions together held too much.
+    pub transit_shed: u64,
     /// Messages that were still waiting when the session closed.
     pub unsent: u64,
     /// RouterInfos received and not looked at, beyond the allowed rate or malformed.
@@ -265,6 +267,15 @@ impl SendQueues {
             }
             self.transit.pop();
         }
+    }
+
+    /// Drops the oldest transit, about so many bytes of it, and says how many.
+    pub(crate) fn shed_transit(&mut self, wanted: usize) -> usize {
+        let before = self.transit.bytes;
+        while before.saturating_sub(self.transit.bytes) < wanted && self.transit.pop().is_some() {
+            self.drops.transit_shed += 1;
+        }
+        before.saturating_sub(self.transit.bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

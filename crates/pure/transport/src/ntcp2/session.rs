@@ -158,6 +158,11 @@ impl Session {
         matches!(self.state, State::Open(_))
     }
 
+    /// Whether it has failed, and only goes on so that the peer doesn't learn when.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.state, State::Draining(_))
+    }
+
     /// Who the peer is, as far as it is known: from the start where we dialed, else once established.
     pub fn peer(&self) -> Option<RouterHash> {
         match &self.state {
@@ -176,6 +181,16 @@ impl Session {
     pub fn held_bytes(&self) -> usize {
         let frame = if let State::Open(open) = &self.state { open.held_bytes() } else { 0 };
         size_of::<Self>() + self.input.capacity() + self.output.capacity() + frame
+    }
+
+    /// Drops the oldest transit that waits, about so many bytes of it, and says how many. It is counted in [`drops`](Self::drops).
+    pub fn shed_transit(&mut self, wanted: usize) -> usize {
+        self.queues.shed_transit(wanted)
+    }
+
+    /// When a message went or came last, once established.
+    pub fn last_message(&self) -> Option<Tick> {
+        if let State::Open(open) = &self.state { Some(open.last_message()) } else { None }
     }
 
     /// What was not sent or not looked at, and why.
@@ -308,12 +323,15 @@ impl Session {
         }
     }
 
-    /// Appends bytes for the connection while `out` is shorter than `limit`: handshake messages, then frames sealed from the
+    /// Appends bytes for the connection while `out` is shorter than `limit`: handshake messages, or else frames sealed from the
     /// queues in order of class. The last frame may go beyond `limit`, by one message at most.
+    ///
+    /// Call it until nothing is appended: with others message 3 is a write of its own, and whoever sends frames along with it is
+    /// known by the sizes of two segments.
     pub fn write_into(&mut self, now: Now, out: &mut Vec<u8>, limit: usize) {
-        let ready = limit.saturating_sub(out.len()).min(self.output.len());
-        out.extend(self.output.drain(..ready));
         if !self.output.is_empty() {
+            let ready = limit.saturating_sub(out.len()).min(self.output.len());
+            out.extend(self.output.drain(..ready));
             return;
         }
         if let State::Open(open) = &mut self.state {

@@ -3,6 +3,7 @@
 mod data;
 mod handshake;
 mod hostile;
+mod java;
 mod operations;
 mod vectors;
 

@@ -16,14 +16,16 @@ use crate::support::testnet::TestNet;
 const SEED: &str = "RAMSON_TEST_SEED";
 const KEYS: [&str; 2] = ["router.keys", "web.keys"];
 /// What a router may leave behind that was killed in its first second; the next one has none of it.
-const UNFINISHED: [&str; 5] = ["netdb.redb.new", "router.keys.new", "router.keys.copy.new", "web.keys.new", "web.keys.copy.new"];
+const UNFINISHED: [&str; 6] =
+    ["netdb.redb.new", "router.info.new", "router.keys.new", "router.keys.copy.new", "web.keys.new", "web.keys.copy.new"];
 /// What any may leave behind.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "control.sock",
     "hosts.txt",
     "lock",
     "netdb.redb",
     "ramson.toml",
+    "router.info",
     "router.keys",
     "router.keys.copy",
     "web.keys",

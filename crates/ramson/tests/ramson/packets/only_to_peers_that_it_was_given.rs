@@ -20,7 +20,8 @@ const PAGE: &str = "what nobody else may read";
 /// A router at a public address of this namespace's own internet, with the checks of a public network.
 fn public(number: u8, floodfill: bool) -> RouterConfig {
     RouterConfig {
-        port: Some(21_000),
+        // Routers of one port may be of one operator.
+        port: Some(21_000 + u16::from(number)),
         danger_allow_reserved_peers: false,
         danger_ignore_subnets: false,
         ..config(&[IpAddr::V4(Ipv4Addr::new(51, number, 7, 1))], floodfill)

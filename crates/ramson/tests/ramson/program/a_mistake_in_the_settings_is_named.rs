@@ -13,6 +13,7 @@ fn in_the_file() {
         (&format!("{TUNNEL}inbound-quantity = 17\n"), &["web", "inbound-quantity", "1 to 16"]),
         (&TUNNEL.replace("web.keys", "router.keys"), &["web", "keys", "data folder"]),
         (&TUNNEL.replace("web.keys", "netdb.redb"), &["web", "keys", "data folder"]),
+        (&TUNNEL.replace("web.keys", "router.info"), &["web", "keys", "data folder"]),
         (&TUNNEL.replace("web.keys", "other.keys.new"), &["web", "keys", "data folder"]),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -41,6 +41,11 @@ fn as_one_json_object() {
             "transit": {
                 "agreed": "count", "refused": "count", "participant": "count", "gateway": "count", "endpoint": "count"
             },
+            "limits": {
+                "bandwidth_in": null, "bandwidth_out": null, "application_bandwidth": null, "transit": "bool",
+                "transit_bandwidth": "count", "transit_load_percent": "count", "transit_tunnels": "count", "class": "text",
+                "congestion": null, "connections": "count", "memory_max": "count", "memory_percent": "count"
+            },
             "traffic": { "sent_bytes": "count", "received_bytes": "count", "transit_bytes": "count" },
             "storage": { "problem": null },
             "drops": null,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ramson_api::sam::SamServer;
 use ramson_leaks::{Watch, watch_process};
 use ramson_proxy::{HttpProxy, ServerTunnel, TunnelKind};
-use ramson_router::{DataDir, Destination, DestinationConfig, Names, Progress, Router, RouterConfig, new_destination};
+use ramson_router::{DataDir, Destination, DestinationConfig, Limits, Names, Progress, Router, RouterConfig, new_destination};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -148,6 +148,7 @@ pub(crate) fn config(addresses: &[IpAddr], floodfill: bool) -> RouterConfig {
         port: Some(0),
         reseed: Vec::new(),
         floodfill,
+        limits: Limits::default(),
         danger_allow_reserved_peers: true,
         danger_ignore_subnets: true,
     }

@@ -94,3 +94,36 @@ fn the_first_of_a_run_is_later_than_all_of_the_run_before() {
     }
     assert!(killed.len() > 6, "one for each second or so");
 }
+
+#[test]
+fn one_opened_again_within_its_second_is_dated_later() {
+    let (mut own, keys) = ours(false);
+    own.set_leases(at(100), vec![lease(1)]);
+    let first = own.renew(at(100), keys.signing_key()).unwrap();
+    assert_eq!(first.published(), at(1_000).date);
+    let hash = first.destination().hash();
+    let mut dates = LastDates::default();
+    dates.closed(at(200), hash, own.published());
+    let (mut again, _) = ours(false);
+    again.go_on_from(dates.opened(at(300), &hash));
+    again.set_leases(at(400), vec![lease(1)]);
+    let due = again.deadline().unwrap().saturating_since(at(0).tick);
+    let second = again.renew(at(u64::try_from(due.as_millis()).unwrap()), keys.signing_key()).unwrap();
+    assert!(second.published() > first.published());
+    // Later it has nothing to go on from.
+    dates.closed(at(200), hash, own.published());
+    assert_eq!(dates.opened(at(1_000), &hash), None);
+    dates.closed(at(1_000), hash, own.published());
+    assert_eq!(dates.bound().fill, 0);
+}
+
+#[test]
+fn dates_of_closed_ones_are_bounded() {
+    let mut dates = LastDates::default();
+    for number in 0..1_000u16 {
+        let mut hash = [0; 32];
+        hash[..2].copy_from_slice(&number.to_be_bytes());
+        dates.closed(at(0), ramson_wire::DestinationHash(hash), Some(at(1_000).date.to_seconds_floor()));
+    }
+    assert_eq!(dates.bound().fill, MAX_LAST_DATES);
+}

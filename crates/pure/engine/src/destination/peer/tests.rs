@@ -83,7 +83,7 @@ fn loss_changes_lease_and_route_but_not_at_every_packet() {
     assert!(!peer.wants_refresh(at(3_000)));
     assert_ne!(peer.lease(at(4_000), true, &mut rng), second);
     assert!(peer.wants_refresh(at(4_000)), "the LeaseSet may be outdated");
-    peer.heard();
+    peer.heard(at(4_000).tick);
     assert!(!peer.wants_refresh(at(4_000)));
 }
 
@@ -179,6 +179,24 @@ fn a_full_table_forgets_the_longest_unused_that_nobody_waits_for() {
     assert_eq!(requests, [RequestId(1)]);
     peers.expire(at(3_600_000));
     assert!(peers.by_hash.is_empty() && peers.deadline().is_none());
+}
+
+/// Anybody may send his LeaseSet along, under any number of names.
+#[test]
+fn strangers_push_out_strangers() {
+    let mut peers = Peers::new(at(0).tick);
+    let (asked, regular, passer) = (hash(1), hash(2), hash(3));
+    peers.wait(at(0).tick, asked, request(1)).unwrap();
+    peers.take_waiting(&asked);
+    peers.entry(at(0).tick, regular).heard(at(59_999).tick);
+    assert!(!peers.by_hash[&regular].settled);
+    peers.entry(at(60_000).tick, regular).heard(at(60_000).tick);
+    peers.entry(at(60_000).tick, passer).heard(at(60_000).tick);
+    for number in 100..10_000 {
+        peers.entry(at(60_000 + u64::from(number)).tick, hash(number));
+    }
+    assert_eq!([asked, regular, passer].map(|hash| peers.by_hash.contains_key(&hash)), [true, true, false]);
+    assert_eq!(peers.by_hash.len(), MAX_PEERS);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A message down a tunnel of ours, as the lane gives it.
-fn through(bench: &Bench, tunnel: TunnelId, id: u32, kind: MessageKind, body: Vec<u8>) -> LaneEvent {
+pub(super) fn through(bench: &Bench, tunnel: TunnelId, id: u32, kind: MessageKind, body: Vec<u8>) -> LaneEvent {
     let expiration = bench.now.date + Duration::from_secs(30);
     let message = I2npMessage::new(kind, MessageId(id), expiration, body).encode_long().into();
     let body = TunnelGateway { tunnel, message }.to_bytes();
@@ -12,7 +12,7 @@ fn through(bench: &Bench, tunnel: TunnelId, id: u32, kind: MessageKind, body: Ve
 }
 
 /// Gives it and names the owners whose state changed by it.
-fn changed_by(bench: &mut Bench, event: LaneEvent) -> Vec<Owner> {
+pub(super) fn changed_by(bench: &mut Bench, event: LaneEvent) -> Vec<Owner> {
     let owners = [Owner::Router, Owner::Identity(A), Owner::Identity(B)];
     let prints = |bench: &Bench| owners.map(|owner| bench.engine.fingerprint(owner));
     // What is due anyway isn't the message's doing.

@@ -152,7 +152,7 @@ impl World {
             Op::LeaseSet { identity, service } => {
                 let (id, hash) = (self.identities[identity], self.services[usize::from(service)].hash());
                 let request = self.ask(Owner::Identity(id), Wanted::LeaseSet(hash));
-                self.net.netdb(ASKER).lookup_lease_set(now, id, hash, request);
+                self.net.netdb(ASKER).lookup_lease_set(now, id, hash, None, request);
             }
             Op::Router { which } => {
                 let hash = self.net.nodes.get(which).map_or(RouterHash([77; 32]), |node| node.signer.hash());

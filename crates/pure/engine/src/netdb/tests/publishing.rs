@@ -1,8 +1,10 @@
 //! Publications reach the closest floodfills, are confirmed, verified, and repeated.
 
+use ramson_wire::i2np::StoreEntry;
+
 use super::*;
 
-fn stored(net: &Net, key: NetDbKey) -> BTreeSet<usize> {
+pub(super) fn stored(net: &Net, key: NetDbKey) -> BTreeSet<usize> {
     let holds = |node: &Node| {
         node.netdb.get(&RouterHash(key.0)).is_some()
             || node.netdb.floodfill.lease_sets.get(net.now().date, &DestinationHash(key.0)).is_some()
@@ -10,7 +12,7 @@ fn stored(net: &Net, key: NetDbKey) -> BTreeSet<usize> {
     (0..net.nodes.len()).filter(|n| holds(&net.nodes[*n])).collect()
 }
 
-fn states(net: &Net, node: usize) -> Vec<PublicationState> {
+pub(super) fn states(net: &Net, node: usize) -> Vec<PublicationState> {
     let state = |event: &NetDbOutput| match event {
         NetDbOutput::Publication { state, .. } => Some(*state),
         _ => None,
@@ -91,7 +93,7 @@ fn a_lease_set_is_stored_verified_and_found_by_others() {
     assert_eq!(states(&net, 8), [PublicationState::Stored, PublicationState::Verified]);
     assert_eq!(stored(&net, service.hash().into()).len(), 4);
     let now = net.now();
-    net.netdb(9).lookup_lease_set(now, client, service.hash(), LookupRequest(1));
+    net.netdb(9).lookup_lease_set(now, client, service.hash(), None, LookupRequest(1));
     net.run(1_000);
     assert!(matches!(&net.results(9)[..], [(_, LookupResult::LeaseSet(set))] if set.destination().hash() == service.hash()));
     // Publishing shows it to nobody else in the same router, and the router doesn't answer with it.
@@ -115,7 +117,7 @@ fn versions_keep_their_distance_and_the_last_one_counts() {
     };
     // One publication and its three floods.
     assert_eq!(stores(&net), 4);
-    net.run(36_000);
+    net.run(42_000);
     let holders = stored(&net, service.hash().into());
     for node in holders {
         let kept = net.nodes[node].netdb.floodfill.lease_sets.get(net.now().date, &service.hash());
@@ -199,15 +201,44 @@ fn a_confirmation_of_the_last_version_counts_while_a_new_one_waits() {
     assert!(netdb.handle_delivery_status(at(1_100), owner, first[0]));
     assert!(!netdb.handle_delivery_status(at(1_200), owner, first[0]));
     assert_eq!(netdb.published(owner), Some(PublicationState::Stored));
-    netdb.handle_timeout(at(19_900));
+    netdb.handle_timeout(at(34_900));
     assert!(tokens(drain(netdb)).is_empty());
-    netdb.handle_timeout(at(20_000));
+    netdb.handle_timeout(at(35_000));
     let second = tokens(drain(netdb));
     assert_eq!(second.len(), 1);
     // Nobody confirms in time; the late one still counts.
-    netdb.handle_timeout(at(25_000));
+    netdb.handle_timeout(at(40_000));
     assert_eq!(tokens(drain(netdb)).len(), 1);
-    assert!(netdb.handle_delivery_status(at(25_100), owner, second[0]));
+    assert!(netdb.handle_delivery_status(at(40_100), owner, second[0]));
+}
+
+/// What one floodfill stores and passes on, and what the next is given a moment later, count as one each.
+#[test]
+fn a_version_that_comes_while_another_one_is_sent_waits_as_long() {
+    let mut net = Net::new(3, 1, |_, other| other < 3);
+    let id = net.identity(3, 1, 0);
+    let service = Service::new(1);
+    let netdb = net.netdb(3);
+    let versions = |outputs: Vec<NetDbOutput>| -> Vec<Date> {
+        let version = |output| match output {
+            NetDbOutput::ThroughTunnel { message, .. } if message.kind == MessageKind::DATABASE_STORE => {
+                match DatabaseStore::from_bytes(&message.body).unwrap().entry {
+                    StoreEntry::LeaseSet2(set) => Some(set.published()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        outputs.into_iter().filter_map(version).collect()
+    };
+    netdb.publish_lease_set(at(0), id, service.lease_set(at(0).date));
+    assert_eq!(versions(drain(netdb)), [at(0).date]);
+    netdb.publish_lease_set(at(1_000), id, service.lease_set(at(1_000).date));
+    // Nobody confirms: others are given the same.
+    netdb.handle_timeout(at(10_000));
+    assert_eq!(versions(drain(netdb)), [at(0).date]);
+    netdb.handle_timeout(at(36_000));
+    assert_eq!(versions(drain(netdb)), [at(1_000).date]);
 }
 
 #[test]

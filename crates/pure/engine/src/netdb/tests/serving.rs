@@ -1,5 +1,6 @@
 //! The floodfill's side, and strangers who want too much.
 
+use ramson_crypto::rng;
 use ramson_wire::SessionTag;
 use ramson_wire::i2np::{LookupKind, ReplyKey, StoreReply};
 
@@ -139,7 +140,7 @@ fn an_identitys_lease_sets_are_no_answer() {
     let store = DatabaseStore::lease_set2(&other.lease_set(at(0).date), None);
     netdb.handle_store(at(20), None, Via::Direct, store);
     drain(&mut netdb);
-    netdb.lookup_lease_set(at(20), id, other.hash(), LookupRequest(1));
+    netdb.lookup_lease_set(at(20), id, other.hash(), None, LookupRequest(1));
     assert!(drain(&mut netdb).is_empty());
 }
 
@@ -244,7 +245,7 @@ fn any_order_of_events_keeps_the_bounds() {
                 netdb.add_router(now, info, source);
             }
             4 => netdb.lookup_router(now, signer.hash(), request),
-            5 => netdb.lookup_lease_set(now, id, service.hash(), request),
+            5 => netdb.lookup_lease_set(now, id, service.hash(), None, request),
             6 => netdb.publish_lease_set(now, id, service.lease_set(now.date)),
             7 => netdb.publish_router_info(now, Signer::new(1).info(now.date)),
             8 => {

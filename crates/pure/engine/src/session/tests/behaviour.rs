@@ -1,7 +1,7 @@
 //! Handshakes, restarts, acknowledgements and times.
 
 use super::*;
-use crate::session::{Classified, Readiness, router_garlic, tests::vectors::unbound};
+use crate::session::{Classified, PeekedKind, Readiness, router_garlic, tests::vectors::unbound};
 use ramson_wire::SessionTag;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -156,6 +156,32 @@ fn a_restarted_peer_is_taken_back() {
     pair.b_to_a(13);
     pair.a_to_b(14);
     pair.b_to_a(15);
+}
+
+/// Java and i2pd look at the age of a session alone: until it is two minutes old, a peer who lost it can't replace it, and gets what he has
+/// no tags for. What he writes arrives all the time; what is written to him does so afterwards.
+#[test]
+fn a_peer_who_keeps_to_a_young_session_is_waited_for() {
+    let java = Duration::from_secs(1_000_000);
+    let mut pair = Pair::with_limits(Limits { replace_silence: java, ..Limits::default() }).establish();
+    pair.a = Sessions::new(PrivateKey::from_bytes(&[1; 32]), Box::new(SeededRng::new([77; 32])));
+    let mut back = None;
+    for second in 0..130 {
+        pair.pass(SECOND);
+        if second % 3 == 0 {
+            pair.a_to_b(second);
+        }
+        // So few that none is missed: that would be noticed sooner.
+        if second % 6 == 0 {
+            let sealed = pair.b_writes(1_000 + second);
+            if pair.a_reads(&sealed).is_ok() {
+                back.get_or_insert(second);
+            }
+        }
+    }
+    assert!(back.is_some_and(|second| (118..130).contains(&second)), "{back:?}");
+    pair.a_to_b(500);
+    pair.b_to_a(501);
 }
 
 #[test]
@@ -334,5 +360,30 @@ fn losses_here_and_there_are_no_reason_to_begin_anew() {
         }
         pair.pass(Duration::from_millis(200));
         pair.b_to_a(number);
+    }
+}
+
+/// Whoever looks over the shoulder sees what comes next, again and again, and nothing changes by it.
+#[test]
+fn a_peek_shows_what_is_opened_and_takes_nothing() {
+    let mut pair = Pair::new();
+    let (a, b) = pair.keys();
+    let shown = |sessions: &Sessions, sealed: &Sealed| {
+        let first = sessions.peek(&sealed.body);
+        assert_eq!(first, sessions.peek(&sealed.body));
+        first.map(|peeked| (peeked.kind, peeked.peer))
+    };
+    let ns = pair.a_writes(1);
+    assert_eq!(shown(&pair.b, &ns), Some((PeekedKind::New, Some(a))));
+    assert_eq!(shown(&pair.a, &ns), None, "it isn't for the sender");
+    pair.b_reads(&ns).unwrap();
+    let reply = pair.b_writes(2);
+    assert_eq!(shown(&pair.a, &reply), Some((PeekedKind::Reply, Some(b))));
+    pair.a_reads(&reply).unwrap();
+    let later: Vec<Sealed> = (3..8).map(|number| pair.a_writes(number)).collect();
+    for index in [4, 1, 0] {
+        assert_eq!(shown(&pair.b, &later[index]), Some((PeekedKind::Existing, Some(a))));
+        pair.b_reads(&later[index]).unwrap();
+        assert_ne!(shown(&pair.b, &later[index]).map(|(kind, _)| kind), Some(PeekedKind::Existing), "its tag is used up");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn low_threshold() -> Limits {
-    Limits { ratchet_after: 10, first_window: 24, window: 64, ..Limits::default() }
+    Limits { ratchet_after: 10, first_window: 24, window: 64, step_spacing: Duration::ZERO, ..Limits::default() }
 }
 
 fn sets(sessions: &Sessions) -> (u16, u16) {
@@ -79,6 +79,40 @@ fn a_one_way_sender_gets_the_reverse_key_by_itself() {
     assert!(sets(&pair.a).0 >= 10);
 }
 
+/// A peer who asks for a step with every message gets one in a second.
+#[test]
+fn steps_have_a_distance() {
+    let limits = Limits { step_spacing: Duration::from_secs(1), ..low_threshold() };
+    let mut pair = Pair::with_limits(limits).establish();
+    for number in 0..1_000 {
+        pair.a_to_b(number);
+        pair.b_to_a(number);
+        pair.pass(Duration::from_millis(10));
+    }
+    let ((a_send, _), (b_send, _)) = (sets(&pair.a), sets(&pair.b));
+    assert!((8..=11).contains(&a_send) && (8..=11).contains(&b_send), "{a_send} {b_send}");
+}
+
+/// Late messages of the set before the newest are taken for three minutes.
+#[test]
+fn an_old_set_is_kept_for_three_minutes() {
+    let mut pair = Pair::with_limits(low_threshold()).establish();
+    let late: Vec<Sealed> = (0..2).map(|number| pair.a_writes(number)).collect();
+    while sets(&pair.b).1 == 0 {
+        pair.a_to_b(2);
+        pair.b_to_a(3);
+    }
+    for number in 0..17 {
+        pair.pass(Duration::from_secs(10));
+        pair.a_to_b(number);
+        pair.b_to_a(number);
+    }
+    pair.pass(Duration::from_millis(9_999));
+    assert_eq!(pair.b_reads(&late[0]).unwrap().cloves, [clove(0, 100)]);
+    pair.pass(Duration::from_millis(1));
+    assert!(pair.b_reads(&late[1]).is_err());
+}
+
 #[test]
 fn without_answers_a_set_is_used_to_its_end_and_then_left() {
     let mut pair = Pair::with_limits(low_threshold()).establish();
@@ -93,10 +127,13 @@ fn without_answers_a_set_is_used_to_its_end_and_then_left() {
 #[test]
 fn bursts_may_be_lost_within_the_window() {
     let mut pair = Pair::established();
-    for _ in 0..40 {
+    for _ in 0..20 {
         pair.a_writes(0);
     }
     pair.a_to_b(1);
+    for _ in 0..44 {
+        pair.a_writes(0);
+    }
     for number in 0..600 {
         pair.a_to_b(number);
     }

@@ -93,7 +93,7 @@ fn strays_are_reset_within_a_rate_and_only_if_proven() {
     }
     assert_eq!(pair.hosts[1].sent, 20);
     let reset = Packet::parse(&log.borrow()[0].1).unwrap();
-    assert!(reset.has(packet::RESET) && reset.verify(&pair.hosts[1].destination));
+    assert!(reset.has(packet::RESET) && reset.verify(&pair.hosts[1].destination, pair.now.date));
     assert_eq!((reset.send_id, reset.receive_id), (7, 1));
 }
 

@@ -46,7 +46,7 @@ fn request_rides_in_the_first_packet() {
     assert_eq!(first.flags, packet::SYN | packet::SIGNED | packet::FROM | packet::MAX_SIZE | packet::NO_ACK);
     assert_eq!(first.nacks().count(), 8);
     assert!(first.is_for(&pair.hosts[1].hash) && !first.is_for(&pair.hosts[0].hash));
-    assert!(first.verify(&pair.hosts[0].destination) && !first.verify(&pair.hosts[1].destination));
+    assert!(first.verify(&pair.hosts[0].destination, pair.now.date) && !first.verify(&pair.hosts[1].destination, pair.now.date));
     pair.run(Duration::from_millis(15));
     assert_eq!(text(&pair.hosts[1].incoming[0].1), "GET /");
     pair.run(Duration::from_millis(15));

@@ -18,13 +18,7 @@ use crate::tunnel::record::{self, LONG_LEN};
 const CLIENT: Owner = Owner::Identity(IdentityId(7));
 
 fn lengths(length: u8, quantity: u8) -> PoolConfig {
-    PoolConfig {
-        inbound_length: length,
-        outbound_length: length,
-        inbound_quantity: quantity,
-        outbound_quantity: quantity,
-        order_secret: None,
-    }
+    PoolConfig::even(length, quantity)
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Net {
             outbound_length: outbound,
             inbound_quantity: quantity,
             outbound_quantity: quantity,
-            order_secret: None,
+            ..PoolConfig::exploratory()
         };
         self.world.open(owner(client), config);
     }

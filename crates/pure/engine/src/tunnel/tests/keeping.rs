@@ -6,7 +6,7 @@ use ramson_wire::MessageKind;
 
 use super::world::World;
 use crate::identity::{IdentityId, Owner};
-use crate::profile::Standing;
+use crate::profile::Tier;
 use crate::tunnel::pool::Life;
 use crate::tunnel::{Direction, PoolConfig, Tunnels};
 
@@ -127,7 +127,7 @@ fn a_hop_that_agrees_and_then_drops_is_found_out() {
     world.run(Duration::from_secs(400));
     let tick = world.now.tick;
     let machine = &world.creator().machine;
-    assert_eq!(machine.profiles().standing(tick, &bad), Standing::Bad);
+    assert_eq!(machine.profiles().tier(tick, &bad), Tier::Failing);
     assert!(machine.stats().tests_failed >= 2);
     let pool = &machine.pools[&CLIENT];
     let lives = pool.lives(Direction::Outbound);

@@ -7,7 +7,7 @@ use ramson_wire::{I2npMessage, MessageId, MessageKind, RouterHash, TunnelId};
 
 use super::world::World;
 use crate::identity::{IdentityId, Owner};
-use crate::profile::Standing;
+use crate::profile::Tier;
 use crate::tunnel::build::{self, Direction, Hop, Plan};
 use crate::tunnel::transit::{MAX_QUEUE, MAX_QUEUE_PER_SENDER};
 use crate::tunnel::{PoolConfig, TransitPolicy};
@@ -25,7 +25,7 @@ fn refusals_are_answered_and_remembered() {
     assert!(stats.rejected >= 4);
     assert!(stats.started < 60, "{} tries in 10 s", stats.started);
     let tick = world.now.tick;
-    let bad = (1..9).filter(|n| world.nodes[0].machine.profiles().standing(tick, &world.hash(*n)) == Standing::Bad);
+    let bad = (1..9).filter(|n| world.nodes[0].machine.profiles().tier(tick, &world.hash(*n)) == Tier::Failing);
     assert!(bad.count() >= 4);
     assert!(world.nodes[1..].iter().all(|node| node.machine.transit_tunnels() == 0));
     let refused: u64 = world.nodes[1..].iter().map(|node| node.machine.transit_stats().rejected).sum();
@@ -64,7 +64,7 @@ fn a_first_hop_that_cannot_be_reached_fails_its_builds_at_once() {
     assert_eq!(world.creator().machine.stats().no_reply, 0);
     world.creator().machine.handle_connect_failed(now, first);
     assert!(world.creator().machine.stats().no_reply >= 1);
-    assert_eq!(world.creator().machine.profiles().standing(now.tick, &first), Standing::Bad);
+    assert_eq!(world.creator().machine.profiles().tier(now.tick, &first), Tier::Failing);
 }
 
 /// A request for node 1 as the gateway of an inbound tunnel.
@@ -221,7 +221,7 @@ fn identities_learn_of_a_dead_first_hop_each_at_its_own_time() {
     world.open(Owner::Router, PoolConfig::exploratory());
     let owners: Vec<Owner> = (0..8).map(|n| Owner::Identity(IdentityId(n))).collect();
     let config =
-        PoolConfig { outbound_length: 1, inbound_length: 1, outbound_quantity: 4, inbound_quantity: 1, order_secret: None };
+        PoolConfig { outbound_length: 1, inbound_length: 1, outbound_quantity: 4, inbound_quantity: 1, ..PoolConfig::client() };
     owners.iter().for_each(|owner| world.open(*owner, config));
     world.run(Duration::from_secs(20));
     let (now, start) = (world.now, world.now.tick);

@@ -14,7 +14,8 @@ use crate::profile::Profiles;
 use crate::tunnel::PoolConfig;
 use crate::tunnel::build::Direction;
 use crate::tunnel::data::SendError;
-use crate::tunnel::select::{Candidates, Nearest, Rules, Wish, subnet};
+use crate::tunnel::nearest::Nearest;
+use crate::tunnel::select::{Candidates, Rules, Wish, subnet};
 
 const CLIENT: Owner = Owner::Identity(IdentityId(1));
 
@@ -202,10 +203,12 @@ fn select_for(
         profiles: &Profiles::new(),
         proven: true,
         agreed: &|_| false,
-        uses: &|router| used.iter().filter(|used| *used == router).count(),
+        uses: &|candidate| used.iter().filter(|used| **used == candidate.hop.router).count(),
         most_uses: 1,
+        most_next: 1,
         direct,
         next_to_us: &|_| true,
+        paced: &|_| true,
     };
     let hops = candidates.select(&mut wish, &mut SeededRng::new([seed; 32]))?;
     Some(hops.iter().map(|hop| hop.router).collect())
@@ -231,9 +234,9 @@ fn chosen_hops_keep_the_rules() {
         }
     }
     let kept: Vec<RouterHash> = near.iter().copied().collect();
-    let other = select(&candidates, &mut nearest, &kept, 3, 1).unwrap();
-    assert!(!near.contains(&other[0]), "when none of the kept ones can serve");
-    assert!(other.iter().all(|hop| !kept.contains(hop)));
+    assert!(select(&candidates, &mut nearest, &kept, 3, 1).is_none(), "no other one because they all have their share");
+    let hops = select(&candidates, &mut nearest, &kept[1..], 3, 1).unwrap();
+    assert_eq!(hops[0], kept[0]);
 }
 
 /// So many routers with IPv4, with both families and with IPv6 alone, as a router sees them that dials these.
@@ -246,8 +249,8 @@ fn mixed(counts: [u8; 3], ipv4: bool, ipv6: bool) -> (Candidates, [Vec<RouterHas
     for (kind, count) in counts.into_iter().enumerate() {
         for n in 0..count {
             let tag = u8::try_from(kind).unwrap() * 50 + n;
-            let v4 = format!("10.{tag}.0.1:9000").parse().unwrap();
-            let v6 = format!("[2a00:{tag}::1]:9000").parse().unwrap();
+            let v4 = format!("10.{tag}.0.1:9{tag:03}").parse().unwrap();
+            let v6 = format!("[2a00:{tag}::1]:9{tag:03}").parse().unwrap();
             let hosts = [vec![v4], vec![v4, v6], vec![v6]];
             let info = router_info_at(&hosts[kind], &key, date, |_| {}, &mut rng);
             hashes[kind].push(info.hash());
@@ -312,6 +315,26 @@ fn one_subnet_gives_one_hop() {
     candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list), &rules());
     assert_eq!(candidates.len(), 4);
     assert!(select(&candidates, &mut Nearest::default(), &[], 2, 1).is_none());
+}
+
+#[test]
+fn in_the_public_network_one_port_gives_one_hop() {
+    let key = x25519::PrivateKey::generate(&mut SeededRng::new([4; 32])).public();
+    let date = ramson_wire::Date(1_800_000_000_000);
+    let hosts = [([8, 1, 0, 1], 9_000), ([8, 2, 0, 1], 9_000), ([8, 3, 0, 1], 9_001)];
+    let clashes = |net_id: u8| {
+        let change = |options: &mut Mapping| options.insert("netId", &net_id.to_string()).unwrap();
+        let mut rng = SeededRng::new([5; 32]);
+        let list = hosts.map(|host| router_info_at(&[host.into()], &key, date, change, &mut rng));
+        let mut candidates = Candidates::default();
+        let rules = Rules { net_id, ..rules() };
+        candidates.refresh(ramson_wire::Tick(1), date, &super::world::Known(list.to_vec()), &rules);
+        let [first, same_port, other_port] = list.map(|info| info.hash());
+        let clash = |other| candidates.get(&first).unwrap().clashes(candidates.get(&other).unwrap(), false);
+        [clash(same_port), clash(other_port)]
+    };
+    assert_eq!(clashes(2), [true, false]);
+    assert_eq!(clashes(NET), [false, false]);
 }
 
 #[test]

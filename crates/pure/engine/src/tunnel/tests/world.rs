@@ -18,6 +18,7 @@ use ramson_wire::{
 };
 
 use crate::identity::Owner;
+use crate::interface::Record;
 use crate::session::router_garlic;
 use crate::tunnel::{HopSource, LocalRouter, PoolConfig, TunnelOutput, Tunnels, TunnelsConfig};
 
@@ -53,6 +54,8 @@ pub(super) struct Node {
     /// Messages for this router that are nothing about tunnels.
     pub(super) others: Vec<I2npMessage>,
     pub(super) changed: usize,
+    /// For the disk.
+    pub(super) stored: Vec<Record>,
     /// Relays that the machine had installed.
     pub(super) installed: u64,
     pub(super) dead: bool,
@@ -102,9 +105,12 @@ pub(super) fn router_info(
     change: impl FnOnce(&mut Mapping),
     rng: &mut SeededRng,
 ) -> RouterInfo {
+    router_info_at(&[host(n)], key, date, change, rng)
+}
+
+fn host(n: u16) -> SocketAddr {
     let [a, b] = n.to_be_bytes();
-    let host = Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1);
-    router_info_at(&[SocketAddr::new(IpAddr::V4(host), 9000 + n)], key, date, change, rng)
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, a.wrapping_mul(2) ^ b, a, 1)), 9000 + n)
 }
 
 pub(super) fn router_info_at(
@@ -140,6 +146,11 @@ pub(super) fn router_info_at(
 impl World {
     /// `count` hops and node 0, the creator, which knows them all.
     pub(super) fn new(count: u16, seed: u8) -> World {
+        World::with_hosts(count, seed, host)
+    }
+
+    /// They live where the function says.
+    pub(super) fn with_hosts(count: u16, seed: u8, host: impl Fn(u16) -> SocketAddr) -> World {
         let mut rng = SeededRng::new([seed; 32]);
         let now = Now { tick: Tick(1_000_000_000_000), date: Date(1_800_000_000_000) };
         let mut world = World {
@@ -159,7 +170,7 @@ impl World {
         };
         for n in 0..=count {
             let key = Arc::new(x25519::PrivateKey::generate(&mut rng));
-            let info = router_info(n, &key.public(), now.date, |_| {}, &mut rng);
+            let info = router_info_at(&[host(n)], &key.public(), now.date, |_| {}, &mut rng);
             let local = LocalRouter { hash: info.hash(), key: Arc::clone(&key) };
             let config = TunnelsConfig { net_id: NET, ipv4: true, ipv6: false, ignore_subnets: false, ours: Vec::new() };
             let machine = Tunnels::new(now, config, local, Box::new(rng.child(&format!("node {n}"))));
@@ -174,6 +185,7 @@ impl World {
                 received: Vec::new(),
                 others: Vec::new(),
                 changed: 0,
+                stored: Vec::new(),
                 installed: 0,
                 dead: false,
                 met: BTreeSet::new(),
@@ -181,6 +193,11 @@ impl World {
             });
         }
         world
+    }
+
+    /// The creator draws other lots from now on.
+    pub(super) fn redraw(&mut self, seed: u8) {
+        self.nodes[0].machine.rng = Box::new(SeededRng::new([seed; 32]));
     }
 
     pub(super) fn creator(&mut self) -> &mut Node {
@@ -282,6 +299,7 @@ impl World {
             match output {
                 TunnelOutput::Received { owner, message } => node.received.push((owner, message)),
                 TunnelOutput::PoolChanged { .. } => node.changed += 1,
+                TunnelOutput::Store(record) => node.stored.push(record),
                 TunnelOutput::Meet { peer } => {
                     node.met.insert(peer);
                 }
