@@ -61,6 +61,9 @@ const MOST_NOISE: Duration = Duration::from_millis(40);
 /// Round trips shorter than this are no measure: i2pd gathers acks for up to 40 ms and more where the path takes one. No path through
 /// tunnels between machines is so short.
 const SHORT_PATH: Duration = Duration::from_millis(60);
+/// Packets that noise excuses at most, in 1/256: an i2pd hop with 500 tunnel messages waiting for a router ends its connection with
+/// it, and all that waits is lost. A packet takes two.
+const MOST_EXCUSED: u32 = 120 * ONE;
 /// Longest burst after idling, in packets.
 const BURST: u32 = 10;
 /// What a pacer may catch up when its timer fires late.
@@ -261,7 +264,7 @@ impl Congestion {
     /// Packets that the path carries without a queue, in 1/256.
     fn carried(&self, rate: u64, rtt: &Rtt) -> u32 {
         let base = rtt.base().unwrap_or(rtt.estimate());
-        packets(rate, base + noise(base))
+        packets(rate, base).saturating_add(excused(rate, base))
     }
 
     /// Packets of ours that waited in a queue at this rate in a round with this least round trip, in 1/256.
@@ -269,7 +272,7 @@ impl Congestion {
         let (Some(round), Some(base)) = (round, rtt.base()) else {
             return 0;
         };
-        packets(rate, round.saturating_sub(base + noise(base)))
+        packets(rate, round.saturating_sub(base)).saturating_sub(excused(rate, base))
     }
 
     /// Packets of ours that may wait, in 1/256.
@@ -391,6 +394,11 @@ impl Congestion {
 /// Time beyond the path's that is no queue: relays and endpoints work in turns, and peers gather acks.
 fn noise(base: Duration) -> Duration {
     (base / 32).clamp(LEAST_NOISE, MOST_NOISE).max(SHORT_PATH.saturating_sub(base))
+}
+
+/// Packets that may be taken for no queue because of noise, in 1/256.
+fn excused(rate: u64, base: Duration) -> u32 {
+    packets(rate, noise(base)).min(MOST_EXCUSED)
 }
 
 /// Packets that pass in a time, both in 1/256.

@@ -182,7 +182,8 @@ fn choke_starts_small_and_keeps_to_the_peers_room() {
     }
 }
 
-/// i2pd gathers acks: after some prompt ones the round trip reads forty times the path's, with no queue anywhere.
+/// i2pd gathers acks: after some prompt ones the round trip reads forty times the path's, with no queue anywhere. That is taken for
+/// noise, but for no more packets than what a hop can hold.
 #[test]
 fn delayed_acks_are_no_queue() {
     let mut path = Path::new();
@@ -190,5 +191,5 @@ fn delayed_acks_are_no_queue() {
     for _ in 0..40 {
         path.round(44, true);
     }
-    assert_eq!(path.window(), MAX_WINDOW);
+    assert!((MOST_EXCUSED / ONE..MOST_EXCUSED / ONE * 5 / 4).contains(&path.window()), "{}", path.window());
 }
