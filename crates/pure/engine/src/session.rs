@@ -17,7 +17,7 @@
 //! - All tables are bounded by [`Limits`].
 //!
 //! # Memory
-//! A session holds half a kilobyte before it is answered, 4 KB when it is new, and 90 KB at most: all windows full after much loss.
+//! A session holds half a kilobyte before it is answered, 4 KB when it is new, and 200 KB at most: all windows full after much loss.
 //! Tags count against one table, so that all sessions of an identity together hold about 60 MB at most, however busy they are.
 //!
 //! # Contract
@@ -95,6 +95,9 @@ pub(crate) struct Sealed {
     pub(crate) body: Bytes,
     /// It is an NS: i2pd drops it if another came to it within 200 ms, and nothing shows yet that the peer takes our messages.
     pub(crate) new_session: bool,
+    /// Before more data is sent, something should be known to have arrived: if all under way were lost, the peer would have no tag for
+    /// what follows, and i2pd and Java would take no other session for two minutes. Retransmissions may go on.
+    pub(crate) full: bool,
     /// Set if a confirmation was wanted and can be had: of an ES by its own acknowledgement, of an NS by any reply to it. An NSR
     /// can't ask: repeat the request with a later message.
     pub(crate) ack: Option<AckId>,

@@ -253,6 +253,23 @@ impl Streaming {
         }
     }
 
+    /// Whether streams to this destination send no new data, see [`Self::set_full`].
+    pub(crate) fn is_full(&self, to: &DestinationHash) -> bool {
+        let first = self.by_peer.range((*to, 0)..=(*to, u32::MAX)).next();
+        first.and_then(|(_, local)| self.streams.get(local)).is_some_and(|stream| stream.full)
+    }
+
+    /// So much to this destination isn't known to have arrived that new data must wait, or may go on. What is lost is sent again
+    /// always, and a stream that has nothing under way sends a packet.
+    pub(crate) fn set_full(&mut self, now: Now, to: DestinationHash, full: bool) {
+        if self.is_full(&to) != full {
+            let streams: Vec<u32> = self.by_peer.range((to, 0)..=(to, u32::MAX)).map(|(_, local)| *local).collect();
+            for local in streams {
+                self.with(now.tick, local, |stream, ctx| stream.set_full(ctx, full));
+            }
+        }
+    }
+
     /// Ends all streams to this destination that have not been answered: it has no LeaseSet. Living ones go on until they
     /// time out.
     pub(crate) fn set_unreachable(&mut self, now: Now, to: DestinationHash) {
@@ -356,6 +373,7 @@ impl Streaming {
     fn insert(&mut self, mut stream: Stream) {
         let local = stream.ends.local;
         stream.blocked = self.blocked.contains(&stream.peer);
+        stream.full = self.is_full(&stream.peer);
         stream.rings.count_with(&self.unread);
         self.by_name.insert(stream.ends.id, local);
         self.by_peer.insert((stream.peer, local));

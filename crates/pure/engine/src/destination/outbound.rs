@@ -33,7 +33,8 @@ impl Destination {
         if may_go {
             let retransmission = held.retransmission;
             let data = self.clove(now, CloveDelivery::Destination(to), MessageKind::DATA, Data(held.framed.into()).to_bytes());
-            self.seal_and_send(now, to, vec![data], retransmission);
+            let full = self.seal_and_send(now, to, vec![data], retransmission);
+            self.streaming.set_full(now, to, full);
             if self.peers.entry(now.tick, to).wants_refresh(now) {
                 self.look_up(now, to);
             }
@@ -43,14 +44,20 @@ impl Destination {
         }
     }
 
-    /// Seals cloves, with our LeaseSet when the peer needs it, and sends them to one of the peer's leases.
-    pub(super) fn seal_and_send(&mut self, now: Now, to: DestinationHash, mut cloves: Vec<GarlicClove>, retransmission: bool) {
+    /// Seals cloves, with our LeaseSet when the peer needs it, and sends them to one of the peer's leases. True if the session is full then.
+    pub(super) fn seal_and_send(
+        &mut self,
+        now: Now,
+        to: DestinationHash,
+        mut cloves: Vec<GarlicClove>,
+        retransmission: bool,
+    ) -> bool {
         let peer = self.peers.entry(now.tick, to);
         let Some(key) = peer.lease_set().and_then(LeaseSet2::x25519_key) else {
-            return;
+            return false;
         };
         let Some(lease) = peer.lease(now, retransmission, &mut *self.rng) else {
-            return;
+            return false;
         };
         let (hint, is_new) = peer.take_hint();
         if is_new {
@@ -67,7 +74,7 @@ impl Destination {
             Ok(sealed) => sealed,
             Err(error) => {
                 tracing::debug!(%error, "a message to a destination can't be sealed");
-                return;
+                return false;
             }
         };
         debug_assert!(bundle || !sealed.new_session, "the peer can't answer without our LeaseSet");
@@ -77,6 +84,7 @@ impl Destination {
         let message = self.message(now, MessageKind::GARLIC, sealed.body);
         let delivery = TunnelDelivery::Tunnel { gateway: lease.gateway, tunnel: lease.tunnel };
         self.outputs.push_back(DestinationOutput::Send { to, hint, delivery, message });
+        sealed.full
     }
 
     fn clove(&mut self, now: Now, delivery: CloveDelivery, kind: MessageKind, body: Vec<u8>) -> GarlicClove {
@@ -95,6 +103,10 @@ impl Destination {
                 peer.heard(now.tick);
             }
             self.flush_held(now, hash);
+            if self.streaming.is_full(&hash) {
+                let full = self.sessions.is_full(now, key);
+                self.streaming.set_full(now, hash, full);
+            }
         }
     }
 

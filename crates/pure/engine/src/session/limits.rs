@@ -39,7 +39,7 @@ impl Default for Limits {
             tags: 327_680,
             replay: 16_384,
             first_window: 24,
-            window: 256,
+            window: 800,
             ratchet_after: 4096,
             step_spacing: Duration::from_secs(1),
             replace_silence: Duration::from_secs(15),
@@ -84,6 +84,13 @@ pub(super) const ASK_IN_DOUBT: u16 = 4;
 /// Tags that every peer is ready for beyond the newest one it saw (i2pd's first window; Java and we have more). When so many
 /// messages in a row are lost, it may have none of those to come, and nothing that is sent in the session arrives any more.
 pub(super) const SURE_WINDOW: u16 = 24;
+/// Messages of which none is known to have arrived, at most, while the session is young: both i2pd and Java refuse to replace it then.
+/// Three quarters of the smallest full window (Java 320, i2pd and ours 800), as retransmissions need some too.
+pub(super) const MOST_UNCONFIRMED_YOUNG: u16 = 240;
+/// The same for an older session.
+pub(super) const MOST_UNCONFIRMED: u16 = 600;
+/// Messages of a peer without any of the acknowledgements that we asked for: it doesn't send them, as the protocol allows.
+pub(super) const NEVER_ACKS: u16 = 16;
 /// An acknowledgement that doesn't come for this long, [`SURE_WINDOW`] messages after the last one that did: the session is outrun.
 pub(super) const ACK_PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a peer who has acknowledged nothing yet and isn't heard.

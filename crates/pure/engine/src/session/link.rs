@@ -8,7 +8,10 @@ use ramson_wire::Tick;
 
 use super::AckId;
 use super::bounds::{Held, small_tree};
-use super::limits::{ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, NO_ACK_PATIENCE, SURE_WINDOW};
+use super::limits::{
+    ACK_PATIENCE, ASK_EVERY, ASK_IN_DOUBT, Limits, MOST_UNCONFIRMED, MOST_UNCONFIRMED_YOUNG, NEVER_ACKS, NO_ACK_PATIENCE,
+    SURE_WINDOW,
+};
 use super::step::{NextKey, ReceiveSteps, SendSteps};
 use super::tables::{SessionId, SetName, TagTable};
 use super::tagset::{Chains, MAX_TAGS, ReceiveSet, SendSet};
@@ -40,6 +43,8 @@ pub(super) struct Link {
     awaited: BTreeMap<(u16, u16), (Tick, Option<AckId>)>,
     /// The newest message that the peer acknowledged: send set and number.
     confirmed: Option<(u16, u16)>,
+    /// Messages received while an acknowledgement was awaited and none had ever come.
+    unanswered: u16,
 }
 
 /// What has to be written beside the cloves.
@@ -67,6 +72,7 @@ impl Link {
             owed: VecDeque::new(),
             awaited: BTreeMap::new(),
             confirmed: None,
+            unanswered: 0,
         }
     }
 
@@ -122,8 +128,22 @@ impl Link {
         let last = self.awaited.last_key_value().map(|(key, _)| *key);
         let asked = last.filter(|(set, _)| *set == self.send.id).map_or(0, |(_, number)| number);
         let since_asked = self.send.used().saturating_sub(asked.max(self.unconfirmed()));
-        let in_doubt = self.send.used().saturating_sub(self.unconfirmed()) >= SURE_WINDOW;
-        since_asked >= if in_doubt { ASK_IN_DOUBT } else { ASK_EVERY }
+        let under_way = self.send.used().saturating_sub(self.unconfirmed());
+        // Of a long flight `MAX_AWAITED` have to last for all.
+        let in_doubt = under_way >= SURE_WINDOW;
+        since_asked >= if in_doubt { ASK_IN_DOUBT.max(under_way / 16) } else { ASK_EVERY }
+    }
+
+    /// Whether so many messages are under way that, if all were lost, the peer might soon have no tag for the next one. The first
+    /// set's window grows by half the message number (i2pd, Java).
+    pub(super) fn is_full(&self, young: bool) -> bool {
+        if self.confirmed.is_none() && self.unanswered >= NEVER_ACKS {
+            return false;
+        }
+        let from = self.unconfirmed();
+        let most = if young { MOST_UNCONFIRMED_YOUNG } else { MOST_UNCONFIRMED };
+        let ahead = if self.send.id == 0 { SURE_WINDOW.saturating_add(from / 2) } else { u16::MAX };
+        self.send.used().saturating_sub(from) >= (ahead / 4 * 3).min(most)
     }
 
     /// So many messages in a row may be lost that the peer has no tag for the next one. A peer who never acknowledges, as the
@@ -147,6 +167,9 @@ impl Link {
             && let Some(steps) = &mut self.receive_steps
         {
             steps.unconfirmed = false;
+        }
+        if self.confirmed.is_none() && !self.awaited.is_empty() {
+            self.unanswered = self.unanswered.saturating_add(1);
         }
         let id = self.id;
         if let Some(receive) = self.set(set) {
@@ -250,7 +273,7 @@ impl Link {
     }
 
     pub(super) fn fingerprint(&self, digest: &mut Digest) {
-        digest.add((self.send.id, self.send.used(), self.newest, self.confirmed));
+        digest.add((self.send.id, self.send.used(), self.newest, self.confirmed, self.unanswered));
         digest.add((&self.owed, &self.awaited));
         for (id, set) in &self.sets {
             digest.add((id, set.position(), set.expires));
@@ -282,23 +305,42 @@ mod tests {
         let mut link = Link::new(SessionId(1), chains(), Chains::new(&[3; 32], &[4; 32]), &limits, &mut table);
         let forward = SendSteps::first(&mut rng).block().unwrap();
         assert!(link.next_key(Tick(0), &forward, 0, &limits, &mut table, &mut rng));
-        assert_eq!((link.newest(), table.len()), (1, 24 + 256));
+        assert_eq!((link.newest(), table.len()), (1, 24 + 800));
         link.previous_number(1, 9, &mut table);
-        assert_eq!(table.len(), 10 + 256);
+        assert_eq!(table.len(), 10 + 800);
         link.expire(Tick(0) + OLD_SET_LIFETIME, &mut table);
-        assert_eq!(table.len(), 256);
+        assert_eq!(table.len(), 800);
+    }
+
+    fn link(table: &mut TagTable) -> Link {
+        let chains = |seed| Chains::new(&[seed; 32], &[seed + 1; 32]);
+        Link::new(SessionId(1), chains(1), chains(3), &Limits::default(), table)
+    }
+
+    /// As the protocol allows: what is under way to such a peer can't be known.
+    #[test]
+    fn a_peer_that_never_acknowledges_fills_no_session() {
+        let mut table = TagTable::new(10_000);
+        let mut link = link(&mut table);
+        while !link.is_full(true) {
+            let (number, ..) = link.send.take().unwrap();
+            link.await_ack(Tick(0), number, None);
+        }
+        for number in 0..NEVER_ACKS {
+            assert!(link.is_full(true));
+            link.message_received(0, number, &Limits::default(), &mut table);
+        }
+        assert!(!link.is_full(true));
+        link.acked(0, 0);
+        assert!(!link.is_full(true), "one more under way");
+        link.send.take().unwrap();
+        assert!(link.is_full(true), "it does acknowledge");
     }
 
     #[test]
     fn acknowledgements_are_limited() {
         let mut table = TagTable::new(10_000);
-        let mut link = Link::new(
-            SessionId(1),
-            Chains::new(&[1; 32], &[2; 32]),
-            Chains::new(&[3; 32], &[4; 32]),
-            &Limits::default(),
-            &mut table,
-        );
+        let mut link = link(&mut table);
         for number in 0..100 {
             link.owe_ack(0, number);
             link.await_ack(Tick(0), number, Some(AckId(u64::from(number))));

@@ -60,6 +60,14 @@ impl Sessions {
         }
     }
 
+    /// Whether the session with `to` is full, see [`Sealed::full`].
+    pub(crate) fn is_full(&self, now: Now, to: &PublicKey) -> bool {
+        match self.way(now, to) {
+            Way::Existing(id) => self.sessions.get(&id).is_some_and(|session| session.is_full(now.tick)),
+            Way::Reply(_) | Way::New => false,
+        }
+    }
+
     fn way(&self, now: Now, to: &PublicKey) -> Way {
         let tick = now.tick;
         let usable = |session: &&Session| session.can_send(tick) || session.can_reply(tick);
@@ -92,10 +100,11 @@ impl Sessions {
     ) -> Result<Sealed, SessionError> {
         let ack = ack_request.then(|| self.draw_ack());
         let session = self.sessions.get_mut(&id).ok_or(SessionError::UnknownTag)?;
+        let full = session.is_full(now.tick);
         let link = session.link.as_mut().ok_or(SessionError::UnknownTag)?;
         link.step_if_due(&self.limits, &mut *self.rng);
         let (number, tag, key) = link.send.take().ok_or(SessionError::UnknownTag)?;
-        let asks = ack_request || link.should_ask();
+        let asks = ack_request || full || link.should_ask();
         if asks {
             link.await_ack(now.tick, number, ack);
         }
@@ -108,7 +117,8 @@ impl Sessions {
         let mut body = blocks.padded(&prefix, |len| padding::choose(len + EXISTING_OVERHEAD, rng));
         aead::Key::new(&key).seal_from(aead::nonce(u64::from(number)), &tag.0, &mut body, prefix.len());
         self.schedule(id);
-        Ok(Sealed { body: finish_body(body), new_session: false, ack })
+        let full = self.sessions.get(&id).is_some_and(|session| session.is_full(now.tick));
+        Ok(Sealed { body: finish_body(body), new_session: false, full, ack })
     }
 
     fn seal_reply(&mut self, now: Now, id: SessionId, cloves: &[GarlicClove]) -> Result<Sealed, SessionError> {
@@ -130,7 +140,7 @@ impl Sessions {
             session.link = Some(Box::new(link));
         }
         self.schedule(id);
-        Ok(Sealed { body: finish_body(body), new_session: false, ack: None })
+        Ok(Sealed { body: finish_body(body), new_session: false, full: false, ack: None })
     }
 
     fn seal_new(&mut self, now: Now, to: &PublicKey, cloves: &[GarlicClove], ack_request: bool) -> Result<Sealed, SessionError> {
@@ -153,7 +163,7 @@ impl Sessions {
         tags.extend(u32::from(REPLY_WINDOW), id, &mut self.tags);
         session.outgoing = Some(Box::new(Outgoing { handshake, tags, ack, answered: None }));
         self.add(session);
-        Ok(Sealed { body: finish_body(body), new_session: true, ack })
+        Ok(Sealed { body: finish_body(body), new_session: true, full: false, ack })
     }
 }
 

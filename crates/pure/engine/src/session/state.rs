@@ -86,6 +86,12 @@ impl Session {
             && self.link.as_ref().is_some_and(|link| !link.send.is_exhausted() && !link.is_outrun(now, self.heard))
     }
 
+    /// More shouldn't be sent on it before something is known to have arrived. A peer would refuse to replace it while it is young.
+    pub(super) fn is_full(&self, now: Tick) -> bool {
+        let young = now.saturating_since(self.created) <= RESTART_AGE;
+        self.link.as_ref().is_some_and(|link| link.is_full(young))
+    }
+
     /// It may be used for an NSR.
     pub(super) fn can_reply(&self, now: Tick) -> bool {
         let waited = now.saturating_since(self.replied.unwrap_or(now));

@@ -112,6 +112,10 @@ impl Stream {
                 self.send_again(ctx, resent);
                 continue;
             }
+            if self.full && self.sender.in_flight() > 0 {
+                self.limited = false;
+                return;
+            }
             let span = self.congestion.span().clamp(LEAST_SPAN, MAX_SPAN);
             if self.choked != Choked::No || self.sender.span() >= span {
                 return;

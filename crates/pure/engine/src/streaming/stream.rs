@@ -97,6 +97,8 @@ pub(super) struct Stream {
     pub(super) detached: Option<Tick>,
     pub(super) close_sequence: Option<u32>,
     pub(super) blocked: bool,
+    /// New data waits until something is known to have arrived.
+    pub(super) full: bool,
     pub(super) choked: Choked,
     /// The reader is behind and we watch it.
     pub(super) behind: bool,
@@ -153,6 +155,7 @@ impl Stream {
             detached: None,
             close_sequence: None,
             blocked: false,
+            full: false,
             choked: Choked::No,
             behind: false,
             choking: false,
@@ -406,6 +409,13 @@ impl Stream {
             {
                 self.send_first(ctx);
             }
+            self.settle(ctx);
+        }
+    }
+
+    pub(super) fn set_full(&mut self, ctx: &mut Context<'_>, full: bool) {
+        self.full = full;
+        if !full {
             self.settle(ctx);
         }
     }

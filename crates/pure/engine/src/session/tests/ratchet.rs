@@ -143,12 +143,41 @@ fn bursts_may_be_lost_within_the_window() {
     pair.a_to_b(2);
 }
 
+/// All messages of a flight may be lost: there are tags left for what is sent then. A peer has 24 more than half of what it has seen.
+#[test]
+fn a_session_is_full_before_it_can_be_outrun() {
+    let mut pair = Pair::established();
+    let mut seen = 0;
+    for (messages, expected) in [(0, 18), (20, 18 + 7), (100, 18 + 45), (2_000, 240)] {
+        for number in 0..messages {
+            pair.a_to_b(number);
+            seen += 1;
+            if number % 10 == 9 {
+                pair.b_to_a(number);
+            }
+        }
+        let mut flight = 1;
+        while !pair.a_writes(flight).full {
+            flight += 1;
+            assert!(flight < 1_000);
+        }
+        assert!(flight.abs_diff(expected) < 16, "{flight} under way after {seen}");
+        for _ in 0..5 {
+            pair.a_writes(0);
+        }
+        pair.a_to_b(0);
+        pair.b_to_a(0);
+        assert!(!pair.a_to_b(0).full);
+        seen += flight + 7;
+    }
+}
+
 #[test]
 fn messages_far_behind_are_forgotten() {
     let mut pair = Pair::established();
     let old = pair.a_writes(0);
     let kept = pair.a_writes(1);
-    for number in 0..255 {
+    for number in 0..799 {
         pair.a_to_b(number);
     }
     assert!(pair.b_reads(&kept).is_ok());
