@@ -28,6 +28,6 @@ impl Sessions {
         body.extend_from_slice(payload);
         aead::Key::new(&key).seal_from(aead::nonce(u64::from(number)), &tag.0, &mut body, at);
         self.schedule(id);
-        Ok(Sealed { body: finish_body(body), new_session: false, ack: None })
+        Ok(Sealed { body: finish_body(body), new_session: false, full: false, ack: None })
     }
 }
