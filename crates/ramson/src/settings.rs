@@ -1,6 +1,7 @@
 //! All settings: one definition is both the command line's flags and the keys of the file. Flags win.
 
 pub(crate) mod sizes;
+mod tunnel;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -9,10 +10,11 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow, bail};
 use etcetera::BaseStrategy;
-use ramson_proxy::TunnelKind;
-use ramson_router::{DestinationConfig, Limits, RouterConfig};
+use ramson_router::{Limits, RouterConfig};
 use serde::Deserialize;
 use sizes::{Rate, Size};
+
+pub(crate) use self::tunnel::TunnelSettings;
 
 /// What can be set.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
@@ -81,47 +83,6 @@ pub(crate) struct Settings {
     /// Server tunnels; only in the file, as `[[tunnel]]`.
     #[arg(skip)]
     pub(crate) tunnel: Vec<TunnelSettings>,
-}
-
-/// A `[[tunnel]]` of the file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct TunnelSettings {
-    /// Label, unique in the file.
-    pub(crate) name: String,
-    /// `server` or `http-server`.
-    #[serde(rename = "type")]
-    pub(crate) kind: Kind,
-    /// The server.
-    pub(crate) target: SocketAddr,
-    /// Key file in the data folder.
-    pub(crate) keys: String,
-    /// Key files of further destinations that lead to the same server.
-    #[serde(default)]
-    pub(crate) more_keys: Vec<String>,
-    /// The port that peers ask for. 0: all that no other tunnel of these keys has.
-    #[serde(default)]
-    pub(crate) port: u16,
-    pub(crate) inbound_length: Option<u8>,
-    pub(crate) outbound_length: Option<u8>,
-    pub(crate) inbound_quantity: Option<u8>,
-    pub(crate) outbound_quantity: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    Server,
-    HttpServer,
-}
-
-impl From<Kind> for TunnelKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Server => Self::Server,
-            Kind::HttpServer => Self::HttpServer,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -299,7 +260,10 @@ impl Settings {
                     bail!("tunnel {:?}: keys or port must differ from those of the other tunnels", tunnel.name);
                 }
                 if other.destination() != tunnel.destination() {
-                    bail!("tunnel {:?}: lengths and quantities must be those of the other tunnels with its keys", tunnel.name);
+                    bail!(
+                        "tunnel {:?}: all but name, type, target and port must be as in the other tunnels with its keys",
+                        tunnel.name
+                    );
                 }
             }
         }
@@ -351,53 +315,6 @@ impl Settings {
     }
 }
 
-impl TunnelSettings {
-    fn check(&self) -> anyhow::Result<()> {
-        let printable = |text: &str| !text.contains(char::is_control);
-        if !printable(&self.name) {
-            bail!("name must be text without line breaks and other control characters");
-        }
-        for (index, keys) in self.key_files().enumerate() {
-            let plain_file = Path::new(keys).file_name().is_some_and(|name| name == keys);
-            let ours = ["router.info", "router.keys", "lock", "ramson.toml", "hosts.txt", "control.sock"].contains(&keys);
-            // Files are made under their name and `.new`.
-            let ours = ours || keys.starts_with("netdb.redb") || keys.ends_with(".new");
-            if !plain_file || !printable(keys) || ours || self.key_files().take(index).any(|other| other == keys) {
-                bail!("keys must be the name of a file of its own in the data folder, such as \"web.keys\"");
-            }
-        }
-        for (key, value) in [("inbound-length", self.inbound_length), ("outbound-length", self.outbound_length)] {
-            if value.is_some_and(|value| value > 7) {
-                bail!("{key} must be 0 to 7");
-            }
-        }
-        for (key, value) in [("inbound-quantity", self.inbound_quantity), ("outbound-quantity", self.outbound_quantity)] {
-            if value.is_some_and(|value| !(1..=16).contains(&value)) {
-                bail!("{key} must be 1 to 16");
-            }
-        }
-        Ok(())
-    }
-
-    /// The key file of each of its destinations.
-    pub(crate) fn key_files(&self) -> impl Iterator<Item = &str> {
-        [&self.keys].into_iter().chain(&self.more_keys).map(String::as_str)
-    }
-
-    pub(crate) fn destination(&self) -> DestinationConfig {
-        let default = DestinationConfig::default();
-        DestinationConfig {
-            inbound_length: self.inbound_length.unwrap_or(default.inbound_length),
-            outbound_length: self.outbound_length.unwrap_or(default.outbound_length),
-            inbound_quantity: self.inbound_quantity.unwrap_or(default.inbound_quantity),
-            outbound_quantity: self.outbound_quantity.unwrap_or(default.outbound_quantity),
-            publish: true,
-            accept: true,
-            ..default
-        }
-    }
-}
-
 /// Names the key, which the error shows only if it stands in the line, and what is allowed there.
 fn mistake(error: toml::de::Error) -> anyhow::Error {
     let mut bare = error.clone();
@@ -432,6 +349,10 @@ fn allowed(key: &str) -> Option<&'static str> {
         "http-proxy-length" | "inbound-length" | "outbound-length" => "0 to 7",
         "inbound-quantity" | "outbound-quantity" => "1 to 16",
         "type" => "\"server\" or \"http-server\"",
+        "allow" | "deny" => "a list of .b32.i2p addresses",
+        key if key.starts_with("max-streams-per-") || key.starts_with("max-total-streams-per-") => {
+            "1 to 4294967295; leave it out for any number"
+        }
         "target" => "\"ADDR:PORT\", such as \"127.0.0.1:8080\"",
         "name" => "text",
         "keys" => "the name of a file, such as \"web.keys\"",

@@ -57,8 +57,8 @@ pub use listening::{Listener, Server, accept};
 pub use names::{NameError, Names, Target};
 pub use ports::{Datagram, DatagramListener, PortListener};
 pub use ramson_engine::{
-    BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, Progress, Status, Traffic, TransitCounts,
-    TransitStatus, TunnelCounts,
+    Access, BuildCounts, CloseReason, DestinationConfig, DestinationStatus, LookupCounts, OpenLimits, Progress, Status,
+    StreamRules, Traffic, TransitCounts, TransitStatus, TunnelCounts,
 };
 pub use router::{MAIN_NET_ID, Router, RouterConfig};
 pub use stream::Stream;

@@ -1,6 +1,10 @@
 //! What a client asks of its session, from the keys of `SESSION CREATE`.
 
-use ramson_router::DestinationConfig;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ramson_router::{Access, DestinationConfig, OpenLimits, StreamRules};
+use ramson_wire::{Destination, DestinationHash, RouterHash};
 
 use super::line::Line;
 use super::reply::Outcome;
@@ -37,8 +41,40 @@ pub(crate) fn tunnels(line: &Line) -> Result<DestinationConfig, Outcome> {
         outbound_variance: variance("outbound.lengthVariance")?,
         publish,
         accept: true,
-        ..default
+        streams: streams(line)?,
     })
+}
+
+/// Whose streams the session takes, by the names of Java's options.
+fn streams(line: &Line) -> Result<StreamRules, Outcome> {
+    let limit = |key: String| match line.get(&key) {
+        None => Ok(0),
+        Some(text) => text.parse().map_err(|_| Outcome::error(format!("{key} must be 0 (no limit) to 4294967295"))),
+    };
+    let limits = |whose: &str| {
+        let [minute, hour, day] = ["Minute", "Hour", "Day"].map(|time| limit(format!("i2p.streaming.max{whose}ConnsPer{time}")));
+        Ok(OpenLimits { minute: minute?, hour: hour?, day: day? })
+    };
+    let (only, all_but) = (line.is_true("i2cp.enableAccessList"), line.is_true("i2cp.enableBlackList"));
+    let access = match (only, all_but) {
+        (false, false) => Access::All,
+        (true, false) => Access::Only(access_list(line)?),
+        (false, true) => Access::AllBut(access_list(line)?),
+        (true, true) => return Err(Outcome::error("i2cp.enableAccessList excludes i2cp.enableBlackList")),
+    };
+    Ok(StreamRules { access, each: limits("")?, total: limits("Total")? })
+}
+
+/// `i2cp.accessList`: hashes or whole destinations in base64, or `.b32.i2p` addresses, with commas or spaces between.
+fn access_list(line: &Line) -> Result<Arc<BTreeSet<DestinationHash>>, Outcome> {
+    let peer = |text: &str| {
+        let hash = RouterHash::from_base64(text).map(|hash| DestinationHash(hash.0));
+        let known = hash.or_else(|_| DestinationHash::from_b32(text));
+        known.or_else(|_| Destination::from_base64(text).map(|destination| destination.hash()))
+    };
+    let names = line.get("i2cp.accessList").unwrap_or_default().split([',', ' ']).filter(|name| !name.is_empty());
+    let list = names.map(peer).collect::<Result<_, _>>();
+    list.map(Arc::new).map_err(|_| Outcome::error("i2cp.accessList must be base64 hashes, destinations or .b32.i2p addresses"))
 }
 
 /// Checks `SIGNATURE_TYPE`. Without one the specification says DSA, which nobody should get any more: clients
@@ -138,6 +174,26 @@ mod tests {
         assert!(config.publish && config.accept);
         for bad in ["inbound.length=8", "inbound.length=-1", "outbound.quantity=0", "inbound.quantity=x"] {
             assert!(tunnels(&Line::parse(&format!("SESSION CREATE {bad}")).unwrap()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_session_says_whose_streams_it_takes() {
+        let rules = |keys: &str| tunnels(&Line::parse(&format!("SESSION CREATE {keys}")).unwrap()).map(|config| config.streams);
+        let (one, two) = (DestinationHash([1; 32]), DestinationHash([2; 32]));
+        let names = format!("i2cp.accessList=\"{},{}\"", RouterHash(one.0).to_base64(), two.to_b32());
+        let list = Arc::new(BTreeSet::from([one, two]));
+        assert_eq!(rules(&names).unwrap(), StreamRules::default(), "a list alone does nothing, as in Java");
+        assert_eq!(rules(&format!("i2cp.enableAccessList=true {names}")).unwrap().access, Access::Only(Arc::clone(&list)));
+        assert_eq!(rules(&format!("i2cp.enableBlackList=true {names}")).unwrap().access, Access::AllBut(list));
+        let limits = rules("i2p.streaming.maxConnsPerHour=7 i2p.streaming.maxTotalConnsPerMinute=9").unwrap();
+        assert_eq!((limits.each.hour, limits.each.minute, limits.total.minute), (7, 0, 9));
+        for bad in [
+            "i2cp.enableAccessList=true i2cp.accessList=nobody",
+            "i2cp.enableAccessList=true i2cp.enableBlackList=true",
+            "i2p.streaming.maxConnsPerDay=-1",
+        ] {
+            assert!(rules(bad).is_err(), "{bad}");
         }
     }
 

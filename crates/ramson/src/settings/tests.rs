@@ -1,3 +1,9 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ramson_router::{Access, StreamRules};
+use ramson_wire::DestinationHash;
+
 use super::*;
 
 fn error_of(text: &str) -> String {
@@ -54,7 +60,11 @@ fn mistakes_are_named_with_their_key_and_what_is_allowed() {
         ("port = \"9\"", &["port", "string", "1 to 65535"]),
         (&format!("{TUNNEL}{TUNNEL}"), &["web", "differ"]),
         (&format!("{TUNNEL}{}", TUNNEL.replace("\"web\"", "\"two\"")), &["two", "keys or port"]),
-        (&format!("{TUNNEL}{}port = 9\ninbound-length = 1", TUNNEL.replace("\"web\"", "\"two\"")), &["two", "lengths"]),
+        (&format!("{TUNNEL}{}port = 9\ninbound-length = 1", TUNNEL.replace("\"web\"", "\"two\"")), &["two", "all but name"]),
+        (&format!("{TUNNEL}allow = [\"stranger\"]"), &["web", "allow", "stranger", ".b32.i2p"]),
+        (&format!("{TUNNEL}deny = 1"), &["tunnel.deny", ".b32.i2p"]),
+        (&format!("{TUNNEL}allow = []\ndeny = []"), &["web", "allow excludes deny"]),
+        (&format!("{TUNNEL}max-streams-per-hour = 0"), &["tunnel.max-streams-per-hour", "leave it out"]),
         (&format!("{TUNNEL}more-keys = [\"web.keys\"]"), &["web", "keys", "of its own"]),
         (&format!("{TUNNEL}port = -1"), &["tunnel.port", "0 to 65535"]),
     ] {
@@ -63,6 +73,22 @@ fn mistakes_are_named_with_their_key_and_what_is_allowed() {
             assert!(error.contains(part), "{part:?} is missing in: {error}");
         }
     }
+}
+
+#[test]
+fn a_tunnel_says_whose_streams_it_takes() {
+    let peer = DestinationHash([7; 32]);
+    let rules = |more: &str| {
+        let settings = Settings::read(format!("{TUNNEL}{more}").as_bytes()).unwrap();
+        settings.check().unwrap();
+        settings.tunnel[0].destination().streams
+    };
+    assert_eq!(rules(""), StreamRules::default());
+    let list = Arc::new(BTreeSet::from([peer]));
+    assert_eq!(rules(&format!("allow = [\"{}\"]", peer.to_b32())).access, Access::Only(Arc::clone(&list)));
+    let denied = rules(&format!("deny = [\"{}\"]\nmax-streams-per-minute = 5\nmax-total-streams-per-day = 9", peer.to_b32()));
+    assert_eq!(denied.access, Access::AllBut(list));
+    assert_eq!((denied.each.minute, denied.each.hour, denied.total.day), (5, 0, 9));
 }
 
 #[test]
