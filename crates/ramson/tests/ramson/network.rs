@@ -9,5 +9,6 @@ mod ipv6_carries_as_ipv4_does;
 mod sam_greets_every_version;
 mod sam_names_are_found;
 mod sam_sessions_are_checked_and_end_with_their_socket;
+mod sam_sessions_choose_their_peers;
 mod sam_streams_carry_bytes_both_ways;
 mod the_proxy_tells_when_it_cannot_reach_a_site;
