@@ -1,6 +1,5 @@
 //! Connections whose end means something: a plain close says that all has come, a reset that it hasn't.
 
-use std::io;
 use std::ops::{Deref, DerefMut};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
@@ -15,10 +14,7 @@ pub trait Connection: AsyncRead + AsyncWrite + Send + Sync + Unpin {
 }
 
 /// A connection of a local program, or to one.
-pub trait Socket: Connection + 'static {
-    /// Has what is written sent at once, not held back for more.
-    fn set_nodelay(&self) -> io::Result<()>;
-}
+pub trait Socket: Connection + 'static {}
 
 impl Connection for TcpStream {
     fn abort(&self) {
@@ -27,11 +23,7 @@ impl Connection for TcpStream {
     }
 }
 
-impl Socket for TcpStream {
-    fn set_nodelay(&self) -> io::Result<()> {
-        Self::set_nodelay(self, true)
-    }
-}
+impl Socket for TcpStream {}
 
 impl Connection for Stream {
     fn abort(&self) {
@@ -88,6 +80,8 @@ impl<C: Connection> DerefMut for Unfinished<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

@@ -25,7 +25,7 @@ impl Listener for TcpListener {
     type Socket = TcpStream;
 
     async fn accept(&self) -> io::Result<TcpStream> {
-        Self::accept(self).await.map(|(socket, _)| socket)
+        Self::accept(self).await.map(|(socket, _)| at_once(socket))
     }
 }
 
@@ -41,9 +41,16 @@ pub trait Server: Send + Sync + 'static {
 impl Server for SocketAddr {
     type Socket = TcpStream;
 
-    fn connect(&self) -> impl Future<Output = io::Result<TcpStream>> + Send {
-        TcpStream::connect(*self)
+    async fn connect(&self) -> io::Result<TcpStream> {
+        TcpStream::connect(*self).await.map(at_once)
     }
+}
+
+/// Has what is written sent at once: a head and its body come in two writes, and the second would wait 40 ms for the other side's ack.
+fn at_once(socket: TcpStream) -> TcpStream {
+    // One that can't be set is closed already.
+    let _ = socket.set_nodelay(true);
+    socket
 }
 
 /// The next connection, whatever goes wrong before it: a listener that stands fails only for single connections, or

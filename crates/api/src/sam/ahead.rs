@@ -25,10 +25,6 @@ impl<S: Socket> ReadAhead<S> {
         Self { socket, bytes: Vec::new(), taken: 0 }
     }
 
-    pub(super) fn get_ref(&self) -> &S {
-        &self.socket
-    }
-
     /// Returns when the client has closed without a word that is still unread. Who has said something and then closed its side
     /// may wait for what comes of it.
     pub(super) async fn closed(&mut self) {

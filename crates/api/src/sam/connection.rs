@@ -52,7 +52,6 @@ impl<S: Socket> Connection<S> {
     }
 
     async fn run(&mut self) -> io::Result<()> {
-        self.socket.get_ref().set_nodelay()?;
         let first = tokio::time::timeout(HELLO_TIME, self.read_line()).await??;
         let Some(first) = first else {
             return Ok(());

@@ -157,11 +157,7 @@ impl Connection for Near {
     }
 }
 
-impl Socket for Near {
-    fn set_nodelay(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
+impl Socket for Near {}
 
 impl AsyncRead for Near {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
